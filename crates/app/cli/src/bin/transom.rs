@@ -1,0 +1,2 @@
+//! The program `transom`.
+fn main() {}

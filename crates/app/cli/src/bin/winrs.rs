@@ -1,0 +1,2 @@
+//! The program `winrs`.
+fn main() {}

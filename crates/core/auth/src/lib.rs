@@ -1,0 +1,1 @@
+//! Login tokens as step machines for both roles, and message sealing.

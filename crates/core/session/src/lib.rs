@@ -1,0 +1,1 @@
+//! What both roles must agree on over HTTP messages, without a socket.

@@ -1,0 +1,1 @@
+//! Async WS-Management client: connections bound to their login, remote shells.

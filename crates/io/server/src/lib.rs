@@ -1,0 +1,1 @@
+//! Async WS-Management service: listeners, accounts, dispatch, plug-in traits.

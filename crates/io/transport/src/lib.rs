@@ -1,0 +1,1 @@
+//! What touches the system's sockets on both sides.
