@@ -19,7 +19,8 @@ pub struct Config {
     pub settings: Settings,
     /// The language that the service's texts should have, an RFC 5646 tag.
     pub locale: String,
-    /// The largest envelope that the service may send, in bytes. Windows's client says 512,000.
+    /// The largest envelope in bytes, both ways: 153,600 by default, which every Windows version
+    /// takes.
     pub max_envelope_size: u32,
 }
 
@@ -55,7 +56,7 @@ impl Config {
             authentication: Authentication::default(),
             settings: Settings::default(),
             locale: "en-US".to_owned(),
-            max_envelope_size: 512_000,
+            max_envelope_size: 153_600,
         }
     }
 
