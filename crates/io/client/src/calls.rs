@@ -74,9 +74,8 @@ impl Calls {
         let (mut replays, mut fresh, mut pause) = (0, 0, FIRST_PAUSE);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let result = match timeout(left, self.attempt(call.message)).await {
-                Ok(result) => result,
-                Err(_) => return Err(self.error(ErrorKind::Timeout(call.wait), call)),
+            let Ok(result) = timeout(left, self.attempt(call.message)).await else {
+                return Err(self.error(ErrorKind::Timeout(call.wait), call));
             };
             let error = match result {
                 Ok(answer) => return Ok(answer),

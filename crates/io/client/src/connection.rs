@@ -137,10 +137,12 @@ impl Connection {
     async fn first_exchange(&mut self, message: &[u8]) -> Result<Reply, ExchangeError> {
         let mut leg = self.login.start().map_err(ExchangeError::fatal)?;
         loop {
-            let carries = match leg.carries {
-                Carries::Sealed if !self.shared.rides.load(Ordering::Relaxed) => Carries::Nothing,
-                carries => carries,
-            };
+            let carries =
+                if leg.carries == Carries::Sealed && !self.shared.rides.load(Ordering::Relaxed) {
+                    Carries::Nothing
+                } else {
+                    leg.carries
+                };
             let reply = self.leg(leg, carries, message).await?;
             match self.login.handle_response(reply.status, &reply.headers) {
                 Ok(Some(next)) => leg = next,

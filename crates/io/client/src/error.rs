@@ -31,7 +31,7 @@ pub enum ErrorKind {
     Denied(LoginError),
     /// The service answered with a fault.
     #[error("{0}")]
-    Fault(Fault),
+    Fault(Box<Fault>),
     /// The service broke the protocol.
     #[error("{0}")]
     Protocol(#[source] ProtocolError),
@@ -251,7 +251,7 @@ impl From<ProtocolError> for ErrorKind {
 
 impl From<Fault> for ErrorKind {
     fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+        Self::Fault(Box::new(fault))
     }
 }
 

@@ -28,7 +28,10 @@ const ENDED_KEPT: usize = 4;
 
 /// How a shell is opened.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::exhaustive_structs, reason = "meant to be written out with `..Default::default()`")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
 pub struct ShellOptions {
     /// Variables for every command, in order.
     pub environment: Vec<(String, String)>,
@@ -44,7 +47,10 @@ pub struct ShellOptions {
 
 /// How a command is started.
 #[derive(Debug, Clone, Default)]
-#[expect(clippy::exhaustive_structs, reason = "meant to be written out with `..Default::default()`")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
 pub struct CommandOptions {
     /// The command line, or the program.
     pub command: String,
@@ -239,7 +245,7 @@ impl Command {
                     machine.receive(message_id, timeout, *id)
                 })
                 .await?;
-            self.take(told)?;
+            self.take(told);
         }
     }
 
@@ -249,7 +255,7 @@ impl Command {
         self.input.clone()
     }
 
-    fn take(&mut self, told: Vec<Told>) -> Result<(), Error> {
+    fn take(&mut self, told: Vec<Told>) {
         for event in told {
             match event {
                 Told::Output { stream: OutputStream::Stdout, data, .. } => {
@@ -261,10 +267,18 @@ impl Command {
                 Told::Done { exit_code, .. } => self.end(exit_code),
                 // The Receive was ended by our own Signal: the command is over.
                 Told::Aborted { .. } => self.end(None),
-                _ => {}
+                Told::Opened { .. }
+                | Told::Started { .. }
+                | Told::Ended { .. }
+                | Told::TimedOut { .. }
+                | Told::Sent { .. }
+                | Told::Signaled { .. }
+                | Told::Info { .. }
+                | Told::Closed
+                | Told::Faulted { .. }
+                | _ => {}
             }
         }
-        Ok(())
     }
 
     fn end(&mut self, exit_code: Option<u32>) {
@@ -447,7 +461,7 @@ const fn name(operation: Operation) -> &'static str {
         Operation::Receive => "Receive",
         Operation::Signal => "Signal",
         Operation::Delete => "Delete",
-        _ => "Get",
+        Operation::Get | _ => "Get",
     }
 }
 
@@ -458,6 +472,6 @@ pub(crate) fn context(calls: &Calls, session_id: Uuid) -> RequestContext {
         max_envelope_size: config.max_envelope_size.into(),
         locale: config.locale.clone(),
         data_locale: config.locale.clone(),
-        ..RequestContext::new(&config.endpoint.to_string(), resource::SHELL_CMD, session_id)
+        ..RequestContext::new(&config.endpoint.to_string(), resource::CMD, session_id)
     }
 }
