@@ -5,6 +5,8 @@
 
 pub mod entropy;
 pub mod outside;
+pub mod stub;
 
 pub use entropy::Seeded;
 pub use outside::{corpora, peers_python, report};
+pub use stub::Stub;
