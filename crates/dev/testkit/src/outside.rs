@@ -33,7 +33,7 @@ pub fn corpora(test: &str) -> Option<PathBuf> {
 #[expect(clippy::panic, reason = "a test that needs a peer fails without it")]
 pub fn peers_python() -> PathBuf {
     let python = env::var_os("TRANSOM_PEERS_PYTHON")
-        .map_or_else(|| root().join("target/peers/bin/python"), PathBuf::from);
+        .map_or_else(|| root().join("target/peers/venv/bin/python"), PathBuf::from);
     if !python.exists() {
         panic!("{} is missing: `cargo xtask test` installs it", python.display());
     }

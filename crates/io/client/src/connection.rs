@@ -265,11 +265,14 @@ impl Connection {
         let (parts, body) = response.into_parts();
         let limit = self.shared.config.max_envelope_size as usize + FRAME_ROOM;
         let body = Limited::new(body, limit).collect().await.map_err(|error| {
-            let kind: ErrorKind = match error.downcast::<hyper::Error>() {
-                Ok(error) => ConnectionError::Lost(*error).into(),
-                Err(_) => ProtocolError::AnswerTooLarge(limit).into(),
-            };
-            ExchangeError::lost(kind, false)
+            match error.downcast::<hyper::Error>() {
+                Ok(error) => lost(*error, false),
+                // Asking again would bring the same, or what comes after it.
+                Err(_) => ExchangeError {
+                    unsent: false,
+                    ..ExchangeError::fatal(ProtocolError::AnswerTooLarge(limit))
+                },
+            }
         })?;
         Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes().into() })
     }
