@@ -59,11 +59,12 @@ fn answer(question: Question, password: &Secret) -> Answer {
             account: Account { id: [0; 16], name: String::new(), groups: Vec::new() },
             session_key: ntlm::verify(&ntlm::nt_hash(password), &attempt),
         },
-        _ => Answer::Challenge {
+        Question::Challenge => Answer::Challenge {
             server_challenge: [1; 8],
             names: TargetNames::standalone("HOST", "host"),
             now: FileTime(0),
         },
+        Question::Password { .. } | _ => Answer::Refused,
     }
 }
 

@@ -133,6 +133,7 @@ fn kerberos_only() -> spnego::Acceptor {
     spnego::Acceptor::new(vec![Box::<OneRound>::default()]).unwrap()
 }
 
+type Change = fn(&mut NegTokenResp);
 type Half<'a> = (&'a mut spnego::Initiator, &'a mut spnego::Acceptor);
 
 fn run_over((client, acceptor): Half<'_>, wire: &mut dyn FnMut(usize, &mut Vec<u8>)) -> Outcome {
@@ -205,7 +206,7 @@ fn kerberos_as_second_choice_takes_signatures_from_both_sides() {
     assert_eq!(resp.neg_state, Some(NegState::AcceptIncomplete));
     assert!(resp.mech_list_mic.is_some() && resp.response_token.is_some());
 
-    let changes: [fn(&mut NegTokenResp); 2] =
+    let changes: [Change; 2] =
         [|resp| resp.mech_list_mic = None, |resp| resp.mech_list_mic = Some(b"C?".to_vec())];
     for change in changes {
         let (mut client, mut acceptor) = (ntlm_first(), kerberos_only());
@@ -267,7 +268,7 @@ fn clients_signature_stripped_or_changed_is_refused() {
 #[test]
 fn services_signature_stripped_or_changed_is_refused() {
     let setup = Setup { spnego: true, ..Setup::default() };
-    let cases: [(fn(&mut NegTokenResp), PeerMisbehaved); 4] = [
+    let cases: [(Change, PeerMisbehaved); 4] = [
         (|resp| resp.mech_list_mic = None, PeerMisbehaved::MechListMicMissing),
         (|resp| resp.mech_list_mic.as_mut().unwrap()[5] ^= 1, PeerMisbehaved::MechListMicWrong),
         (|resp| resp.neg_state = Some(NegState::Reject), PeerMisbehaved::Rejected),
@@ -285,7 +286,7 @@ fn services_signature_stripped_or_changed_is_refused() {
 #[test]
 fn services_first_answer_must_make_sense() {
     let setup = Setup { spnego: true, ..Setup::default() };
-    let cases: [(fn(&mut NegTokenResp), PeerMisbehaved); 4] = [
+    let cases: [(Change, PeerMisbehaved); 4] = [
         (|resp| resp.supported_mech = Some(Oid::KERBEROS), PeerMisbehaved::MechanismNotOffered),
         (|resp| resp.response_token = None, PeerMisbehaved::EndedEarly),
         (|resp| resp.neg_state = Some(NegState::AcceptCompleted), PeerMisbehaved::EndedEarly),
