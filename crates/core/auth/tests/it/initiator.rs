@@ -18,7 +18,7 @@ fn challenge() -> Challenge {
         flags: Flags(0xE28A_8235),
         server_challenge: [1; 8],
         target_name: "S".to_owned(),
-        target_info: pairs.encode(),
+        target_info: pairs.encode().unwrap(),
         version: [0; 8],
     }
 }
@@ -70,7 +70,7 @@ fn without_the_services_time_our_own_is_sent_with_an_lm_v2_response() {
     for id in [AvId::NB_DOMAIN_NAME, AvId::NB_COMPUTER_NAME] {
         shorter.set(id, pairs.value(id).unwrap().to_vec());
     }
-    challenge.target_info = shorter.encode();
+    challenge.target_info = shorter.encode().unwrap();
     let (message, time, _) = attributes(answer(&challenge).unwrap());
     assert_eq!(time, NOW.0);
     assert_eq!(&message.lm_response[16..], [0x55; 8]);
@@ -94,9 +94,20 @@ fn challenge_that_grants_too_little_is_refused_by_name() {
 }
 
 #[test]
+fn where_sealing_is_optional_a_service_without_it_gives_no_sealer() {
+    let setup = Setup { protection: auth::ntlm::Protection::Optional, ..Setup::default() };
+    let mut challenge = challenge();
+    challenge.flags = challenge.flags & !Flags::SEAL;
+    let mut client = setup.ntlm_initiator();
+    client.step(None).unwrap();
+    assert!(matches!(client.step(Some(&challenge.encode().unwrap())), Ok(Step::Last(_))));
+    assert!(!client.can_seal() && client.sealer().is_none());
+}
+
+#[test]
 fn service_without_names_is_refused() {
     let mut challenge = challenge();
-    challenge.target_info = AvPairs::default().encode();
+    challenge.target_info = AvPairs::default().encode().unwrap();
     assert_eq!(answer(&challenge), Err(PeerMisbehaved::TargetNamesMissing.into()));
 }
 
@@ -144,7 +155,7 @@ fn oversized_target_information_is_refused_and_not_cut() {
     let mut pairs = AvPairs::default();
     pairs.set(AvId::NB_DOMAIN_NAME, vec![b'D', 0]);
     pairs.set(AvId::NB_COMPUTER_NAME, vec![b'S'; 65_500]);
-    challenge.target_info = pairs.encode();
+    challenge.target_info = pairs.encode().unwrap();
     assert!(matches!(
         answer(&challenge),
         Err(Error::ApiMisuse(auth::ApiMisuse::TooLong("NtChallengeResponse")))

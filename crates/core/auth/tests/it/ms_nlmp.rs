@@ -45,7 +45,7 @@ fn s4_2_4_3_messages_decode_and_encode_to_the_same_bytes() {
     let (pairs, length) = AvPairs::decode(&decoded.target_info).unwrap();
     assert_eq!(length, 36);
     assert_eq!(pairs.value(AvId::NB_DOMAIN_NAME), Some(hex("44006f006d00610069006e00").as_slice()));
-    assert_eq!(pairs.encode(), decoded.target_info);
+    assert_eq!(pairs.encode().unwrap(), decoded.target_info);
     assert_eq!(&decoded.encode().unwrap(), challenge);
 
     let decoded = Authenticate::decode(authenticate).unwrap();

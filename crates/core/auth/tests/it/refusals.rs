@@ -61,7 +61,7 @@ impl OtherClient {
         temp.extend(self.time.0.to_le_bytes());
         temp.extend([0x33; 8]);
         temp.extend([0; 4]);
-        temp.extend(pairs.encode());
+        temp.extend(pairs.encode().unwrap());
         temp.extend([0; 4]);
         let proof = hmac_md5(&key, &[&challenge.server_challenge[..], &temp].concat());
         let message = Authenticate {

@@ -60,6 +60,10 @@ impl InitiatorMechanism for OneRound {
         &OIDS
     }
 
+    fn context(&mut self) -> Option<Box<dyn Sealer>> {
+        auth::Initiator::sealer(self)
+    }
+
     fn needs_mech_list_mic(&self) -> bool {
         false
     }
