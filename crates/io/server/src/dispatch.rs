@@ -84,7 +84,7 @@ impl Core {
         }
     }
 
-    async fn operate(&self, caller: Caller<'_>, envelope: &Envelope) -> Result<Content, Fault> {
+    async fn operate(&self, caller: Caller<'_>, envelope: &Envelope) -> Result<Content, Box<Fault>> {
         let header = &envelope.header;
         let uri = header.resource_uri().unwrap_or_default();
         let action = header.action().unwrap_or_default();
@@ -147,10 +147,10 @@ fn message(envelope: &Envelope) -> Reply {
 }
 
 /// Asks whether the caller may.
-fn access(caller: Caller<'_>, operation: Operation, target: Target<'_>) -> Result<(), Fault> {
+fn access(caller: Caller<'_>, operation: Operation, target: Target<'_>) -> Result<(), Box<Fault>> {
     decide(caller.account, operation, target).map_err(|denied| match denied {
         Denied::NotOwner => crate::shells::faults::no_such_shell(),
-        _ => Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. "),
+        _ => Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. ").into(),
     })
 }
 
@@ -167,12 +167,12 @@ fn operation_of(name: &str) -> Option<Operation> {
     })
 }
 
-fn not_supported(action: &str) -> Fault {
+fn not_supported(action: &str) -> Box<Fault> {
     let text = format!("The action {action} is not supported by the service. ");
-    Fault::new(ErrorCode::ACTION_NOT_SUPPORTED, text)
+    Fault::new(ErrorCode::ACTION_NOT_SUPPORTED, text).into()
 }
 
-fn no_resource(uri: &str) -> Fault {
+fn no_resource(uri: &str) -> Box<Fault> {
     let text = format!("The service has no resource with the URI {uri}. ");
-    Fault::new(ErrorCode::INVALID_RESOURCE_URI, text)
+    Fault::new(ErrorCode::INVALID_RESOURCE_URI, text).into()
 }

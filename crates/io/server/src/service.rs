@@ -245,6 +245,11 @@ fn os_version() -> String {
     if numbers.is_empty() { "0.0.0".to_owned() } else { numbers }
 }
 
+/// Waits until the flag is set, or nobody can set it any more.
+async fn reached(flag: &mut watch::Receiver<bool>) {
+    drop(flag.wait_for(|set| *set).await);
+}
+
 /// Lets connections in, as many as there are places.
 #[derive(Clone)]
 struct Gate {
@@ -261,7 +266,7 @@ impl Gate {
                 accepted = open.socket.accept() => accepted,
                 // Ended ones are taken out, so that the set does not grow.
                 Some(_) = connections.join_next() => continue,
-                _ = self.stopped.wait_for(|stopped| *stopped) => break,
+                () = reached(&mut self.stopped) => break,
             };
             match accepted {
                 Ok((stream, peer)) => {
@@ -311,7 +316,7 @@ impl Gate {
         tokio::pin!(served);
         let result = tokio::select! {
             result = served.as_mut() => result,
-            _ = self.stopped.wait_for(|stopped| *stopped) => {
+            () = reached(&mut self.stopped) => {
                 served.as_mut().graceful_shutdown();
                 served.await
             }

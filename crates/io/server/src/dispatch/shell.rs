@@ -27,11 +27,11 @@ impl Core {
         caller: Caller<'_>,
         envelope: &Envelope,
         uri: &str,
-    ) -> Result<Content, Fault> {
+    ) -> Result<Content, Box<Fault>> {
         let plugin = self.plugin(uri).ok_or_else(|| no_resource(uri))?;
         if !self.settings.winrs.allow_remote_shell_access {
             let text = "Remote shells are not allowed (AllowRemoteShellAccess is false). ";
-            return Err(Fault::new(ErrorCode::REMOTE_SHELLS_NOT_ALLOWED, text));
+            return Err(Fault::new(ErrorCode::REMOTESHELLS_NOT_ALLOWED, text).into());
         }
         let Request::Create { shell, options } = Request::from_envelope(envelope)? else {
             return Err(no_resource(uri));
@@ -76,7 +76,7 @@ impl Core {
         envelope: &Envelope,
         operation: Operation,
         uri: &str,
-    ) -> Result<Content, Fault> {
+    ) -> Result<Content, Box<Fault>> {
         let command_id = random::uuid();
         let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
         let limit = self.reply_limit(&envelope.header);
@@ -112,7 +112,7 @@ impl Core {
 }
 
 /// This service does not compress; a client that insists must be told so.
-fn check_compression(header: &Header, options: &ShellOptions) -> Result<(), Fault> {
+fn check_compression(header: &Header, options: &ShellOptions) -> Result<(), Box<Fault>> {
     let insists = header.blocks.iter().any(|block| {
         block.must_understand()
             && matches!(block.value, wsman::HeaderValue::CompressionType(_))
@@ -123,7 +123,7 @@ fn check_compression(header: &Header, options: &ShellOptions) -> Result<(), Faul
     let text = "The header CompressionType must be understood, and is not supported. ";
     let mut fault = Fault::new(ErrorCode::SOAP_FAULT_MUST_UNDERSTAND, text);
     fault.not_understood = Some(Name::new(ns::SHELL, "CompressionType"));
-    Err(fault)
+    Err(fault.into())
 }
 
 /// A shell's id: a GUID in any case, with or without `uuid:` or braces.
