@@ -1,1 +1,33 @@
-//! Login tokens as step machines for both roles, and message sealing.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//! | module | what is there |
+//! |---|---|
+//! | [`basic`] | user name and password as they are |
+//! | [`ntlm`] | NTLMv2, both roles; the verdict over a response; sealing |
+//! | [`spnego`] | the negotiation around NTLM and, later, Kerberos |
+//!
+//! The contracts [`Initiator`], [`Acceptor`] and [`Sealer`] are the same for every mechanism.
+
+mod account;
+pub mod basic;
+mod channel_binding;
+mod entropy;
+mod error;
+mod mechanism;
+pub mod ntlm;
+mod scheme;
+mod secret;
+pub mod spnego;
+
+pub use account::{Account, UserName};
+pub use channel_binding::{CbtPolicy, ChannelBinding};
+pub use entropy::{Entropy, FileTime};
+pub use error::{
+    ApiMisuse, DecodeError, DecodeErrorKind, Error, PeerMisbehaved, Refusal, SealError,
+};
+pub use mechanism::{
+    AcceptStep, Acceptor, Answer, Initiator, Input, Login, Question, Sealed, Sealer, Step,
+};
+pub use scheme::{Scheme, UnknownScheme};
+pub use secret::Secret;

@@ -1,0 +1,250 @@
+//! What can go wrong in a login, and whose doing it was.
+
+use std::fmt;
+
+/// An error of this crate. The first level says who is to blame.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The caller used a machine in a way that its documentation forbids. Nothing changed.
+    #[error("login used wrongly: {0}")]
+    ApiMisuse(ApiMisuse),
+    /// The peer's bytes are not what they claim to be.
+    #[error("{0}")]
+    Decode(DecodeError),
+    /// The service that we log in to broke a rule, or offers less than we ask.
+    #[error("the service's login answer is not acceptable: {0}")]
+    PeerMisbehaved(PeerMisbehaved),
+    /// The acceptor lets the client not in. The reason is for the log: the wire says nothing but "no".
+    #[error("login refused: {0}")]
+    Refused(Refusal),
+    /// A sealed message could not be opened, or no further one can be made.
+    #[error("{0}")]
+    Seal(SealError),
+}
+
+/// How a caller can misuse a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiMisuse {
+    /// An answer was given, but no question is open, or it was another one.
+    #[error("an answer that no open question asks for")]
+    AnswerUnasked,
+    /// A token was given while a question waits for its answer.
+    #[error("a token while a question is open")]
+    AnswerDue,
+    /// The first call of an initiator takes no token.
+    #[error("a token before our own first one")]
+    TokenTooEarly,
+    /// The initiator waits for the peer's token, and none was given.
+    #[error("the peer's token is missing")]
+    TokenDue,
+    /// The user name of a Basic login contains a colon (RFC 7617 2).
+    #[error("a user name with a colon cannot be sent by Basic")]
+    UserNameHasColon,
+    /// A user name or password contains a control character (RFC 7617 2).
+    #[error("user name or password with a control character")]
+    ControlCharacter,
+    /// The user name is empty: that would be an anonymous login.
+    #[error("empty user name")]
+    UserNameEmpty,
+    /// A field does not fit the token: names and target information are limited to 65,535 bytes each.
+    #[error("{0} is too long for the token")]
+    TooLong(&'static str),
+    /// The accepting side was given no mechanism to choose from.
+    #[error("no mechanism to offer")]
+    NoMechanism,
+    /// The verifier accepted an NTLM login without handing out the session key.
+    #[error("a verdict without the session key")]
+    SessionKeyMissing,
+}
+
+/// Where a token stops making sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DecodeError {
+    /// The message or structure, in the specification's words.
+    pub message: &'static str,
+    /// The field in it.
+    pub field: &'static str,
+    /// What is wrong with the field.
+    pub kind: DecodeErrorKind,
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} {}", self.message, self.field, self.kind)
+    }
+}
+
+/// What can be wrong with a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeErrorKind {
+    /// The bytes end within the field, or its offset and length point outside the message.
+    #[error("lies outside the message")]
+    Truncated,
+    /// The field has a value that the specification does not allow.
+    #[error("has a value that is not allowed")]
+    Invalid,
+    /// The field must be there.
+    #[error("is missing")]
+    Missing,
+    /// The field may be there only once.
+    #[error("is there twice")]
+    Duplicate,
+    /// Bytes follow where the structure ends.
+    #[error("is followed by stray bytes")]
+    TrailingBytes,
+    /// The field is longer than this implementation takes.
+    #[error("is too long")]
+    TooLong,
+}
+
+/// What a service can do wrong towards our initiator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerMisbehaved {
+    /// The CHALLENGE_MESSAGE does not grant a flag that we need ([MS-NLMP] 3.1.5.1.2).
+    #[error("the challenge does not grant {0}")]
+    FlagNotGranted(&'static str),
+    /// The target information lacks the names that message integrity needs ([MS-NLMP] 3.1.5.1.2).
+    #[error("the target information names neither computer nor domain")]
+    TargetNamesMissing,
+    /// SPNEGO: the service refused every mechanism (`negState` reject).
+    #[error("the service rejects the negotiation")]
+    Rejected,
+    /// SPNEGO: the service chose a mechanism that we did not offer.
+    #[error("the service chose a mechanism that was not offered")]
+    MechanismNotOffered,
+    /// SPNEGO: `mechListMIC` is absent where RFC 4178 5 needs it.
+    #[error("the mechListMIC is missing")]
+    MechListMicMissing,
+    /// SPNEGO: `mechListMIC` does not fit: somebody changed the list of mechanisms.
+    #[error("the mechListMIC is wrong")]
+    MechListMicWrong,
+    /// SPNEGO: the service waits for a token that we do not owe.
+    #[error("the service waits for more than the login has")]
+    NothingToSend,
+    /// The service says that the login is complete before it can be.
+    #[error("the service ends the login too early")]
+    EndedEarly,
+    /// The service goes on after the login is complete.
+    #[error("the service goes on after the end of the login")]
+    TokenAfterEnd,
+}
+
+/// Why an acceptor lets a client not in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The verifier said no: unknown user, wrong password, or an answer made for another challenge. These look alike
+    /// on purpose.
+    #[error("wrong user name or password")]
+    WrongCredentials,
+    /// A login without a user name or without a response ([MS-NLMP] 3.2.5.1.2).
+    #[error("anonymous login")]
+    Anonymous,
+    /// A 24-byte response: NTLMv1.
+    #[error("NTLMv1 response")]
+    NtlmV1,
+    /// The AUTHENTICATE_MESSAGE takes back `NTLMSSP_NEGOTIATE_TARGET_INFO`.
+    #[error("the target information flag was cleared")]
+    TargetInfoCleared,
+    /// The message integrity code is absent or zero although the client promised one, or although the policy asks
+    /// every client for one ([MS-NLMP] 3.2.5.1.2).
+    #[error("the message integrity code is missing")]
+    MicMissing,
+    /// The message integrity code is wrong: one of the three messages was changed on its way.
+    #[error("the message integrity code is wrong")]
+    MicWrong,
+    /// The client binds its login to no TLS connection, and the policy is strict.
+    #[error("the channel binding is missing")]
+    ChannelBindingMissing,
+    /// The login was made for another TLS connection.
+    #[error("the channel binding is wrong")]
+    ChannelBindingWrong,
+    /// The client's timestamp is more than 36 hours away from ours.
+    #[error("the timestamp is stale")]
+    StaleTimestamp,
+    /// The client does not take on this protection, and sealing is required.
+    #[error("sealing is required, and the client does not take on {0}")]
+    ProtectionTooWeak(&'static str),
+    /// The AUTHENTICATE_MESSAGE claims a flag that the CHALLENGE_MESSAGE did not grant.
+    #[error("the client claims {0}, which was not granted")]
+    FlagNotGranted(&'static str),
+    /// Text is sent in a code page instead of Unicode.
+    #[error("the client does not speak Unicode")]
+    NotUnicode,
+    /// The key that the client exchanges is absent or has not 16 bytes.
+    #[error("the exchanged session key is missing")]
+    SessionKeyMissing,
+    /// The token is malformed.
+    #[error("malformed token: {0}")]
+    Malformed(DecodeError),
+    /// No mechanism of the client's list is ours.
+    #[error("no common mechanism")]
+    NoCommonMechanism,
+    /// SPNEGO: the client gave up (`negState` reject).
+    #[error("the client rejects the negotiation")]
+    Rejected,
+    /// SPNEGO: `mechListMIC` is absent where RFC 4178 5 or [MS-SPNG] needs it.
+    #[error("the mechListMIC is missing")]
+    MechListMicMissing,
+    /// SPNEGO: `mechListMIC` does not fit: somebody changed the list of mechanisms.
+    #[error("the mechListMIC is wrong")]
+    MechListMicWrong,
+    /// A token arrived after the login was complete.
+    #[error("a token after the end of the login")]
+    TokenAfterEnd,
+}
+
+/// What can go wrong with a sealed message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealError {
+    /// The signature does not fit: the message was changed, replayed or left out one before it.
+    #[error("the sealed message was changed, repeated or is out of order")]
+    Tampered,
+    /// The signature has the wrong length or version.
+    #[error("the signature of the sealed message is malformed")]
+    MalformedSignature,
+    /// An earlier message failed; this context opens nothing any more.
+    #[error("the security context is broken by an earlier error")]
+    Poisoned,
+    /// Confidentiality was not negotiated.
+    #[error("the login did not negotiate sealing")]
+    NotNegotiated,
+    /// All 2^32 sequence numbers of this direction are used.
+    #[error("the security context is used up")]
+    Exhausted,
+}
+
+impl From<DecodeError> for Error {
+    fn from(error: DecodeError) -> Self {
+        Self::Decode(error)
+    }
+}
+
+impl From<ApiMisuse> for Error {
+    fn from(error: ApiMisuse) -> Self {
+        Self::ApiMisuse(error)
+    }
+}
+
+impl From<PeerMisbehaved> for Error {
+    fn from(error: PeerMisbehaved) -> Self {
+        Self::PeerMisbehaved(error)
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(error: Refusal) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        Self::Seal(error)
+    }
+}

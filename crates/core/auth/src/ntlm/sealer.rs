@@ -1,0 +1,202 @@
+//! [`NtlmSealer`]: signing and sealing with extended session security ([MS-NLMP] 3.4.3, 3.4.4).
+//!
+//! ```text
+//!            mech_list_mic: sequence + 1, stream back to its start ([MS-SPNG] 3.3.5.1)
+//!              ┌──┐
+//!  new ──► Ready ─┴──seal/unseal──► Ready (sequence + 1, stream goes on)
+//!              └────wrong signature──► Broken
+//! ```
+
+use std::fmt;
+
+use hmac::Mac as _;
+use rc4::{Rc4, StreamCipher as _};
+use subtle::ConstantTimeEq as _;
+
+use super::{
+    Flags,
+    keys::{self, Key, Writer},
+    response::{HmacMd5, keyed},
+};
+use crate::{Error, SealError, Sealed, Sealer};
+
+const SIGNATURE_LENGTH: usize = 16;
+
+/// One direction of a connection: its keys, its key stream, its count of messages.
+struct Direction {
+    mac: HmacMd5,
+    seal_key: Key,
+    stream: Rc4,
+    /// The number of the next message; `None` when all are used.
+    sequence: Option<u32>,
+    /// With KEY_EXCH the checksum is encrypted as well ([MS-NLMP] 3.4.4.2).
+    encrypts_checksum: bool,
+}
+
+impl Direction {
+    fn new(flags: Flags, session_key: &[u8; 16], writer: Writer) -> Self {
+        let seal_key = keys::seal_key(flags, session_key, writer);
+        Self {
+            mac: keyed(&keys::sign_key(session_key, writer)),
+            stream: keys::rc4(&seal_key),
+            seal_key,
+            sequence: Some(0),
+            encrypts_checksum: flags.contains(Flags::KEY_EXCH),
+        }
+    }
+
+    fn checksum(&self, sequence: u32, plain: &[u8]) -> [u8; 8] {
+        let mut mac = self.mac.clone();
+        mac.update(&sequence.to_le_bytes());
+        mac.update(plain);
+        let digest: [u8; 16] = mac.finalize().into_bytes().into();
+        let [c0, c1, c2, c3, c4, c5, c6, c7, ..] = digest;
+        [c0, c1, c2, c3, c4, c5, c6, c7]
+    }
+
+    /// Completes the message: its signature, with the key stream standing behind its data.
+    fn signature(&mut self, sequence: u32, mut checksum: [u8; 8]) -> [u8; SIGNATURE_LENGTH] {
+        if self.encrypts_checksum {
+            self.stream.apply_keystream(&mut checksum);
+        }
+        self.sequence = sequence.checked_add(1);
+        let [c0, c1, c2, c3, c4, c5, c6, c7] = checksum;
+        let [s0, s1, s2, s3] = sequence.to_le_bytes();
+        [1, 0, 0, 0, c0, c1, c2, c3, c4, c5, c6, c7, s0, s1, s2, s3]
+    }
+
+    fn sequence(&self) -> Result<u32, SealError> {
+        self.sequence.ok_or(SealError::Exhausted)
+    }
+
+    fn seal(&mut self, data: &mut [u8]) -> Result<[u8; SIGNATURE_LENGTH], SealError> {
+        let sequence = self.sequence()?;
+        let checksum = self.checksum(sequence, data);
+        self.stream.apply_keystream(data);
+        Ok(self.signature(sequence, checksum))
+    }
+
+    fn unseal(&mut self, signature: &[u8], data: &mut [u8]) -> Result<(), SealError> {
+        let sequence = self.sequence()?;
+        let [1, 0, 0, 0, ..] = signature else { return Err(SealError::MalformedSignature) };
+        let signature: [u8; SIGNATURE_LENGTH] =
+            signature.try_into().map_err(|_| SealError::MalformedSignature)?;
+        self.stream.apply_keystream(data);
+        let checksum = self.checksum(sequence, data);
+        let expected = self.signature(sequence, checksum);
+        if bool::from(expected.ct_eq(&signature)) { Ok(()) } else { Err(SealError::Tampered) }
+    }
+
+    /// Signs without sealing, then turns the key stream back to its start, but not the count of messages.
+    fn mech_list_mic(&mut self, mech_list: &[u8]) -> Result<[u8; SIGNATURE_LENGTH], SealError> {
+        let sequence = self.sequence()?;
+        let checksum = self.checksum(sequence, mech_list);
+        let signature = self.signature(sequence, checksum);
+        self.stream = keys::rc4(&self.seal_key);
+        Ok(signature)
+    }
+}
+
+/// The security context of an NTLM login.
+pub(crate) struct NtlmSealer {
+    can_seal: bool,
+    broken: bool,
+    sending: Direction,
+    receiving: Direction,
+}
+
+impl NtlmSealer {
+    /// The context of `own` side; `None` without extended session security, whose predecessor is not implemented.
+    pub(crate) fn new(flags: Flags, session_key: &[u8; 16], own: Writer) -> Option<Self> {
+        if !flags.contains(Flags::EXTENDED_SESSIONSECURITY) {
+            return None;
+        }
+        let peer = match own {
+            Writer::Client => Writer::Server,
+            Writer::Server => Writer::Client,
+        };
+        Some(Self {
+            can_seal: flags.contains(Flags::SEAL),
+            broken: false,
+            sending: Direction::new(flags, session_key, own),
+            receiving: Direction::new(flags, session_key, peer),
+        })
+    }
+
+    fn ready(&self, sealing: bool) -> Result<(), SealError> {
+        if self.broken {
+            Err(SealError::Poisoned)
+        } else if sealing && !self.can_seal {
+            Err(SealError::NotNegotiated)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Sealer for NtlmSealer {
+    fn can_seal(&self) -> bool {
+        self.can_seal
+    }
+
+    fn seal(&mut self, data: &mut Vec<u8>) -> Result<Sealed, Error> {
+        self.ready(true)?;
+        let signature = self.sending.seal(data)?;
+        Ok(Sealed::new(signature.to_vec(), 0))
+    }
+
+    fn unseal(&mut self, header: &[u8], data: &mut Vec<u8>) -> Result<(), Error> {
+        self.ready(true)?;
+        self.receiving.unseal(header, data).map_err(|error| {
+            // Half-opened data must reach nobody.
+            self.broken = true;
+            data.clear();
+            error.into()
+        })
+    }
+
+    fn mech_list_mic(&mut self, mech_list: &[u8]) -> Result<Vec<u8>, Error> {
+        self.ready(false)?;
+        Ok(self.sending.mech_list_mic(mech_list)?.to_vec())
+    }
+
+    fn check_mech_list_mic(&mut self, mech_list: &[u8], mic: &[u8]) -> Result<(), Error> {
+        self.ready(false)?;
+        let expected = self.receiving.mech_list_mic(mech_list)?;
+        if bool::from(expected.as_slice().ct_eq(mic)) {
+            return Ok(());
+        }
+        self.broken = true;
+        Err(SealError::Tampered.into())
+    }
+
+    fn expect_mech_list_mic(&mut self, mech_list: &[u8]) -> Option<Vec<u8>> {
+        self.ready(false).ok()?;
+        self.receiving.mech_list_mic(mech_list).ok().map(|mic| mic.to_vec())
+    }
+}
+
+impl fmt::Debug for NtlmSealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NtlmSealer")
+            .field("can_seal", &self.can_seal)
+            .field("broken", &self.broken)
+            .field("sent", &self.sending.sequence)
+            .field("received", &self.receiving.sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_context_whose_numbers_are_used_up_seals_nothing_more() {
+        let flags = Flags::SEAL | Flags::SIGN | Flags::KEY_128 | Flags::EXTENDED_SESSIONSECURITY;
+        let mut sealer = NtlmSealer::new(flags, &[1; 16], Writer::Client).unwrap();
+        sealer.sending.sequence = Some(u32::MAX);
+        sealer.seal(&mut vec![0; 3]).unwrap();
+        assert_eq!(sealer.seal(&mut vec![0; 3]), Err(Error::Seal(SealError::Exhausted)));
+    }
+}

@@ -1,0 +1,301 @@
+//! The network process's half: asks the spawner for accounts, shells and low ports, and keepers for commands.
+//!
+//! ```text
+//! Spawner ── open ──► Keeper ── start ──► Process (stdin, stdout, stderr)
+//!    │ accounts          │ close, ended       │ signal, wait
+//!    │ bind              ▼                    ▼
+//!    ▼               (all gone)           Exit
+//! stop_requested, lost
+//! ```
+//!
+//! Nothing here blocks the runtime. Each future may be dropped at any time: an answer that nobody waits for any longer is
+//! undone (a shell is closed, a command is killed).
+
+mod keeper;
+mod process;
+mod socket;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot, watch};
+
+use crate::AccountId;
+use crate::frames::root::{Event, FrameError, LENGTH, Reason, Request};
+use crate::sys;
+
+pub use crate::frames::keeper::{Outcome, Signal, Stage, Start, Usage};
+pub use keeper::{Keeper, StartError};
+pub use process::{Exit, Process};
+
+/// The most Opens that are under way at a time; further ones wait here instead of being refused by the spawner.
+const PENDING_OPENS: usize = 64;
+
+/// Makes this process unreadable for others of its user: no core dump, no `ptrace`. The network process's first statement.
+///
+/// # Errors
+/// The system's, which cannot happen on a supported kernel.
+pub fn protect() -> io::Result<()> {
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
+}
+
+/// Why the spawner did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The spawner refused.
+    #[error("{reason}{}", errno_text(*.errno))]
+    Refused {
+        /// Why.
+        reason: Reason,
+        /// The system's error number, 0 if there is none.
+        errno: i32,
+    },
+    /// The spawner is gone: everything ends.
+    #[error("the privileged process is gone")]
+    Lost,
+    /// The spawner's answer is not one to this question.
+    #[error("the privileged process gave an answer that does not fit the question")]
+    Unexpected,
+    /// The descriptor that came with the answer cannot be used.
+    #[error("the descriptor from the privileged process cannot be used: {0}")]
+    Descriptor(#[source] io::Error),
+}
+
+fn errno_text(errno: i32) -> String {
+    if errno == 0 { String::new() } else { format!(": {}", io::Error::from_raw_os_error(errno)) }
+}
+
+/// The spawner, as the network process sees it. Clones share one connection.
+#[derive(Debug, Clone)]
+pub struct Spawner(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    socket: socket::Socket,
+    runtime: Handle,
+    state: Mutex<State>,
+    opens: Semaphore,
+    stop: watch::Sender<bool>,
+    lost: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sequence: u32,
+    lost: bool,
+    answers: BTreeMap<u32, oneshot::Sender<Answer>>,
+    shells: BTreeMap<u64, watch::Sender<bool>>,
+}
+
+/// An event that answers a request, with what came along.
+#[derive(Debug)]
+struct Answer {
+    event: Event,
+    descriptor: Option<OwnedFd>,
+    ended: Option<watch::Receiver<bool>>,
+}
+
+impl Spawner {
+    /// Takes over descriptor 3, which the spawner left in this process, and starts to listen to it. Works once, inside a
+    /// tokio runtime with I/O. Calls [`protect`] too.
+    ///
+    /// # Errors
+    /// When descriptor 3 is not the spawner's socket, was taken before, or there is no runtime.
+    pub fn inherited() -> io::Result<Self> {
+        static TAKEN: AtomicBool = AtomicBool::new(false);
+        protect()?;
+        let runtime = Handle::try_current().map_err(io::Error::other)?;
+        if TAKEN.swap(true, Ordering::SeqCst) {
+            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the privileged process's socket is taken"));
+        }
+        Self::new(sys::inherited_socket()?, runtime)
+    }
+
+    fn new(descriptor: OwnedFd, runtime: Handle) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            socket: socket::Socket::new(descriptor)?,
+            runtime: runtime.clone(),
+            state: Mutex::default(),
+            opens: Semaphore::new(PENDING_OPENS),
+            stop: watch::Sender::new(false),
+            lost: watch::Sender::new(false),
+        });
+        // The task ends with the socket; nobody needs its handle.
+        drop(runtime.spawn(listen(Arc::clone(&shared))));
+        Ok(Self(shared))
+    }
+
+    /// Says that the listeners accept; the spawner tells the service manager.
+    ///
+    /// # Errors
+    /// [`RequestError::Lost`].
+    pub async fn ready(&self) -> Result<(), RequestError> {
+        self.0.socket.send(&Request::Ready.encode(0)).await.map_err(|_| RequestError::Lost)
+    }
+
+    /// A read-only descriptor of the file `accounts` as it is now. Cheap enough to be asked for at each login.
+    ///
+    /// # Errors
+    /// [`Reason::AccountsFile`] with `ENOENT` while there are no accounts.
+    pub async fn accounts(&self) -> Result<File, RequestError> {
+        Ok(File::from(self.file(&Request::Accounts).await?))
+    }
+
+    /// A listening socket for one of the privileged listeners of [`crate::Options`].
+    ///
+    /// # Errors
+    /// [`Reason::NotListed`] for any other address, [`Reason::BindFailed`] with the system's error number.
+    pub async fn bind(&self, address: SocketAddr) -> Result<TcpListener, RequestError> {
+        Ok(TcpListener::from(self.file(&Request::Bind { address }).await?))
+    }
+
+    async fn file(&self, request: &Request) -> Result<OwnedFd, RequestError> {
+        match self.0.ask(request).await? {
+            Answer { event: Event::File, descriptor: Some(descriptor), .. } => Ok(descriptor),
+            Answer { .. } => Err(RequestError::Unexpected),
+        }
+    }
+
+    /// Opens a shell for an account: a keeper that has become the local user to which root mapped it.
+    ///
+    /// `login` is reserved for a later process that registers logins; 16 zeros until then.
+    ///
+    /// # Errors
+    /// The reasons of [`Reason`].
+    pub async fn open(&self, account: AccountId, login: [u8; 16]) -> Result<Keeper, RequestError> {
+        let permit = self.0.opens.acquire().await.map_err(|_| RequestError::Lost)?;
+        let answer = self.0.ask(&Request::Open { account, login }).await?;
+        drop(permit);
+        let Answer { event: Event::Opened { shell, .. }, descriptor: Some(descriptor), ended: Some(ended) } = answer else {
+            return Err(RequestError::Unexpected);
+        };
+        Keeper::new(Arc::clone(&self.0), shell, descriptor, ended).map_err(|error| {
+            self.0.tell(Request::Close { shell });
+            RequestError::Descriptor(error)
+        })
+    }
+
+    /// Resolves when the service is to drain and to exit, or the spawner is gone.
+    pub async fn stop_requested(&self) {
+        reached(self.0.stop.subscribe()).await;
+    }
+
+    /// Resolves when the spawner is gone, after which nothing can be asked and every shell is ending.
+    pub async fn lost(&self) {
+        reached(self.0.lost.subscribe()).await;
+    }
+}
+
+/// Waits until a flag is set, or can no longer be.
+async fn reached(mut flag: watch::Receiver<bool>) {
+    let seen = flag.wait_for(|set| *set).await;
+    drop(seen);
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Answer, RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        let sequence = self.expect(sender)?;
+        if self.socket.send(&request.encode(sequence)).await.is_err() {
+            drop(self.state().answers.remove(&sequence));
+            return Err(RequestError::Lost);
+        }
+        let answer = receiver.await.map_err(|_| RequestError::Lost)?;
+        match answer.event {
+            Event::Refused { reason, errno } => Err(RequestError::Refused { reason, errno }),
+            Event::Opened { .. } | Event::Ended { .. } | Event::File | Event::Stop => Ok(answer),
+        }
+    }
+
+    /// Registers who waits for the next answer; returns its number, never 0 and never one still in use.
+    fn expect(&self, sender: oneshot::Sender<Answer>) -> Result<u32, RequestError> {
+        let mut state = self.state();
+        if state.lost {
+            return Err(RequestError::Lost);
+        }
+        loop {
+            state.sequence = state.sequence.wrapping_add(1);
+            if state.sequence != 0 && !state.answers.contains_key(&state.sequence) {
+                break;
+            }
+        }
+        let sequence = state.sequence;
+        state.answers.insert(sequence, sender);
+        Ok(sequence)
+    }
+
+    /// Sends a request whose answer nobody waits for, now or when there is room.
+    fn tell(self: &Arc<Self>, request: Request) {
+        let frame = request.encode(0);
+        if self.socket.try_send(&frame).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            let shared = Arc::clone(self);
+            drop(self.runtime.spawn(async move { shared.socket.send(&frame).await }));
+        }
+    }
+
+    fn dispatch(self: &Arc<Self>, sequence: u32, event: Event, descriptor: Option<OwnedFd>) {
+        match event {
+            Event::Stop => drop(self.stop.send_replace(true)),
+            Event::Ended { shell } => {
+                if let Some(ended) = self.state().shells.remove(&shell) {
+                    ended.send_replace(true);
+                }
+            }
+            Event::Opened { shell, .. } => {
+                let (sender, ended) = watch::channel(false);
+                let waiting = {
+                    let mut state = self.state();
+                    state.shells.insert(shell, sender);
+                    state.answers.remove(&sequence)
+                };
+                let answer = Answer { event, descriptor, ended: Some(ended) };
+                if waiting.is_none_or(|waiting| waiting.send(answer).is_err()) {
+                    self.tell(Request::Close { shell });
+                }
+            }
+            Event::Refused { .. } | Event::File => {
+                let waiting = self.state().answers.remove(&sequence);
+                if let Some(waiting) = waiting {
+                    // Who stopped waiting needs no answer.
+                    drop(waiting.send(Answer { event, descriptor, ended: None }));
+                }
+            }
+        }
+    }
+}
+
+/// Reads what the spawner says until it is gone, then tells everyone.
+async fn listen(shared: Arc<Shared>) {
+    while let Ok((sequence, event, descriptor)) = next(&shared).await {
+        shared.dispatch(sequence, event, descriptor);
+    }
+    let (answers, shells) = {
+        let mut state = shared.state();
+        state.lost = true;
+        (std::mem::take(&mut state.answers), std::mem::take(&mut state.shells))
+    };
+    drop(answers);
+    shells.values().for_each(|ended| drop(ended.send_replace(true)));
+    shared.stop.send_replace(true);
+    shared.lost.send_replace(true);
+}
+
+async fn next(shared: &Shared) -> io::Result<(u32, Event, Option<OwnedFd>)> {
+    let mut buffer = [0; LENGTH + 1];
+    let (length, descriptors) = shared.socket.receive(&mut buffer).await?;
+    let frame = buffer.get(..length).unwrap_or_default();
+    let (sequence, event) = Event::decode(frame).map_err(|error: FrameError| io::Error::other(error))?;
+    Ok((sequence, event, descriptors.into_iter().next()))
+}
