@@ -1,0 +1,1 @@
+//! The service's network process: logs, settings, and the server with its plug-ins.
