@@ -1,1 +1,20 @@
 //! WS-Management messages, typed to and from XML, and the remote shell's machines for both roles.
+
+pub mod duration;
+mod envelope;
+mod error;
+pub mod fault;
+mod header;
+pub mod ns;
+mod selector;
+pub mod shell;
+pub mod xml;
+
+pub use duration::Duration;
+pub use envelope::{Envelope, guid, same_id, uuid_uri};
+pub use error::Error;
+pub use fault::{ErrorCode, Fault};
+pub use header::{Block, Header, HeaderValue};
+pub use selector::{
+    EndpointReference, OptionItem, OptionSet, Selector, SelectorSet, SelectorValue, parse_boolean,
+};

@@ -1,1 +1,35 @@
-//! Async WS-Management service: listeners, accounts, dispatch, plug-in traits.
+//! Async WS-Management service: listeners, accounts, settings, dispatch, plug-in traits.
+//!
+//! ```text
+//!  TCP ──► listen ──► connection (one login each) ──► dispatch ──► shells ──► one actor per shell
+//!                          │                             │                        │
+//!                     session::server::login        session::access      wsman::shell::server (machine)
+//!                          │                                                      │
+//!                     accounts::Verifier                                   plugin (its commands' pipes)
+//! ```
+//!
+//! What is decided without I/O is decided in `session` and `wsman`; this crate moves bytes, time
+//! and processes between them. [`run`] is the whole service.
+
+pub mod accounts;
+mod answer;
+pub mod audit;
+mod body;
+mod connection;
+mod dispatch;
+mod listen;
+mod offer;
+pub mod plugin;
+mod random;
+mod service;
+pub mod settings;
+mod shells;
+
+use std::pin::Pin;
+
+pub use plugin::ShellPlugin;
+pub use service::{Config, RunError, run};
+pub use settings::Settings;
+
+/// A future that can be stored: what the plug-in traits return.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -1,0 +1,284 @@
+//! The verdict over logins: the only code that looks at hashes.
+//!
+//! A name that nobody has costs the same work as a known one with a wrong password, and gets the
+//! same answer.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use auth::ntlm::{NtHash, NtlmAttempt, TargetNames, nt_hash, verify, verify_unknown};
+use auth::{Answer, FileTime, Question, Secret, UserName};
+use spawner::network::Spawner;
+
+use super::file::read_bounded;
+use super::{Accounts, AccountsError, Record};
+use crate::BoxFuture;
+
+/// Where the accounts file comes from. It is asked for each login, so that a change counts at
+/// once.
+pub trait AccountSource: Send + Sync + fmt::Debug {
+    /// Opens the file as it is now, to be read from its start.
+    fn open(&self) -> BoxFuture<'_, io::Result<File>>;
+}
+
+/// Accounts in a file that this process may read itself.
+#[derive(Debug, Clone)]
+pub struct FileSource(pub PathBuf);
+
+impl AccountSource for FileSource {
+    fn open(&self) -> BoxFuture<'_, io::Result<File>> {
+        let opened = File::open(&self.0);
+        Box::pin(async move { opened })
+    }
+}
+
+impl AccountSource for Spawner {
+    fn open(&self) -> BoxFuture<'_, io::Result<File>> {
+        Box::pin(async move { self.accounts().await.map_err(io::Error::other) })
+    }
+}
+
+/// What this machine calls itself towards clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MachineNames {
+    host: String,
+    targets: TargetNames,
+}
+
+impl MachineNames {
+    /// From a host name, with or without a domain.
+    #[must_use]
+    pub fn new(host: &str) -> Self {
+        let host = host.trim().to_owned();
+        let short = host.split('.').next().unwrap_or_default();
+        let netbios: String = short.chars().take(15).collect::<String>().to_uppercase();
+        let targets = TargetNames::standalone(netbios, host.clone());
+        Self { host, targets }
+    }
+
+    /// This machine's own name.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        match name.trim() {
+            "" => Self::new("localhost"),
+            name => Self::new(name),
+        }
+    }
+
+    /// The name that faults carry as `Machine`.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The names for an NTLM challenge.
+    #[must_use]
+    pub fn targets(&self) -> &TargetNames {
+        &self.targets
+    }
+
+    /// Whether a domain in a login means this machine: its names in any case, `.` or nothing.
+    fn is_here(&self, domain: &str) -> bool {
+        let short = self.host.split('.').next().unwrap_or_default();
+        ["", ".", short, &self.host, &self.targets.netbios_computer, &self.targets.dns_computer]
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(domain))
+    }
+
+    /// The bare account name in a login; `None` when it belongs to another machine or domain.
+    fn account_name<'a>(&self, domain: &str, user: &'a str) -> Option<&'a str> {
+        if !self.is_here(domain) {
+            return None;
+        }
+        match user.rsplit_once('@') {
+            Some((name, host)) => self.is_here(host).then_some(name),
+            None => Some(user),
+        }
+    }
+}
+
+/// Answers what logins ask.
+#[derive(Debug)]
+pub struct Verifier {
+    source: Arc<dyn AccountSource>,
+    names: MachineNames,
+    known: Mutex<Option<Known>>,
+}
+
+/// Accounts that were read, and from which state of the file.
+#[derive(Debug)]
+struct Known {
+    stamp: Stamp,
+    accounts: Arc<Accounts>,
+}
+
+/// Tells two states of a file apart: an editor puts a new file in the old one's place.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp([i64; 4], u64, u64, u64);
+
+/// Why no verdict came about; the login is refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// The accounts cannot be read.
+    #[error("the accounts cannot be read: {0}")]
+    Read(#[from] io::Error),
+    /// The accounts file is wrong.
+    #[error(transparent)]
+    Accounts(#[from] AccountsError),
+    /// The system gives no random bytes.
+    #[error("no random bytes: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The mechanism asks what this verifier does not know.
+    #[error("the login asks for something unknown")]
+    Question,
+}
+
+impl Verifier {
+    /// A verifier over the accounts of `source`.
+    #[must_use]
+    pub fn new(source: Arc<dyn AccountSource>, names: MachineNames) -> Self {
+        Self { source, names, known: Mutex::new(None) }
+    }
+
+    /// What this machine calls itself.
+    #[must_use]
+    pub fn names(&self) -> &MachineNames {
+        &self.names
+    }
+
+    /// Answers one question of a login.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyError`] where no verdict is possible: the login must then be refused.
+    pub async fn answer(&self, question: Question) -> Result<Answer, VerifyError> {
+        match question {
+            Question::Challenge => self.challenge(),
+            Question::Ntlm(attempt) => Ok(self.judge_ntlm(&*self.accounts().await?, &attempt)),
+            Question::Password { user, password } => {
+                Ok(self.judge_password(&*self.accounts().await?, &user, &password))
+            }
+            _ => Err(VerifyError::Question),
+        }
+    }
+
+    fn challenge(&self) -> Result<Answer, VerifyError> {
+        let mut server_challenge = [0; 8];
+        getrandom::fill(&mut server_challenge)?;
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let now = FileTime::from_unix(since);
+        Ok(Answer::Challenge { server_challenge, names: self.names.targets.clone(), now })
+    }
+
+    fn judge_ntlm(&self, accounts: &Accounts, attempt: &NtlmAttempt) -> Answer {
+        let name = self.names.account_name(&attempt.domain, &attempt.user);
+        let Some(record) = name.and_then(|name| accounts.record(name)) else {
+            verify_unknown(attempt);
+            return Answer::Refused;
+        };
+        match verify(&record.hash(), attempt) {
+            Some(key) => Answer::Accepted { account: record.account(), session_key: Some(key) },
+            None => Answer::Refused,
+        }
+    }
+
+    fn judge_password(&self, accounts: &Accounts, user: &str, password: &Secret) -> Answer {
+        let given = nt_hash(password);
+        let parsed = UserName::parse(user);
+        let name = self.names.account_name(&parsed.domain, &parsed.user);
+        let record = name.and_then(|name| accounts.record(name));
+        let hash = record.map_or(NtHash::from_bytes([0; 16]), Record::hash);
+        // The comparison comes first and always: it takes the same time wherever they differ.
+        match (hash == given, record) {
+            (true, Some(record)) => {
+                Answer::Accepted { account: record.account(), session_key: None }
+            }
+            (true | false, _) => Answer::Refused,
+        }
+    }
+
+    async fn accounts(&self) -> Result<Arc<Accounts>, VerifyError> {
+        let file = self.source.open().await?;
+        let stamp = Stamp::of(&file)?;
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_ref().filter(|known| known.stamp == stamp) {
+            return Ok(Arc::clone(&known.accounts));
+        }
+        drop(known);
+        let accounts = Arc::new(Accounts::parse(&read_bounded(file)?)?);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(Known { stamp, accounts: Arc::clone(&accounts) });
+        Ok(accounts)
+    }
+}
+
+impl Stamp {
+    fn of(file: &File) -> io::Result<Self> {
+        let data = file.metadata()?;
+        let times = [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()];
+        Ok(Self(times, data.dev(), data.ino(), data.len()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::Editor;
+
+    async fn verdict(verifier: &Verifier, user: &str, password: &str) -> Option<String> {
+        let password = Secret::new(password);
+        let question = Question::Password { user: user.to_owned(), password };
+        match verifier.answer(question).await.unwrap() {
+            Answer::Accepted { account, .. } => Some(account.name),
+            Answer::Refused => None,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn every_form_of_a_local_name_is_understood_and_no_foreign_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut editor = Editor::open(folder.path()).unwrap();
+        editor.accounts.add([1; 16], "Alice", &Secret::new("pw"), Vec::new()).unwrap();
+        editor.save().unwrap();
+        let source = Arc::new(FileSource(folder.path().join(Editor::FILE)));
+        let verifier = Verifier::new(source, MachineNames::new("box.example.test"));
+        for user in [
+            "alice",
+            "ALICE",
+            r".\alice",
+            r"BOX\alice",
+            r"box.example.test\Alice",
+            "alice@box",
+            "alice@Box.Example.Test",
+        ] {
+            assert_eq!(verdict(&verifier, user, "pw").await.as_deref(), Some("Alice"), "{user}");
+            assert_eq!(verdict(&verifier, user, "pW").await, None);
+        }
+        for user in ["bob", r"OTHER\alice", "alice@other", "", r"BOX\", "@box"] {
+            assert_eq!(verdict(&verifier, user, "pw").await, None, "{user}");
+        }
+    }
+
+    #[tokio::test]
+    async fn changed_file_counts_at_the_next_login() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Arc::new(FileSource(folder.path().join(Editor::FILE)));
+        let verifier = Verifier::new(source, MachineNames::new("box"));
+        for password in ["one", "two"] {
+            let mut editor = Editor::open(folder.path()).unwrap();
+            let _ = editor.accounts.remove("alice");
+            editor.accounts.add([1; 16], "alice", &Secret::new(password), Vec::new()).unwrap();
+            editor.save().unwrap();
+            assert_eq!(verdict(&verifier, "alice", password).await.as_deref(), Some("alice"));
+        }
+        assert_eq!(verdict(&verifier, "alice", "one").await, None);
+    }
+}

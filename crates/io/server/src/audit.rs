@@ -1,0 +1,113 @@
+//! The audit log: one structured line for each login, command and refused operation.
+//!
+//! The lines carry the target `audit`. What clients wrote is passed as plain text fields, which
+//! the log's writers escape; passwords, hashes, tokens and message bodies are never among them.
+
+use std::net::SocketAddr;
+
+use tracing::{info, warn};
+use uuid::Uuid;
+
+/// The target of every line.
+pub const TARGET: &str = "audit";
+/// The longest text from a client that a line takes.
+const MAX_TEXT: usize = 32 * 1024;
+
+/// Who did it, for every line.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Actor<'a> {
+    pub(crate) peer: SocketAddr,
+    pub(crate) user: &'a str,
+}
+
+fn cut(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
+}
+
+pub(crate) fn login_accepted(actor: Actor<'_>, mechanism: &str) {
+    info!(
+        target: TARGET,
+        event = "login",
+        outcome = "accepted",
+        peer = %actor.peer,
+        user = cut(actor.user),
+        mechanism,
+    );
+}
+
+pub(crate) fn login_refused(actor: Actor<'_>, mechanism: &str, reason: &str) {
+    warn!(
+        target: TARGET,
+        event = "login",
+        outcome = "refused",
+        peer = %actor.peer,
+        user = cut(actor.user),
+        mechanism,
+        reason = cut(reason),
+    );
+}
+
+pub(crate) fn operation_refused(actor: Actor<'_>, operation: &str, reason: &str) {
+    warn!(
+        target: TARGET,
+        event = "operation",
+        outcome = "refused",
+        peer = %actor.peer,
+        user = cut(actor.user),
+        operation = cut(operation),
+        reason = cut(reason),
+    );
+}
+
+pub(crate) fn shell_opened(actor: Actor<'_>, shell: Uuid, resource: &str) {
+    info!(
+        target: TARGET,
+        event = "shell",
+        outcome = "opened",
+        peer = %actor.peer,
+        user = cut(actor.user),
+        shell = %shell,
+        resource = cut(resource),
+    );
+}
+
+pub(crate) fn shell_ended(user: &str, shell: Uuid, reason: &str) {
+    info!(target: TARGET, event = "shell", outcome = "ended", user = cut(user), shell = %shell, reason);
+}
+
+pub(crate) fn command_accepted(user: &str, shell: Uuid, command: &str, line: &str) {
+    info!(
+        target: TARGET,
+        event = "command",
+        outcome = "accepted",
+        user = cut(user),
+        shell = %shell,
+        command,
+        line = cut(line),
+    );
+}
+
+pub(crate) fn command_failed(user: &str, shell: Uuid, command: &str, line: &str, reason: &str) {
+    warn!(
+        target: TARGET,
+        event = "command",
+        outcome = "failed",
+        user = cut(user),
+        shell = %shell,
+        command,
+        line = cut(line),
+        reason = cut(reason),
+    );
+}
+
+pub(crate) fn command_ended(user: &str, shell: Uuid, command: &str, exit_code: u32) {
+    info!(
+        target: TARGET,
+        event = "command",
+        outcome = "ended",
+        user = cut(user),
+        shell = %shell,
+        command,
+        exit_code,
+    );
+}

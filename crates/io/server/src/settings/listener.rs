@@ -1,0 +1,264 @@
+//! Where the service listens: an address, a port and a path.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// Windows's port for WS-Management over HTTP.
+pub const HTTP_PORT: u16 = 5985;
+/// Windows's path.
+pub const PREFIX: &str = "wsman";
+/// The longest path that a listener takes.
+const MAX_PREFIX: usize = 256;
+
+/// One listener. As text it is a URL: `http://127.0.0.1:5985/wsman`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Table")]
+pub struct Listener {
+    /// What it listens on.
+    pub address: ListenAddress,
+    /// The TCP port; with 0 the system chooses one.
+    pub port: u16,
+    /// The path without slashes at its ends: `wsman`.
+    pub prefix: String,
+}
+
+/// What a listener listens on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ListenAddress {
+    /// Every IPv4 and every IPv6 address of this machine.
+    Any,
+    /// One address.
+    Ip(IpAddr),
+    /// A name: every address that it resolves to.
+    Name(String),
+}
+
+/// What is wrong with a listener.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenerError {
+    /// No URL at all, or another scheme.
+    #[error("`{0}` is not of the form http://ADDRESS[:PORT][/PATH]")]
+    NotHttp(String),
+    /// HTTPS cannot be served yet.
+    #[error("`{0}`: HTTPS needs a certificate; it comes with certificates in a later version")]
+    Https(String),
+    /// Neither an address, a name, nor `*`.
+    #[error("`{0}` is neither an address, a host name nor `*`")]
+    Address(String),
+    /// Not a port.
+    #[error("`{0}` is not a port within 0 to 65535")]
+    Port(String),
+    /// Not a path.
+    #[error("`{0}` is not a path of letters, digits and -._~/ with at most 256 characters")]
+    Prefix(String),
+}
+
+/// A listener in the configuration file, with the names of `winrm/config/Listener`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    #[serde(rename = "Address", default)]
+    address: Option<String>,
+    #[serde(rename = "Transport", default)]
+    transport: Option<String>,
+    #[serde(rename = "Port", default)]
+    port: Option<i64>,
+    #[serde(rename = "URLPrefix", default)]
+    prefix: Option<String>,
+}
+
+impl TryFrom<Table> for Listener {
+    type Error = ListenerError;
+
+    fn try_from(table: Table) -> Result<Self, ListenerError> {
+        match table.transport.as_deref() {
+            None => {}
+            Some(word) if word.eq_ignore_ascii_case("http") => {}
+            Some(word) if word.eq_ignore_ascii_case("https") => {
+                return Err(ListenerError::Https(word.to_owned()));
+            }
+            Some(word) => return Err(ListenerError::NotHttp(word.to_owned())),
+        }
+        let default = Self::default();
+        let address = match table.address {
+            Some(text) => ListenAddress::parse(text.strip_prefix("IP:").unwrap_or(&text))?,
+            None => default.address,
+        };
+        let port = match table.port {
+            Some(number) => {
+                number.try_into().map_err(|_| ListenerError::Port(number.to_string()))?
+            }
+            None => default.port,
+        };
+        let prefix = match table.prefix {
+            Some(text) => parse_prefix(&text)?,
+            None => default.prefix,
+        };
+        Ok(Self { address, port, prefix })
+    }
+}
+
+impl Default for Listener {
+    fn default() -> Self {
+        Self { address: ListenAddress::Any, port: HTTP_PORT, prefix: PREFIX.to_owned() }
+    }
+}
+
+impl Listener {
+    /// The path of a request that this listener serves: `/wsman`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("/{}", self.prefix)
+    }
+}
+
+impl ListenAddress {
+    fn parse(text: &str) -> Result<Self, ListenerError> {
+        let wrong = || ListenerError::Address(text.to_owned());
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+        if let Some(bare) = bare {
+            return bare.parse::<Ipv6Addr>().map(|ip| Self::Ip(ip.into())).map_err(|_| wrong());
+        }
+        if let Ok(ip) = text.parse::<IpAddr>() {
+            return Ok(Self::Ip(ip));
+        }
+        // A name of digits and dots only is a mistyped address, which a resolver might still take.
+        let is_name = text.len() <= 253
+            && text.split('.').all(|label| {
+                !label.is_empty()
+                    && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            })
+            && text.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if is_name { Ok(Self::Name(text.to_ascii_lowercase())) } else { Err(wrong()) }
+    }
+}
+
+impl FromStr for Listener {
+    type Err = ListenerError;
+
+    /// Reads `http://ADDRESS[:PORT][/PATH]`. Without a port it is 80, without a path `/wsman`.
+    fn from_str(url: &str) -> Result<Self, ListenerError> {
+        let not_http = || ListenerError::NotHttp(url.to_owned());
+        let (scheme, rest) = url.split_once("://").ok_or_else(not_http)?;
+        if scheme.eq_ignore_ascii_case("https") {
+            return Err(ListenerError::Https(url.to_owned()));
+        }
+        if !scheme.eq_ignore_ascii_case("http") {
+            return Err(not_http());
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+            Some(_) | None => (authority, None),
+        };
+        let port = match port {
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| ListenerError::Port(digits.to_owned()))?
+            }
+            Some(text) => return Err(ListenerError::Port(text.to_owned())),
+            None => 80,
+        };
+        // Without brackets the last group of an IPv6 address would pass for a port.
+        if host.contains(':') && !host.starts_with('[') {
+            return Err(ListenerError::Address(authority.to_owned()));
+        }
+        let prefix = match path.trim_matches('/') {
+            "" => PREFIX.to_owned(),
+            text => parse_prefix(text)?,
+        };
+        Ok(Self { address: ListenAddress::parse(host)?, port, prefix })
+    }
+}
+
+fn parse_prefix(text: &str) -> Result<String, ListenerError> {
+    let bare = text.trim_matches('/');
+    let is_path = !bare.is_empty()
+        && bare.len() <= MAX_PREFIX
+        && bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte));
+    if is_path { Ok(bare.to_owned()) } else { Err(ListenerError::Prefix(text.to_owned())) }
+}
+
+impl fmt::Display for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}:{}/{}", self.address, self.port, self.prefix)
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("*"),
+            Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
+            Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The addresses that [`ListenAddress::Any`] stands for.
+pub(crate) const EVERY_ADDRESS: [IpAddr; 2] =
+    [IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V6(Ipv6Addr::UNSPECIFIED)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str) -> Result<String, ListenerError> {
+        url.parse::<Listener>().map(|listener| listener.to_string())
+    }
+
+    #[test]
+    fn urls_are_read_with_their_defaults() {
+        for (url, full) in [
+            ("http://127.0.0.1:15985", "http://127.0.0.1:15985/wsman"),
+            ("HTTP://[::1]:0/", "http://[::1]:0/wsman"),
+            ("http://[::]", "http://[::]:80/wsman"),
+            ("http://*:5985/some/path/", "http://*:5985/some/path"),
+            ("http://LocalHost:1/wsman", "http://localhost:1/wsman"),
+        ] {
+            assert_eq!(read(url).as_deref(), Ok(full));
+        }
+    }
+
+    #[test]
+    fn https_says_that_it_comes_later() {
+        let error = read("https://*:5986").unwrap_err();
+        assert!(error.to_string().contains("later version"));
+    }
+
+    #[test]
+    fn malformed_urls_are_refused_by_part() {
+        use ListenerError::{Address, NotHttp, Port, Prefix};
+        let culprit = |url: &str| match read(url).unwrap_err() {
+            NotHttp(_) => "scheme",
+            Address(_) => "address",
+            Port(_) => "port",
+            Prefix(_) => "prefix",
+            ListenerError::Https(_) => "https",
+        };
+        for (url, part) in [
+            ("127.0.0.1:5985", "scheme"),
+            ("ftp://h", "scheme"),
+            ("http://h:65536", "port"),
+            ("http://h:+1", "port"),
+            ("http://h:", "port"),
+            ("http://::1", "address"),
+            ("http://::1:5985", "address"),
+            ("http://[::1", "address"),
+            ("http://1.2.3.4.5:1", "address"),
+            ("http://a b:1", "address"),
+            ("http://:1", "address"),
+            ("http://h:1/a?b", "prefix"),
+        ] {
+            assert_eq!(culprit(url), part, "{url}");
+        }
+    }
+}

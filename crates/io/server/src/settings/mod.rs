@@ -1,0 +1,356 @@
+//! The service's settings: typed, with Windows's names, defaults and ranges ([MS-WSMV] 2.2.4.10).
+//!
+//! A setting exists here only when the service obeys it. The file is TOML; tables and keys carry
+//! the names of the `winrm/config` tree:
+//!
+//! ```toml
+//! MaxEnvelopeSizekb = 500
+//!
+//! [Service]
+//! AllowUnencrypted = false
+//!
+//! [Service.Auth]
+//! Basic = false
+//!
+//! [[Listener]]
+//! Address = "*"
+//! Transport = "HTTP"
+//! Port = 5985
+//! ```
+
+pub mod listener;
+mod range;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+pub use listener::{ListenAddress, Listener, ListenerError};
+
+/// A configuration file may have so many bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// The whole tree.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Settings {
+    /// The largest message, in units of 1,024 bytes; 32 to 1,039,440, default 500.
+    #[serde(rename = "MaxEnvelopeSizekb", deserialize_with = "range::within::<_, 32, 1_039_440>")]
+    pub max_envelope_size_kb: u32,
+    /// The longest time an operation may take, in milliseconds; from 500, default 60,000.
+    #[serde(rename = "MaxTimeoutms", deserialize_with = "range::within::<_, 500, 4_294_967_295>")]
+    pub max_timeout_ms: u32,
+    /// `winrm/config/Service`.
+    #[serde(rename = "Service")]
+    pub service: Service,
+    /// `winrm/config/Winrs`.
+    #[serde(rename = "Winrs")]
+    pub winrs: Winrs,
+    /// Where the service listens; by default HTTP on port 5985 of every address.
+    #[serde(rename = "Listener")]
+    pub listeners: Vec<Listener>,
+}
+
+/// `winrm/config/Service`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Service {
+    /// Whether messages may travel unsealed over plain HTTP; default false.
+    #[serde(rename = "AllowUnencrypted")]
+    pub allow_unencrypted: bool,
+    /// Connections at a time; 1 to 512, default 300. Further ones are closed at once.
+    #[serde(rename = "MaxConnections", deserialize_with = "range::within::<_, 1, 512>")]
+    pub max_connections: u32,
+    /// Seconds in which a whole request must arrive; 1 to 4,294,967,295, default 120.
+    #[serde(
+        rename = "MaxPacketRetrievalTimeSeconds",
+        deserialize_with = "range::within::<_, 1, 4_294_967_295>"
+    )]
+    pub max_packet_retrieval_time_seconds: u32,
+    /// `winrm/config/Service/Auth`.
+    #[serde(rename = "Auth")]
+    pub auth: Auth,
+}
+
+/// `winrm/config/Service/Auth`: the logins that are offered.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Auth {
+    /// User name and password as they are; default false. Over plain HTTP it is offered only
+    /// together with `AllowUnencrypted`.
+    #[serde(rename = "Basic")]
+    pub basic: bool,
+    /// SPNEGO and NTLM; default true.
+    #[serde(rename = "Negotiate")]
+    pub negotiate: bool,
+}
+
+/// `winrm/config/Winrs`: remote shells.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[non_exhaustive]
+pub struct Winrs {
+    /// Whether shells may be opened; default true.
+    #[serde(rename = "AllowRemoteShellAccess")]
+    pub allow_remote_shell_access: bool,
+    /// Milliseconds without a request after which a shell ends, where its client asked for
+    /// nothing else; 0 to 2,147,483,647, default 7,200,000. Less than 60,000 counts as 60,000.
+    #[serde(rename = "IdleTimeout", deserialize_with = "range::within::<_, 0, 2_147_483_647>")]
+    pub idle_timeout: u32,
+    /// Users that have shells at the same time; 1 to 2,147,483,647, default 2,147,483,647.
+    #[serde(
+        rename = "MaxConcurrentUsers",
+        deserialize_with = "range::within::<_, 1, 2_147_483_647>"
+    )]
+    pub max_concurrent_users: u32,
+    /// Shells of one user at the same time; 1 to 2,147,483,647, default 2,147,483,647.
+    #[serde(rename = "MaxShellsPerUser", deserialize_with = "range::within::<_, 1, 2_147_483_647>")]
+    pub max_shells_per_user: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_envelope_size_kb: 500,
+            max_timeout_ms: 60_000,
+            service: Service::default(),
+            winrs: Winrs::default(),
+            listeners: vec![Listener::default()],
+        }
+    }
+}
+
+impl Default for Service {
+    fn default() -> Self {
+        Self {
+            allow_unencrypted: false,
+            max_connections: 300,
+            max_packet_retrieval_time_seconds: 120,
+            auth: Auth::default(),
+        }
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self { basic: false, negotiate: true }
+    }
+}
+
+impl Default for Winrs {
+    fn default() -> Self {
+        Self {
+            allow_remote_shell_access: true,
+            idle_timeout: 7_200_000,
+            max_concurrent_users: 2_147_483_647,
+            max_shells_per_user: 2_147_483_647,
+        }
+    }
+}
+
+impl Settings {
+    /// Where the configuration lives unless told otherwise.
+    pub const PATH: &'static str = "/etc/transom/config.toml";
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] names the file, and for wrong content the line, the key and what is
+    /// legal there.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        let unreadable = |source| SettingsError::Read { path: path.to_owned(), source };
+        let mut text = String::new();
+        let file = File::open(path).map_err(unreadable)?;
+        file.take(MAX_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
+            return Err(SettingsError::TooLong { path: path.to_owned(), limit: MAX_FILE });
+        }
+        Self::parse(&text, path)
+    }
+
+    /// Reads [`Settings::PATH`] where it exists; the defaults where it does not.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::load`].
+    pub fn load_default() -> Result<Self, SettingsError> {
+        let path = Path::new(Self::PATH);
+        match path.try_exists() {
+            Ok(false) => Ok(Self::default()),
+            Ok(true) | Err(_) => Self::load(path),
+        }
+    }
+
+    /// Reads `text`; `path` is named in errors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Settings::load`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, SettingsError> {
+        let settings: Self = toml::from_str(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            let place = Place::find(text, at);
+            SettingsError::Wrong {
+                path: path.to_owned(),
+                line: place.line,
+                key: place.key,
+                problem: error.message().to_owned(),
+            }
+        })?;
+        Ok(settings)
+    }
+
+    /// The largest message in bytes.
+    #[must_use]
+    pub fn max_envelope_size(&self) -> usize {
+        usize::try_from(self.max_envelope_size_kb).unwrap_or(usize::MAX).saturating_mul(1024)
+    }
+
+    /// The longest time an operation may take.
+    #[must_use]
+    pub fn max_timeout(&self) -> Duration {
+        Duration::from_millis(u64::from(self.max_timeout_ms))
+    }
+
+    /// The time in which a whole request must arrive.
+    #[must_use]
+    pub fn packet_retrieval_time(&self) -> Duration {
+        Duration::from_secs(u64::from(self.service.max_packet_retrieval_time_seconds))
+    }
+}
+
+impl Winrs {
+    /// No shell ends earlier than this, whatever is configured.
+    pub const LEAST_IDLE: Duration = Duration::from_secs(60);
+    /// The longest idle time that a client may ask for.
+    pub const MOST_IDLE: Duration = Duration::from_millis(2_147_483_647);
+
+    /// The idle time of a shell whose client asks for none.
+    #[must_use]
+    pub fn idle(&self) -> Duration {
+        Duration::from_millis(u64::from(self.idle_timeout)).max(Self::LEAST_IDLE)
+    }
+}
+
+/// What is wrong with a configuration file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is longer than any configuration.
+    #[error("{} is longer than {limit} bytes", path.display())]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A key or value is not one of the service's.
+    #[error("{}, line {line}, {key}: {problem}", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// The key with its table, as in `Service.MaxConnections`.
+        key: String,
+        /// What is wrong, and what is legal.
+        problem: String,
+    },
+}
+
+/// Line and key of a position in a TOML text.
+struct Place {
+    line: usize,
+    key: String,
+}
+
+impl Place {
+    fn find(text: &str, at: usize) -> Self {
+        let (mut table, mut start, mut number) = ("", 0, 0);
+        for line in text.split_inclusive('\n') {
+            number += 1;
+            let trimmed = line.trim();
+            if trimmed.starts_with('[') {
+                table = trimmed.trim_matches(['[', ']', ' ']);
+            }
+            start += line.len();
+            if start > at {
+                let key = line.split('=').next().unwrap_or_default().trim();
+                let key = match (trimmed.starts_with('['), table.is_empty()) {
+                    (true, _) => table.to_owned(),
+                    (false, true) => key.to_owned(),
+                    (false, false) => format!("{table}.{key}"),
+                };
+                return Self { line: number, key };
+            }
+        }
+        Self { line: number, key: table.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, String> {
+        Settings::parse(text, Path::new("config.toml")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn empty_file_gives_windows_defaults() {
+        let settings = parse("").unwrap();
+        assert_eq!(settings, Settings::default());
+        assert_eq!(settings.max_envelope_size(), 512_000);
+        assert_eq!(settings.listeners, [Listener::default()]);
+    }
+
+    #[test]
+    fn value_out_of_range_is_named_with_file_line_key_and_range() {
+        let error = parse("\n[Service]\nMaxConnections = 0\n").unwrap_err();
+        assert_eq!(
+            error,
+            "config.toml, line 3, Service.MaxConnections: 0 is not within 1 to 512"
+        );
+        let error = parse("MaxEnvelopeSizekb = -1").unwrap_err();
+        assert!(error.contains("line 1, MaxEnvelopeSizekb: -1 is not within 32"), "{error}");
+    }
+
+    #[test]
+    fn unknown_key_and_wrong_type_are_refused_with_their_place() {
+        let error = parse("[Winrs]\nMaxShellRunTime = 5\n").unwrap_err();
+        assert!(error.contains("line 2, Winrs.MaxShellRunTime"), "{error}");
+        let error = parse("[Service.Auth]\nBasic = \"yes\"\n").unwrap_err();
+        assert!(error.contains("line 2, Service.Auth.Basic"), "{error}");
+        assert!(parse("[Service]\nAuth = 3\n").is_err());
+    }
+
+    #[test]
+    fn idle_time_below_the_floor_counts_as_a_minute() {
+        let settings = parse("[Winrs]\nIdleTimeout = 5\n").unwrap();
+        assert_eq!(settings.winrs.idle(), Winrs::LEAST_IDLE);
+    }
+
+    #[test]
+    fn listeners_of_the_file_replace_the_default_one() {
+        let text = "[[Listener]]\nAddress = \"127.0.0.1\"\nPort = 80\nURLPrefix = \"x/y\"\n";
+        let listeners = parse(text).unwrap().listeners;
+        assert_eq!(listeners, ["http://127.0.0.1:80/x/y".parse().unwrap()]);
+        let error = parse("[[Listener]]\nTransport = \"HTTPS\"\n").unwrap_err();
+        assert!(error.contains("certificates"), "{error}");
+    }
+}

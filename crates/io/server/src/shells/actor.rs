@@ -1,0 +1,274 @@
+//! One shell: a task that owns the protocol's machine and the plug-in's shell.
+//!
+//! ```text
+//!            requests, cancels            ┌────────────┐  start, signal, close
+//!  dispatch ─────────────────► mailbox ──►│   actor    │─────────────────────► plug-in
+//!           ◄───────────────── answers ───│ (machine)  │◄───────────────────── events of commands
+//!                                         └────────────┘
+//! ```
+//!
+//! It ends when a client deletes the shell, when the shell is idle for too long, when what ran its
+//! commands is gone, or when the service stops. Every request that waits gets an answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep_until, timeout};
+use tracing::{debug, error};
+use uuid::Uuid;
+use wsman::fault::{ErrorCode, Fault};
+use wsman::shell::SignalCode;
+use wsman::shell::server::{
+    Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell,
+};
+
+use super::command::{Event, Handle, Write};
+use super::{Registration, faults};
+use crate::audit;
+use crate::plugin::{CommandSignal, ShellInstance, StartCommand};
+
+/// Events that may wait; the commands wait when it is full.
+const EVENTS: usize = 64;
+/// The longest wait for the end of a shell's processes before its Delete is answered.
+const MOST_CLOSE: Duration = Duration::from_secs(5);
+
+/// Where the answer to a request goes.
+pub(super) type Answer = oneshot::Sender<Result<Reply, Fault>>;
+
+/// What an actor is sent.
+#[derive(Debug)]
+pub(super) enum Message {
+    /// A request.
+    Request(Box<Incoming>, Answer),
+    /// The connection of a request is gone.
+    Cancel(RequestToken),
+    /// The service stops.
+    Stop,
+}
+
+/// A shell's task.
+pub(super) struct Actor {
+    pub(super) id: Uuid,
+    pub(super) user: String,
+    pub(super) machine: Shell,
+    pub(super) instance: Arc<dyn ShellInstance>,
+    pub(super) mailbox: mpsc::UnboundedReceiver<Message>,
+    /// Keeps the shell in the table.
+    pub(super) registration: Registration,
+    /// What each stream of a command may bring ahead of the client.
+    pub(super) credit: usize,
+}
+
+/// A command that was started.
+struct Started {
+    handle: Handle,
+    id: String,
+}
+
+/// The parts that change while the actor runs.
+struct Work {
+    id: Uuid,
+    user: String,
+    machine: Shell,
+    instance: Arc<dyn ShellInstance>,
+    credit: usize,
+    commands: BTreeMap<CommandKey, Started>,
+    waiting: BTreeMap<RequestToken, Answer>,
+    events: mpsc::Sender<(CommandKey, Event)>,
+    /// The id that a command gets whose client chose none.
+    fresh_id: Uuid,
+    closing: Option<CloseReason>,
+}
+
+/// Why the loop ended.
+enum End {
+    Closed(CloseReason),
+    HostGone,
+    Stopped,
+}
+
+impl Actor {
+    /// Runs until the shell is over.
+    pub(super) async fn run(self) {
+        let Self { id, user, machine, instance, mut mailbox, registration, credit } = self;
+        let (events, mut reports) = mpsc::channel(EVENTS);
+        let mut work = Work {
+            id,
+            user,
+            machine,
+            instance,
+            credit,
+            commands: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            events,
+            fresh_id: Uuid::nil(),
+            closing: None,
+        };
+        let end = work.live(&mut mailbox, &mut reports).await;
+        // From here on nobody finds the shell; what is in the mailbox already is answered below.
+        registration.remove();
+        mailbox.close();
+        drop(reports);
+        work.end(end, mailbox).await;
+        drop(registration);
+    }
+}
+
+impl Work {
+    async fn live(
+        &mut self,
+        mailbox: &mut mpsc::UnboundedReceiver<Message>,
+        reports: &mut mpsc::Receiver<(CommandKey, Event)>,
+    ) -> End {
+        let instance = Arc::clone(&self.instance);
+        let mut host_end = instance.ended();
+        loop {
+            self.act();
+            if let Some(reason) = self.closing {
+                return End::Closed(reason);
+            }
+            self.answer();
+            let deadline = self.machine.poll_timeout();
+            let timer = async {
+                match deadline {
+                    Some(at) => sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                message = mailbox.recv() => match message {
+                    Some(Message::Request(incoming, answer)) => self.take(*incoming, answer),
+                    Some(Message::Cancel(token)) => {
+                        self.waiting.remove(&token);
+                        self.machine.handle_cancel(token);
+                    }
+                    Some(Message::Stop) | None => return End::Stopped,
+                },
+                Some((key, event)) = reports.recv() => {
+                    self.report(key, event);
+                    // What came together is told together: one answer instead of several.
+                    while let Ok((key, event)) = reports.try_recv() {
+                        self.report(key, event);
+                    }
+                }
+                () = timer => self.machine.handle_timeout(Instant::now()),
+                () = &mut host_end => return End::HostGone,
+            }
+        }
+    }
+
+    fn take(&mut self, incoming: Incoming, answer: Answer) {
+        self.fresh_id = incoming.command_id;
+        self.waiting.insert(incoming.token, answer);
+        self.machine.handle_request(incoming, Instant::now());
+    }
+
+    fn report(&mut self, key: CommandKey, event: Event) {
+        // A command that was forgotten may still have reports on their way.
+        let Some(started) = self.commands.get(&key) else { return };
+        let now = Instant::now();
+        let result = match event {
+            Event::Started(result) => {
+                if let Err(fault) = &result {
+                    let reason = fault.to_string();
+                    audit::command_failed(&self.user, self.id, &started.id, &reason);
+                }
+                self.machine.handle_started(key, result, now)
+            }
+            Event::Output(stream, data) => self.machine.handle_output(key, stream, data, now),
+            Event::End(stream) => self.machine.handle_end(key, stream, now),
+            Event::Written => self.machine.handle_written(key, now),
+            Event::Exit(code) => {
+                audit::command_ended(&self.user, self.id, &started.id, code);
+                self.machine.handle_exit(key, code, now)
+            }
+        };
+        if let Err(misuse) = result {
+            error!(shell = %self.id, command = %key, error = %misuse, "shell driver out of step");
+        }
+    }
+
+    /// Does what the machine asks for.
+    fn act(&mut self) {
+        while let Some(action) = self.machine.poll_action() {
+            match action {
+                Action::Start { command, line, skip_cmd_shell, console_mode_stdin: _ } => {
+                    let id = line
+                        .command_id
+                        .unwrap_or_else(|| wsman::guid(self.fresh_id));
+                    let start = StartCommand::new(line.command, line.arguments, skip_cmd_shell);
+                    audit::command_accepted(&self.user, self.id, &id, &start.line());
+                    let shell = Arc::clone(&self.instance);
+                    let events = self.events.clone();
+                    let handle = Handle::start(shell, start, command, self.credit, events);
+                    self.commands.insert(command, Started { handle, id });
+                }
+                Action::Write { command, data, end } => {
+                    if let Some(started) = self.commands.get(&command) {
+                        started.handle.write(Write { data, end });
+                    }
+                }
+                Action::Signal { command, code } => {
+                    if let Some(started) = self.commands.get(&command) {
+                        started.handle.signal(signal_of(&code));
+                    }
+                }
+                Action::Release { command, stream, bytes } => {
+                    if let Some(started) = self.commands.get(&command) {
+                        started.handle.release(stream, bytes);
+                    }
+                }
+                Action::Forget { command } => drop(self.commands.remove(&command)),
+                Action::Close { reason } => self.closing = Some(reason),
+                other => error!(shell = %self.id, action = ?other, "unknown action of the shell"),
+            }
+        }
+    }
+
+    /// Hands out the machine's answers.
+    fn answer(&mut self) {
+        while let Some(response) = self.machine.poll_response() {
+            if let Some(answer) = self.waiting.remove(&response.token) {
+                // Nobody waits where the connection was lost meanwhile.
+                let _ = answer.send(response.result);
+            }
+        }
+    }
+
+    async fn end(mut self, end: End, mut mailbox: mpsc::UnboundedReceiver<Message>) {
+        let (reason, fault) = match end {
+            End::Closed(CloseReason::Deleted) => ("deleted", faults::no_such_shell()),
+            End::Closed(CloseReason::Idle) => ("idle", faults::no_such_shell()),
+            End::Closed(CloseReason::Lifetime) => ("lifetime", faults::no_such_shell()),
+            End::Closed(_) => ("closed", faults::no_such_shell()),
+            End::HostGone => ("its processes are gone", faults::host_gone()),
+            End::Stopped => ("the service stops", faults::stopping()),
+        };
+        audit::shell_ended(&self.user, self.id, reason);
+        self.commands.clear();
+        if timeout(MOST_CLOSE, self.instance.close()).await.is_err() {
+            debug!(shell = %self.id, "the processes of the shell end late");
+        }
+        self.answer();
+        for (_, answer) in std::mem::take(&mut self.waiting) {
+            let _ = answer.send(Err(fault.clone()));
+        }
+        while let Some(message) = mailbox.recv().await {
+            if let Message::Request(_, answer) = message {
+                let _ = answer.send(Err(fault.clone()));
+            }
+        }
+    }
+}
+
+fn signal_of(code: &SignalCode) -> CommandSignal {
+    match code {
+        SignalCode::Terminate => CommandSignal::Terminate,
+        SignalCode::CtrlC | SignalCode::CtrlBreak => CommandSignal::Interrupt,
+        // The machine passes on the codes that a command shell has.
+        _ => CommandSignal::Interrupt,
+    }
+}
+

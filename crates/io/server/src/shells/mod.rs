@@ -1,0 +1,201 @@
+//! The table of shells: who owns which, how many there may be, and where each one's actor is.
+
+mod actor;
+mod command;
+pub(crate) mod faults;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use auth::Account;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+use uuid::Uuid;
+use wsman::fault::Fault;
+use wsman::shell::server::{Incoming, Reply, RequestToken, Shell};
+
+use self::actor::{Actor, Message};
+use crate::plugin::ShellInstance;
+
+/// Shells in all, whatever the settings say of each user: what the spawner keeps at most.
+const MOST_SHELLS: usize = 5_000;
+
+/// How many shells there may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) per_user: u64,
+    pub(crate) users: u64,
+}
+
+/// All shells of the service.
+#[derive(Debug)]
+pub(crate) struct Shells {
+    limits: Limits,
+    state: Mutex<State>,
+    /// The number of shells that are open, opening or closing.
+    alive: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    shells: BTreeMap<Uuid, Entry>,
+    stopping: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    owner: Account,
+    resource: String,
+    /// `None` until the plug-in has opened the shell.
+    mailbox: Option<mpsc::UnboundedSender<Message>>,
+}
+
+/// A shell that can be asked.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) owner: Account,
+    pub(crate) resource: String,
+    mailbox: mpsc::UnboundedSender<Message>,
+}
+
+/// A place in the table. It is given back when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    table: Arc<Shells>,
+    id: Uuid,
+}
+
+impl Shells {
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self { limits, state: Mutex::default(), alive: watch::Sender::new(0) })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a place for a shell that is about to be opened.
+    ///
+    /// # Errors
+    ///
+    /// The fault for the client: the id is taken, a quota is used up, or the service stops.
+    pub(crate) fn register(
+        self: &Arc<Self>,
+        id: Uuid,
+        owner: &Account,
+        resource: &str,
+    ) -> Result<Registration, Fault> {
+        let mut state = self.state();
+        if state.stopping {
+            return Err(faults::stopping());
+        }
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let own = state.shells.values().filter(|entry| entry.owner.id == owner.id).count();
+        if count(own) >= self.limits.per_user {
+            return Err(faults::too_many_shells(self.limits.per_user));
+        }
+        if state.shells.len() >= MOST_SHELLS {
+            return Err(faults::too_many_in_all());
+        }
+        let users: BTreeSet<_> = state.shells.values().map(|entry| entry.owner.id).collect();
+        if own == 0 && count(users.len()) >= self.limits.users {
+            return Err(faults::too_many_users(self.limits.users));
+        }
+        if state.shells.contains_key(&id) {
+            return Err(faults::id_taken());
+        }
+        let entry = Entry { owner: owner.clone(), resource: resource.to_owned(), mailbox: None };
+        state.shells.insert(id, entry);
+        self.alive.send_modify(|alive| *alive += 1);
+        Ok(Registration { table: Arc::clone(self), id })
+    }
+
+    /// The open shell of that id, whoever owns it.
+    pub(crate) fn find(&self, id: Uuid) -> Option<Found> {
+        let state = self.state();
+        let entry = state.shells.get(&id)?;
+        let mailbox = entry.mailbox.clone()?;
+        Some(Found { owner: entry.owner.clone(), resource: entry.resource.clone(), mailbox })
+    }
+
+    /// Ends every shell and waits, at most `limit`, until their processes are gone.
+    pub(crate) async fn stop(&self, limit: Duration) {
+        let mailboxes: Vec<_> = {
+            let mut state = self.state();
+            state.stopping = true;
+            state.shells.values().filter_map(|entry| entry.mailbox.clone()).collect()
+        };
+        for mailbox in mailboxes {
+            // An actor that is ending already needs no message.
+            let _ = mailbox.send(Message::Stop);
+        }
+        let mut alive = self.alive.subscribe();
+        // What is not gone by then is ended by the privileged process.
+        let _ = timeout(limit, alive.wait_for(|alive| *alive == 0)).await;
+    }
+}
+
+impl Registration {
+    /// Starts the shell's actor. From here on the shell can be found.
+    pub(crate) fn open(self, machine: Shell, instance: Arc<dyn ShellInstance>, credit: usize) {
+        let (sender, mailbox) = mpsc::unbounded_channel();
+        let mut state = self.table.state();
+        let Some(entry) = state.shells.get_mut(&self.id) else { return };
+        let user = entry.owner.name.clone();
+        if state.stopping {
+            let _ = sender.send(Message::Stop);
+        } else {
+            entry.mailbox = Some(sender);
+        }
+        drop(state);
+        let id = self.id;
+        let actor = Actor { id, user, machine, instance, mailbox, registration: self, credit };
+        tokio::spawn(actor.run());
+    }
+
+    /// Takes the shell out of the table; it still counts as alive until this value is dropped.
+    fn remove(&self) {
+        self.table.state().shells.remove(&self.id);
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.remove();
+        self.table.alive.send_modify(|alive| *alive -= 1);
+    }
+}
+
+impl Found {
+    /// Asks the shell, and waits for the answer. Dropping the future withdraws the request.
+    ///
+    /// # Errors
+    ///
+    /// The fault for the client.
+    pub(crate) async fn ask(&self, incoming: Incoming) -> Result<Reply, Fault> {
+        let (sender, receiver) = oneshot::channel();
+        let token = incoming.token;
+        if self.mailbox.send(Message::Request(Box::new(incoming), sender)).is_err() {
+            return Err(faults::no_such_shell());
+        }
+        let mut withdrawal = Withdrawal { mailbox: &self.mailbox, token: Some(token) };
+        let answer = receiver.await;
+        withdrawal.token = None;
+        answer.unwrap_or_else(|_| Err(faults::no_such_shell()))
+    }
+}
+
+/// Tells the actor when nobody waits any more.
+struct Withdrawal<'a> {
+    mailbox: &'a mpsc::UnboundedSender<Message>,
+    token: Option<RequestToken>,
+}
+
+impl Drop for Withdrawal<'_> {
+    fn drop(&mut self) {
+        if let Some(token) = self.token {
+            let _ = self.mailbox.send(Message::Cancel(token));
+        }
+    }
+}
