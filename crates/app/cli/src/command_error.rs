@@ -46,7 +46,11 @@ impl CommandError {
 
     /// Output that nobody reads any more.
     pub(crate) fn reader_gone() -> Self {
-        Self { kind: Kind::ReaderGone, error: "nobody reads the output any more".into(), hints: Vec::new() }
+        Self {
+            kind: Kind::ReaderGone,
+            error: "nobody reads the output any more".into(),
+            hints: Vec::new(),
+        }
     }
 
     /// Work that failed, with the error and its sources appended to what was being done.

@@ -30,7 +30,9 @@ impl Signals {
     /// # Errors
     /// The system has no room for the handlers.
     pub(crate) fn listen() -> Result<Self, CommandError> {
-        let listen = |kind| signal(kind).map_err(|error| CommandError::caused("listening for signals", &error));
+        let listen = |kind| {
+            signal(kind).map_err(|error| CommandError::caused("listening for signals", &error))
+        };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             quit: listen(SignalKind::quit())?,

@@ -106,6 +106,7 @@ pub(crate) fn spelling(arg: &Arg) -> String {
     let long = long(arg);
     let aliases = arg.get_all_aliases().unwrap_or_default();
     let mut text = match aliases.first() {
+        Some(sign) if !sign.starts_with(char::is_alphabetic) => format!("-{sign}"),
         Some(short) => format!("-{}", bracketed(long, short)),
         None => format!("-{long}"),
     };
@@ -162,7 +163,8 @@ fn resolve<'a>(command: &'a clap::Command, typed: &OsStr) -> Resolved<'a> {
     }
     let options = || command.get_arguments().filter(|arg| arg.get_long().is_some());
     let exact = |arg: &&Arg| {
-        long(arg) == typed || arg.get_all_aliases().unwrap_or_default().iter().any(|alias| *alias == typed)
+        long(arg) == typed
+            || arg.get_all_aliases().unwrap_or_default().iter().any(|alias| *alias == typed)
     };
     if let Some(arg) = options().find(exact) {
         return Resolved::One(arg);
@@ -172,7 +174,9 @@ fn resolve<'a>(command: &'a clap::Command, typed: &OsStr) -> Resolved<'a> {
     match found.as_slice() {
         [] => Resolved::None,
         // -pass means -password, although -password-file begins like it.
-        [shortest, others @ ..] if others.iter().all(|other| long(other).starts_with(long(shortest))) => {
+        [shortest, others @ ..]
+            if others.iter().all(|other| long(other).starts_with(long(shortest))) =>
+        {
             Resolved::One(shortest)
         }
         several => Resolved::Several(several.iter().map(|arg| long(arg)).collect()),
@@ -208,6 +212,9 @@ fn ambiguous(shown: &str, names: &[&str]) -> CommandError {
 
 /// Puts what `short` leaves out of `long` in brackets: remote by r is `r[emote]`, usessl by ssl is `[use]ssl`.
 fn bracketed(long: &str, short: &str) -> String {
+    if let Some(tail) = long.strip_prefix(short) {
+        return format!("{short}[{tail}]");
+    }
     if let Some(head) = long.strip_suffix(short) {
         return format!("[{head}]{short}");
     }
@@ -234,8 +241,11 @@ fn bracketed(long: &str, short: &str) -> String {
 /// A word that is not UTF-8: the command line travels as XML.
 pub(crate) fn join(words: Vec<OsString>) -> Result<String, CommandError> {
     let joined = words.join(OsStr::new(" "));
-    String::from_utf8(joined.into_vec())
-        .map_err(|_| CommandError::usage("the command line is not valid UTF-8, which it must be to travel as XML"))
+    String::from_utf8(joined.into_vec()).map_err(|_| {
+        CommandError::usage(
+            "the command line is not valid UTF-8, which it must be to travel as XML",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -245,6 +255,7 @@ mod tests {
     #[test]
     fn brackets_show_what_the_short_form_leaves_out() {
         assert_eq!(bracketed("remote", "r"), "r[emote]");
+        assert_eq!(bracketed("timeout", "t"), "t[imeout]");
         assert_eq!(bracketed("usessl", "ssl"), "[use]ssl");
         assert_eq!(bracketed("allowdelegate", "ad"), "a[llow]d[elegate]");
     }

@@ -1,7 +1,7 @@
 //! The terminal in front of the user: asking questions, and keeping answers off the screen.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 
 use auth::Secret;
@@ -30,7 +30,9 @@ impl EchoOff {
         let terminal = terminal.as_fd().try_clone_to_owned()?;
         let before = termios::tcgetattr(&terminal)?;
         let mut quiet = before.clone();
-        quiet.local_flags.remove(LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK | LocalFlags::ECHONL);
+        quiet
+            .local_flags
+            .remove(LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK | LocalFlags::ECHONL);
         termios::tcsetattr(&terminal, SetArg::TCSANOW, &quiet)?;
         Ok(Self { terminal, before })
     }
@@ -57,7 +59,9 @@ pub(crate) enum Answer {
 /// # Errors
 /// The terminal fails, the answer is no text or has no end, or a signal ends the program meanwhile.
 pub(crate) async fn ask(question: &str, answer: Answer) -> Result<Option<Secret>, CommandError> {
-    let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else { return Ok(None) };
+    let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
+        return Ok(None);
+    };
     let failed = |error: io::Error| CommandError::caused("asking on the terminal", &error);
     let mut signals = Signals::listen()?;
     let echo_off = match answer {
@@ -80,14 +84,13 @@ pub(crate) async fn ask(question: &str, answer: Answer) -> Result<Option<Secret>
 }
 
 fn read_line(terminal: File) -> io::Result<Secret> {
+    // The terminal hands out lines, and what is behind one is nobody's answer.
     let mut line = Vec::with_capacity(256);
-    for byte in terminal.take(ANSWER_LIMIT).bytes() {
-        match byte? {
-            b'\n' => return text(line),
-            byte => line.push(byte),
-        }
+    BufReader::with_capacity(256, terminal.take(ANSWER_LIMIT)).read_until(b'\n', &mut line)?;
+    if line.pop() != Some(b'\n') {
+        return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Err(io::ErrorKind::UnexpectedEof.into())
+    text(line)
 }
 
 /// Takes the bytes of a password without leaving a copy behind.

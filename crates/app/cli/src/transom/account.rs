@@ -5,7 +5,7 @@
 //! account, never an account that maps to nobody; such left-overs go with the next change.
 
 use std::fmt::Write as _;
-use std::io::{self, Read as _};
+use std::io::{self, BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use auth::Secret;
@@ -108,7 +108,10 @@ pub(super) fn run(args: AccountArgs) -> Result<(), CommandError> {
             new.mapping()?;
             let password = password.read(&new.name)?;
             let mapping = add(&state.state, &new, &password)?;
-            super::print(&format!("account {} added; its commands run as {}\n", new.name, mapping.local_user))
+            super::print(&format!(
+                "account {} added; its commands run as {}\n",
+                new.name, mapping.local_user
+            ))
         }
         AccountCommand::List { state } => list(&state.state),
         AccountCommand::Remove { name, state } => {
@@ -121,7 +124,9 @@ pub(super) fn run(args: AccountArgs) -> Result<(), CommandError> {
         }
         AccountCommand::Passwd { name, password, state } => {
             let known = Files::open(&state.state, Missing::Refuse)?.accounts.find(&name);
-            known.ok_or_else(|| account_error(server::accounts::AccountsError::Unknown(name.clone())))?;
+            known.ok_or_else(|| {
+                account_error(server::accounts::AccountsError::Unknown(name.clone()))
+            })?;
             let password = password.read(&name)?;
             // Opened anew: nobody else should wait for a person who types.
             let mut files = Files::open(&state.state, Missing::Refuse)?;
@@ -133,13 +138,21 @@ pub(super) fn run(args: AccountArgs) -> Result<(), CommandError> {
 }
 
 /// Adds an account to the state folder, which is made if it is not there.
-pub(super) fn add(state: &Path, new: &NewAccount, password: &Secret) -> Result<Mapping, CommandError> {
+pub(super) fn add(
+    state: &Path,
+    new: &NewAccount,
+    password: &Secret,
+) -> Result<Mapping, CommandError> {
     let mapping = new.mapping()?;
-    let groups = if new.groups.is_empty() { vec![ADMINISTRATORS.to_owned()] } else { new.groups.clone() };
+    let groups =
+        if new.groups.is_empty() { vec![ADMINISTRATORS.to_owned()] } else { new.groups.clone() };
     let mut files = Files::open(state, Missing::Make)?;
     files.accounts.add(mapping.account, &new.name, password, groups).map_err(account_error)?;
     let running_as = Uid::effective().as_raw();
-    files.users.insert(mapping.clone(), running_as).map_err(|error| CommandError::failed(error.to_string()))?;
+    files
+        .users
+        .insert(mapping.clone(), running_as)
+        .map_err(|error| CommandError::failed(error.to_string()))?;
     files.save_users()?;
     files.save_accounts()?;
     Ok(mapping)
@@ -149,10 +162,11 @@ impl NewAccount {
     /// The local user behind the account, under a fresh random id.
     fn mapping(&self) -> Result<Mapping, CommandError> {
         let local = self.local_user.as_ref().unwrap_or(&self.name);
-        let found =
-            User::from_name(local).map_err(|error| CommandError::caused(format!("looking up {local}"), &error))?;
+        let found = User::from_name(local)
+            .map_err(|error| CommandError::caused(format!("looking up {local}"), &error))?;
         let user = found.ok_or_else(|| {
-            CommandError::failed(format!("there is no local user {local}")).hint("--local-user USER")
+            CommandError::failed(format!("there is no local user {local}"))
+                .hint("--local-user USER")
         })?;
         if user.uid.is_root() && !self.allow_root {
             return Err(CommandError::failed(format!("the local user {local} is root"))
@@ -161,19 +175,28 @@ impl NewAccount {
         }
         let me = Uid::effective();
         if !me.is_root() && me != user.uid {
-            return Err(CommandError::failed(format!("a service that is not started as root cannot become {local}"))
-                .hint("--local-user with your own name")
-                .hint("run `transom account` and `transom serve` as root"));
+            return Err(CommandError::failed(format!(
+                "a service that is not started as root cannot become {local}"
+            ))
+            .hint("--local-user with your own name")
+            .hint("run `transom account` and `transom serve` as root"));
         }
         let mut account = [0; 16];
-        getrandom::fill(&mut account).map_err(|error| CommandError::caused("drawing a random id", &error))?;
-        Ok(Mapping { account, local_user: user.name, uid: user.uid.as_raw(), allow_root: self.allow_root })
+        getrandom::fill(&mut account)
+            .map_err(|error| CommandError::caused("drawing a random id", &error))?;
+        Ok(Mapping {
+            account,
+            local_user: user.name,
+            uid: user.uid.as_raw(),
+            allow_root: self.allow_root,
+        })
     }
 }
 
 impl PasswordArgs {
     fn read(&self, account: &str) -> Result<Secret, CommandError> {
-        let password = if self.password_stdin { first_line()? } else { super::block_on(ask_twice(account))? };
+        let password =
+            if self.password_stdin { first_line()? } else { super::block_on(ask_twice(account))? };
         if password.expose().is_empty() {
             return Err(CommandError::failed("an empty password is no password"));
         }
@@ -184,11 +207,9 @@ impl PasswordArgs {
 fn first_line() -> Result<Secret, CommandError> {
     let failed = |error: io::Error| CommandError::caused("reading the password from stdin", &error);
     let mut line = Vec::with_capacity(256);
-    for byte in io::stdin().lock().take(PASSWORD_LIMIT).bytes() {
-        match byte.map_err(failed)? {
-            b'\n' => break,
-            byte => line.push(byte),
-        }
+    io::stdin().lock().take(PASSWORD_LIMIT).read_until(b'\n', &mut line).map_err(failed)?;
+    if line.last() == Some(&b'\n') {
+        line.pop();
     }
     if line.last() == Some(&b'\r') {
         line.pop();
@@ -197,11 +218,17 @@ fn first_line() -> Result<Secret, CommandError> {
 }
 
 async fn ask_twice(account: &str) -> Result<Secret, CommandError> {
-    let missing = || CommandError::usage("no terminal to ask for the password").hint("--password-stdin");
-    let first = terminal::ask(&format!("Password for the account {account}: "), Answer::Hidden).await?;
+    let missing =
+        || CommandError::usage("no terminal to ask for the password").hint("--password-stdin");
+    let first =
+        terminal::ask(&format!("Password for the account {account}: "), Answer::Hidden).await?;
     let first = first.ok_or_else(missing)?;
     let second = terminal::ask("The same again: ", Answer::Hidden).await?.ok_or_else(missing)?;
-    if first.expose() == second.expose() { Ok(first) } else { Err(CommandError::failed("the passwords differ")) }
+    if first.expose() == second.expose() {
+        Ok(first)
+    } else {
+        Err(CommandError::failed("the passwords differ"))
+    }
 }
 
 fn list(state: &Path) -> Result<(), CommandError> {
@@ -210,7 +237,8 @@ fn list(state: &Path) -> Result<(), CommandError> {
         .accounts
         .iter()
         .map(|account| {
-            let local = files.users.find(&account.id).map_or("(nobody)", |mapping| &mapping.local_user);
+            let local =
+                files.users.find(&account.id).map_or("(nobody)", |mapping| &mapping.local_user);
             [account.name, local.to_owned(), account.groups.join(", ")]
         })
         .collect();
@@ -219,7 +247,11 @@ fn list(state: &Path) -> Result<(), CommandError> {
     }
     let heading = ["Account", "Local user", "Groups"].map(str::to_owned);
     let width = |column: fn(&[String; 3]) -> &String| {
-        rows.iter().chain([&heading]).map(|row| column(row).chars().count()).max().unwrap_or_default()
+        rows.iter()
+            .chain([&heading])
+            .map(|row| column(row).chars().count())
+            .max()
+            .unwrap_or_default()
     };
     let (first, second) = (width(|[name, ..]| name), width(|[_, local, _]| local));
     let mut text = String::new();
@@ -254,13 +286,17 @@ impl Files {
         let lock = store.lock().map_err(store_error)?;
         let limit = u64::try_from(server::accounts::MAX_FILE).unwrap_or(u64::MAX);
         let accounts = match store.read(ACCOUNTS, limit).map_err(store_error)? {
-            Some(bytes) => Accounts::parse(&bytes).map_err(|error| store_error(store.content(ACCOUNTS, &error)))?,
+            Some(bytes) => Accounts::parse(&bytes)
+                .map_err(|error| store_error(store.content(ACCOUNTS, &error)))?,
             None => Accounts::default(),
         };
         let mut users = Users::read(&store).map_err(store_error)?;
         let known: Vec<_> = accounts.iter().map(|account| account.id).collect();
-        let orphans: Vec<_> =
-            users.iter().map(|mapping| mapping.account).filter(|account| !known.contains(account)).collect();
+        let orphans: Vec<_> = users
+            .iter()
+            .map(|mapping| mapping.account)
+            .filter(|account| !known.contains(account))
+            .collect();
         for orphan in orphans {
             users.remove(&orphan);
         }
@@ -268,7 +304,9 @@ impl Files {
     }
 
     fn save_accounts(&self) -> Result<(), CommandError> {
-        self.store.replace(&self.lock, ACCOUNTS, self.accounts.to_text().as_bytes()).map_err(store_error)
+        self.store
+            .replace(&self.lock, ACCOUNTS, self.accounts.to_text().as_bytes())
+            .map_err(store_error)
     }
 
     fn save_users(&self) -> Result<(), CommandError> {

@@ -30,7 +30,8 @@ use crate::winrs::{PASSWORD_VARIABLE, Security};
 
 const ACCOUNT: &str = "demo";
 /// What runs remotely: both streams and an exit code of its own.
-const LINE: &str = "echo \"user $(id -un), uid $(id -u), on $(uname -s)\"; echo 'this came by stderr' >&2; exit 7";
+const LINE: &str =
+    "echo \"user $(id -un), uid $(id -u), on $(uname -s)\"; echo 'this came by stderr' >&2; exit 7";
 const EXIT_CODE: i32 = 7;
 /// How long the service may take to listen.
 const START: Duration = Duration::from_secs(20);
@@ -113,7 +114,8 @@ async fn run_winrs(url: &str, password: &Secret) -> Result<Ran, CommandError> {
         .kill_on_drop(true);
     let child = command.spawn().map_err(failed)?;
     let output = timeout(RUN, child.wait_with_output()).await;
-    let output = output.map_err(|_| CommandError::failed(format!("winrs did not end in {} s", RUN.as_secs())))?;
+    let output = output
+        .map_err(|_| CommandError::failed(format!("winrs did not end in {} s", RUN.as_secs())))?;
     let output = output.map_err(failed)?;
     Ok(Ran {
         status: output.status,
@@ -126,13 +128,18 @@ fn report(ran: &Ran) -> Result<(), CommandError> {
     let security = ran.stderr.lines().find_map(Security::from_line);
     let remote = ran.stderr.lines().filter(|line| Security::from_line(line).is_none());
     let mut text = String::new();
-    for (stream, line) in ran.stdout.lines().map(|line| ("stdout", line)).chain(remote.map(|line| ("stderr", line))) {
+    for (stream, line) in
+        ran.stdout.lines().map(|line| ("stdout", line)).chain(remote.map(|line| ("stderr", line)))
+    {
         text.push_str(&format!("{stream}     {line}\n"));
     }
     let code = ran.status.code();
     let Some(security) = security.filter(|_| code == Some(EXIT_CODE)) else {
         super::print(&text)?;
-        return Err(CommandError::failed(format!("winrs was to end with exit code {EXIT_CODE}, and ended with {}", ran.status)));
+        return Err(CommandError::failed(format!(
+            "winrs was to end with exit code {EXIT_CODE}, and ended with {}",
+            ran.status
+        )));
     };
     let messages = if security.sealed { "encrypted and signed" } else { "readable by others" };
     text.push_str(&format!(
@@ -145,7 +152,8 @@ fn report(ran: &Ran) -> Result<(), CommandError> {
 
 /// This program, in a process group of its own: Ctrl-C is for us, we end the others in order.
 fn program() -> Result<Command, CommandError> {
-    let program = std::env::current_exe().map_err(|error| CommandError::caused("finding this program's file", &error))?;
+    let program = std::env::current_exe()
+        .map_err(|error| CommandError::caused("finding this program's file", &error))?;
     let mut command = Command::new(program);
     command.process_group(0);
     Ok(command)
@@ -157,15 +165,18 @@ fn local_user() -> Result<String, CommandError> {
     if me.is_root() {
         return Ok("nobody".to_owned());
     }
-    let user = User::from_uid(me).map_err(|error| CommandError::caused("looking up the current user", &error))?;
-    user.map(|user| user.name)
-        .ok_or_else(|| CommandError::failed(format!("the current user, uid {me}, has no name on this computer")))
+    let user = User::from_uid(me)
+        .map_err(|error| CommandError::caused("looking up the current user", &error))?;
+    user.map(|user| user.name).ok_or_else(|| {
+        CommandError::failed(format!("the current user, uid {me}, has no name on this computer"))
+    })
 }
 
 /// 24 random letters and digits.
 fn random_text() -> Result<Secret, CommandError> {
     let mut bytes = [0u8; 24];
-    getrandom::fill(&mut bytes).map_err(|error| CommandError::caused("drawing a random password", &error))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|error| CommandError::caused("drawing a random password", &error))?;
     let letters = bytes.map(|byte| char::from_digit(u32::from(byte) % 36, 36).unwrap_or('0'));
     Ok(Secret::from(letters.into_iter().collect::<String>()))
 }
@@ -179,8 +190,12 @@ impl Folder {
         let path = std::env::temp_dir().join(format!("transom-demo-{}", name.expose()));
         let made = DirBuilder::new().mode(0o711).create(&path);
         // The umask may have closed it to the service user, who must pass.
-        let made = made.and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o711)));
-        made.map_err(|error| CommandError::caused(format!("making {}", path.display()), &error).hint("set TMPDIR to a folder that is yours"))?;
+        let made =
+            made.and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o711)));
+        made.map_err(|error| {
+            CommandError::caused(format!("making {}", path.display()), &error)
+                .hint("set TMPDIR to a folder that is yours")
+        })?;
         Ok(Self(path))
     }
 
@@ -189,7 +204,8 @@ impl Folder {
     }
 
     fn remove(&self) -> Result<(), CommandError> {
-        fs::remove_dir_all(&self.0).map_err(|error| CommandError::caused(format!("removing {}", self.0.display()), &error))
+        fs::remove_dir_all(&self.0)
+            .map_err(|error| CommandError::caused(format!("removing {}", self.0.display()), &error))
     }
 }
 
@@ -241,7 +257,10 @@ impl Service {
         match timeout(START, listening).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(self.failure("the service ended before it listened")),
-            Err(_) => Err(self.failure(&format!("the service did not listen within {} s", START.as_secs()))),
+            Err(_) => {
+                Err(self
+                    .failure(&format!("the service did not listen within {} s", START.as_secs())))
+            }
         }
     }
 
@@ -252,7 +271,11 @@ impl Service {
     fn failure(&self, what: &str) -> CommandError {
         let log = self.log();
         let log = log.trim_end();
-        if log.is_empty() { CommandError::failed(what) } else { CommandError::failed(format!("{what}; its log:\n{log}")) }
+        if log.is_empty() {
+            CommandError::failed(what)
+        } else {
+            CommandError::failed(format!("{what}; its log:\n{log}"))
+        }
     }
 
     /// Stops the service in order, or at once when it does not obey.
@@ -267,7 +290,10 @@ impl Service {
             Ok(Err(error)) => Err(CommandError::caused("waiting for the service to stop", &error)),
             Err(_) => {
                 let _killed = child.kill().await;
-                Err(self.failure(&format!("the service did not stop within {} s and was killed", STOP.as_secs())))
+                Err(self.failure(&format!(
+                    "the service did not stop within {} s and was killed",
+                    STOP.as_secs()
+                )))
             }
         }
     }
@@ -307,5 +333,7 @@ async fn keep_log(
 fn free_port() -> Result<u16, CommandError> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let address = listener.and_then(|listener| listener.local_addr());
-    address.map(|address| address.port()).map_err(|error| CommandError::caused("looking for a free port", &error))
+    address
+        .map(|address| address.port())
+        .map_err(|error| CommandError::caused("looking for a free port", &error))
 }

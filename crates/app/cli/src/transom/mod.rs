@@ -75,17 +75,15 @@ struct ServeArgs {
     /// configured listeners
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
-    /// How log lines look, on stderr
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    /// How log lines look, on stderr: text for people, json for programs
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     log: LogFormat,
 }
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
-    /// For people
     Text,
-    /// One JSON object per line
     Json,
 }
 
@@ -137,7 +135,9 @@ fn print(text: &str) -> Result<(), CommandError> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Err(CommandError::reader_gone()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            Err(CommandError::reader_gone())
+        }
         Err(error) => Err(CommandError::caused("writing to stdout", &error)),
     }
 }

@@ -82,7 +82,9 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
         match option {
             "--state" => state = Some(PathBuf::from(value)),
             "--service-user" => {
-                let name = value.to_str().ok_or_else(|| usage("the name of the service user is not valid UTF-8"))?;
+                let name = value
+                    .to_str()
+                    .ok_or_else(|| usage("the name of the service user is not valid UTF-8"))?;
                 service_user = Some(name.to_owned());
             }
             passed_on => {
@@ -111,7 +113,8 @@ fn log_format(value: &OsStr) -> Result<LogFormat, CommandError> {
 fn privileged_port(url: &OsStr) -> Option<SocketAddr> {
     let rest = url.to_str()?.split_once("://").map(|(_, rest)| rest)?;
     let authority = rest.split('/').next()?;
-    let address: SocketAddr = authority.parse().or_else(|_| format!("{authority}:80").parse()).ok()?;
+    let address: SocketAddr =
+        authority.parse().or_else(|_| format!("{authority}:80").parse()).ok()?;
     (address.port() < 1024).then_some(address)
 }
 
@@ -135,7 +138,17 @@ mod tests {
 
     #[test]
     fn spawner_keeps_its_own_options_and_passes_on_the_others() {
-        let typed = ["--state", "/s", "--listen=http://a:1", "--log", "json", "--service-user", "t", "--listen", "b"];
+        let typed = [
+            "--state",
+            "/s",
+            "--listen=http://a:1",
+            "--log",
+            "json",
+            "--service-user",
+            "t",
+            "--listen",
+            "b",
+        ];
         let expected = Start {
             state: "/s".into(),
             service_user: Some("t".to_owned()),
@@ -148,7 +161,12 @@ mod tests {
 
     #[test]
     fn what_the_spawner_does_not_know_is_refused_before_anything_starts() {
-        for typed in [["--state", "/s", "extra"].as_slice(), &["--state"], &["--log", "xml"], &["--sta", "/s"]] {
+        for typed in [
+            ["--state", "/s", "extra"].as_slice(),
+            &["--state"],
+            &["--log", "xml"],
+            &["--sta", "/s"],
+        ] {
             assert!(scan(&words(typed)).is_err(), "{typed:?}");
         }
         assert!(scan(&words(&["--state", "/s", "--state", "/t"])).is_err());
@@ -167,8 +185,11 @@ mod tests {
     fn help_shows_the_options_that_the_scan_knows() {
         let command = <super::super::Transom as clap::CommandFactory>::command();
         let serve = command.find_subcommand("serve").unwrap();
-        let shown: Vec<String> =
-            serve.get_arguments().filter_map(|arg| arg.get_long()).map(|long| format!("--{long}")).collect();
+        let shown: Vec<String> = serve
+            .get_arguments()
+            .filter_map(|arg| arg.get_long())
+            .map(|long| format!("--{long}"))
+            .collect();
         assert_eq!(shown, OPTIONS);
     }
 }

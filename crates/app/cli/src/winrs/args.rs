@@ -171,7 +171,8 @@ impl Parsed {
 
 impl Switches {
     fn request(self) -> Result<Request, CommandError> {
-        let https = self.remote.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+        let https =
+            self.remote.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
         self.check_possible(https)?;
         let password = match (self.password, self.password_file) {
             (Some(password), _) => PasswordSource::Given(Secret::from(password)),
@@ -200,20 +201,30 @@ impl Switches {
 
     fn check_possible(&self, https: bool) -> Result<(), CommandError> {
         if self.usessl || https {
-            return Err(CommandError::usage(format!("this version cannot connect to {} by https yet", self.remote))
-                .hint("http, where NTLM and Negotiate encrypt every message"));
+            return Err(CommandError::usage(format!(
+                "this version cannot connect to {} by https yet",
+                self.remote
+            ))
+            .hint("http, where NTLM and Negotiate encrypt every message"));
         }
         if self.compression {
-            return Err(CommandError::usage("this version cannot compress messages yet").hint("leave out -compression"));
+            return Err(CommandError::usage("this version cannot compress messages yet")
+                .hint("leave out -compression"));
         }
         if self.allowdelegate {
-            return Err(CommandError::usage("this version cannot pass credentials on to the host yet")
-                .hint("leave out -allowdelegate, and let the command name an account where it needs one"));
+            return Err(CommandError::usage(
+                "this version cannot pass credentials on to the host yet",
+            )
+            .hint(
+                "leave out -allowdelegate, and let the command name an account where it needs one",
+            ));
         }
         if self.unencrypted && self.auth != Scheme::Basic {
-            return Err(CommandError::usage("NTLM and Negotiate always encrypt messages on http in this version")
-                .hint("leave out -unencrypted")
-                .hint("--auth basic, where everyone on the way may read password and messages"));
+            return Err(CommandError::usage(
+                "NTLM and Negotiate always encrypt messages on http in this version",
+            )
+            .hint("leave out -unencrypted")
+            .hint("--auth basic, where everyone on the way may read password and messages"));
         }
         Ok(())
     }
@@ -240,9 +251,15 @@ pub(crate) fn help() -> String {
          outside the brackets, or by any beginning that only one of them has. The first\n\
          word that is no switch begins the command line, which is passed on as it is.\n\n",
     );
-    append_switches(&mut text, command.get_arguments().filter(|arg| arg.get_help_heading().is_none()));
+    append_switches(
+        &mut text,
+        command.get_arguments().filter(|arg| arg.get_help_heading().is_none()),
+    );
     let _infallible = writeln!(text, "\n{EXTENSIONS}\n");
-    append_switches(&mut text, command.get_arguments().filter(|arg| arg.get_help_heading().is_some()));
+    append_switches(
+        &mut text,
+        command.get_arguments().filter(|arg| arg.get_help_heading().is_some()),
+    );
     text.push_str(
         "\nThe exit code is the command's (the remainder by 256; a multiple of 256 other than\n\
          0 becomes 1), or 255 when winrs itself could not do its work.\n\
@@ -257,9 +274,14 @@ pub(crate) fn help() -> String {
 
 fn append_switches<'a>(text: &mut String, args: impl Iterator<Item = &'a clap::Arg>) {
     for arg in args.filter(|arg| arg.get_long().is_some()) {
-        let about = arg.get_long_help().or_else(|| arg.get_help()).map(ToString::to_string).unwrap_or_default();
+        let about = arg
+            .get_long_help()
+            .or_else(|| arg.get_help())
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let _infallible = writeln!(text, "  {}", switches::spelling(arg));
-        for line in wrapped(&about, 74) {
+        // clap takes the last full stop away.
+        for line in wrapped(&format!("{}.", about.trim_end_matches('.')), 74) {
             let _infallible = writeln!(text, "      {line}");
         }
     }
@@ -311,14 +333,32 @@ mod tests {
         let ipv6 = run(&["/r:http://[1080:0:0:0:8:800:200C:417A]:80", "command"]);
         assert_eq!(ipv6.endpoint, "http://[1080:0:0:0:8:800:200C:417A]:80");
 
-        let environment = run(&["/r:myserver", r"/env:path=^%path^%;c:\tools", r"/env:TEMP=d:\temp", "config.cmd"]);
+        let environment = run(&[
+            "/r:myserver",
+            r"/env:path=^%path^%;c:\tools",
+            r"/env:TEMP=d:\temp",
+            "config.cmd",
+        ]);
         let expected = [("path", r"^%path^%;c:\tools"), ("TEMP", r"d:\temp")];
-        assert_eq!(environment.environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(
+            environment.environment,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
         assert_eq!(environment.command_line, "config.cmd");
 
-        let words = ["netdom", "join", "myserver", "/domain:testdomain", "/userd:johns", "/passwordd:$%fgh789"];
+        let words = [
+            "netdom",
+            "join",
+            "myserver",
+            "/domain:testdomain",
+            "/userd:johns",
+            "/passwordd:$%fgh789",
+        ];
         let verbatim = run(&[["/r:myserver"].as_slice(), &words].concat());
-        assert_eq!(verbatim.command_line, "netdom join myserver /domain:testdomain /userd:johns /passwordd:$%fgh789");
+        assert_eq!(
+            verbatim.command_line,
+            "netdom join myserver /domain:testdomain /userd:johns /passwordd:$%fgh789"
+        );
         assert!(matches!(verbatim.password, PasswordSource::Unsaid));
     }
 
@@ -330,17 +370,30 @@ mod tests {
         assert!(refusal(&["/r:https://[::FFFF:129.144.52.38]", "command"]).contains(https));
         let old = ["/r:https://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"];
         assert!(refusal(&old).contains(https));
-        assert!(refusal(&["/r:http://169.51.2.101:80", "/unencrypted", "command"]).contains("always encrypt"));
-        let delegate = ["/r:myserver", "/ad", "/u:administrator", "/p:$%fgh7", "dir", r"\\anotherserver\share"];
+        assert!(
+            refusal(&["/r:http://169.51.2.101:80", "/unencrypted", "command"])
+                .contains("always encrypt")
+        );
+        let delegate = [
+            "/r:myserver",
+            "/ad",
+            "/u:administrator",
+            "/p:$%fgh7",
+            "dir",
+            r"\\anotherserver\share",
+        ];
         assert!(refusal(&delegate).contains("pass credentials on"));
         assert!(refusal(&["/comp", "x"]).contains("compress"));
     }
 
     #[test]
     fn example_with_user_and_password_is_understood_on_http() {
-        let got = run(&["/r:http://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"]);
+        let got =
+            run(&["/r:http://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"]);
         assert_eq!(got.user.as_deref(), Some("administrator"));
-        assert!(matches!(got.password, PasswordSource::Given(secret) if secret.expose() == "$%fgh7"));
+        assert!(
+            matches!(got.password, PasswordSource::Given(secret) if secret.expose() == "$%fgh7")
+        );
         assert_eq!(got.command_line, "ipconfig");
     }
 
@@ -369,15 +422,17 @@ mod tests {
 
     #[test]
     fn misuse_names_the_switch_and_never_a_value() {
-        assert!(refusal(&["-pasword:geheim", "x"]).starts_with("Winrs error:Unknown switch -pasword\n"));
+        assert!(
+            refusal(&["-pasword:geheim", "x"]).starts_with("Winrs error:Unknown switch -pasword\n")
+        );
         assert!(refusal(&["-no", "x"]).contains("-no may mean -noecho or -noprofile"));
         assert!(refusal(&["-r", "h", "x"]).contains("-r needs a value"));
         assert!(refusal(&["-noecho:yes", "x"]).contains("-noecho takes no value"));
         assert!(refusal(&["-r:a", "/remote:b", "x"]).contains("-remote is there twice"));
-        assert!(refusal(&["-p:x", "x"]).contains("a password without a user name"));
+        assert!(refusal(&["-p:x", "x"]).contains("A password without a user name"));
         assert!(refusal(&["-env:=x", "x"]).contains("NAME=VALUE"));
         assert!(refusal(&["-auth:digest", "x"]).contains("digest"));
-        assert!(refusal(&["-r:h"]).contains("no command line"));
+        assert!(refusal(&["-r:h"]).contains("No command line"));
     }
 
     #[test]

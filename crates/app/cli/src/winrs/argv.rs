@@ -19,7 +19,8 @@ pub(crate) fn wipe(word: usize, from: usize) -> io::Result<()> {
     }
     let length = words.next().ok_or(io::ErrorKind::NotFound)?.len();
     let stars = vec![b'*'; length.saturating_sub(from)];
-    let place = argv_start()?.checked_add((start + from) as u64).ok_or(io::ErrorKind::InvalidData)?;
+    let place =
+        argv_start()?.checked_add((start + from) as u64).ok_or(io::ErrorKind::InvalidData)?;
     OpenOptions::new().write(true).open("/proc/self/mem")?.write_all_at(&stars, place)
 }
 

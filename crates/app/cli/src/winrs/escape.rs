@@ -91,7 +91,11 @@ impl Filter {
             b'[' => self.hold(byte, State::Control),
             b']' | b'P' | b'X' | b'^' | b'_' => self.drop_to(State::Text),
             b'(' | b')' | b'*' | b'+' => self.hold(byte, State::Charset),
-            byte => self.finish(byte, matches!(byte, b'7' | b'8' | b'D' | b'E' | b'H' | b'M' | b'=' | b'>'), shown),
+            byte => self.finish(
+                byte,
+                matches!(byte, b'7' | b'8' | b'D' | b'E' | b'H' | b'M' | b'=' | b'>'),
+                shown,
+            ),
         }
     }
 
@@ -121,8 +125,22 @@ fn harmless(parameters: &[u8], last: u8) -> bool {
             // Line wrap, the cursor's visibility, the second screen; not the mouse, not pasting.
             matches!(parameters, b"?7" | b"?25" | b"?47" | b"?1047" | b"?1048" | b"?1049")
         }
-        b'@'..=b'M' | b'P' | b'S' | b'T' | b'X' | b'Z' | b'`' | b'a' | b'b' | b'd' | b'e' | b'f' | b'm' | b'r'
-        | b's' | b'u' => parameters.iter().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')),
+        b'@'..=b'M'
+        | b'P'
+        | b'S'
+        | b'T'
+        | b'X'
+        | b'Z'
+        | b'`'
+        | b'a'
+        | b'b'
+        | b'd'
+        | b'e'
+        | b'f'
+        | b'm'
+        | b'r'
+        | b's'
+        | b'u' => parameters.iter().all(|byte| matches!(byte, b'0'..=b'9' | b';' | b':')),
         _ => false,
     }
 }
@@ -157,8 +175,14 @@ mod tests {
             b"\x1b[>1m",
         ] {
             let shown = Filter::default().pass(&[harmful, b"z"].concat());
-            assert!(!shown.contains(&0x1b) && !shown.contains(&0x05), "{harmful:x?} became {shown:x?}");
-            assert!(!shown.contains(&0x9b) && shown.ends_with(b"z"), "{harmful:x?} became {shown:x?}");
+            assert!(
+                !shown.contains(&0x1b) && !shown.contains(&0x05),
+                "{harmful:x?} became {shown:x?}"
+            );
+            assert!(
+                !shown.contains(&0x9b) && shown.ends_with(b"z"),
+                "{harmful:x?} became {shown:x?}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
 //! `winrs`: from the command line to the exit code.
 
-mod argv;
 mod args;
+mod argv;
 mod escape;
 mod session;
 mod stdio;
@@ -73,7 +73,10 @@ async fn credentials(invocation: &Invocation) -> Result<(String, Secret), Comman
         None => {
             let question = format!("Enter the user name to connect to '{endpoint}': ");
             let answer = terminal::ask(&question, Answer::Shown).await?;
-            let missing = || CommandError::usage("no user name, and no terminal to ask for it").hint("add -u:USER");
+            let missing = || {
+                CommandError::usage("no user name, and no terminal to ask for it")
+                    .hint("add -u:USER")
+            };
             answer.ok_or_else(missing)?.expose().trim().to_owned()
         }
     };
@@ -85,7 +88,8 @@ async fn credentials(invocation: &Invocation) -> Result<(String, Secret), Comman
         PasswordSource::File(file) => password_from(file)?,
         PasswordSource::Unsaid => match std::env::var_os(PASSWORD_VARIABLE) {
             Some(password) => {
-                let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
+                let not_text =
+                    |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
                 password.into_string().map(Secret::from).map_err(not_text)?
             }
             None => ask_password(&user, endpoint).await?,
@@ -111,7 +115,9 @@ fn password_from(path: &Path) -> Result<Secret, CommandError> {
     };
     let file = File::open(path).map_err(failed)?;
     let mut line = Vec::with_capacity(256);
-    BufReader::with_capacity(256, file.take(PASSWORD_LIMIT)).read_until(b'\n', &mut line).map_err(failed)?;
+    BufReader::with_capacity(256, file.take(PASSWORD_LIMIT))
+        .read_until(b'\n', &mut line)
+        .map_err(failed)?;
     while matches!(line.last(), Some(b'\n' | b'\r')) {
         line.pop();
     }

@@ -15,8 +15,10 @@ use std::time::Duration;
 
 use auth::Secret;
 use client::{
-    Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, Event, Settings, Shell, ShellOptions, Signal,
+    Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, Event, Input,
+    Settings, Shell, ShellOptions, Signal,
 };
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::args::{Invocation, Scheme};
@@ -31,6 +33,9 @@ const LEAVE: Duration = Duration::from_secs(2);
 const CLOSE: Duration = Duration::from_secs(10);
 /// The code page of the streams: UTF-8.
 const UTF_8: u32 = 65_001;
+
+/// What comes in by stdin.
+type Stdin = mpsc::Receiver<stdio::Input>;
 
 /// How a connection is protected, as `-verbose` tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +63,8 @@ impl Security {
         if let Some(mechanism) = rest.strip_suffix(Self::SEALED) {
             return Some(Self { mechanism: mechanism.to_owned(), sealed: true });
         }
-        rest.strip_suffix(Self::READABLE).map(|mechanism| Self { mechanism: mechanism.to_owned(), sealed: false })
+        rest.strip_suffix(Self::READABLE)
+            .map(|mechanism| Self { mechanism: mechanism.to_owned(), sealed: false })
     }
 }
 
@@ -73,25 +79,32 @@ enum End {
 }
 
 /// Runs the command and hands out the exit code for our own process.
-pub(super) async fn run(invocation: Invocation, user: String, password: Secret) -> Result<u8, CommandError> {
+pub(super) async fn run(
+    invocation: Invocation,
+    user: String,
+    password: Secret,
+) -> Result<u8, CommandError> {
     let mut signals = Signals::listen()?;
     let output = Output::new();
     let client = Client::new(config(&invocation, user, password)?)?;
-    let (shell, command) = {
+    // Read while the shell opens, so that what is there can go with the first messages.
+    let input = stdio::input();
+    let (shell, mut command) = {
         let mut opening = pin!(open(&client, &invocation));
         tokio::select! {
             opened = &mut opening => opened?,
             _signal = signals.next() => {
                 // A shell that is being opened would stay behind on the host: its name is needed to close it.
                 if let Ok(Ok((shell, command))) = timeout(LEAVE, &mut opening).await {
-                    leave(shell, &command).await;
+                    leave(shell, &command.input()).await;
                 }
                 return Err(left());
             }
         }
     };
     if invocation.verbose {
-        let (mechanism, sealed) = (client.mechanism().unwrap_or("nothing").to_owned(), client.is_sealed());
+        let (mechanism, sealed) =
+            (client.mechanism().unwrap_or("nothing").to_owned(), client.is_sealed());
         let line = Security { mechanism, sealed }.line();
         output.write(Handle::Stderr, line.into_bytes()).await.map_err(output_error)?;
     }
@@ -99,7 +112,7 @@ pub(super) async fn run(invocation: Invocation, user: String, password: Secret) 
     let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin));
     let end = match &echo_off {
         Some(Err(error)) => End::Failed(CommandError::caused("switching the echo off", error)),
-        Some(Ok(_)) | None => converse(&command, &output, &mut signals).await,
+        Some(Ok(_)) | None => converse(&mut command, input, &output, &mut signals).await,
     };
     match end {
         End::Done(code) => {
@@ -108,29 +121,32 @@ pub(super) async fn run(invocation: Invocation, user: String, password: Secret) 
                 _closed = timeout(CLOSE, shell.close()) => {}
                 _signal = signals.next() => {}
             }
-            code.map(exit_code).ok_or_else(|| CommandError::failed("the command was ended, and has no exit code"))
+            code.map(exit_code)
+                .ok_or_else(|| CommandError::failed("the command was ended, and has no exit code"))
         }
         End::Left => {
-            leave(shell, &command).await;
+            leave(shell, &command.input()).await;
             Err(left())
         }
         End::Failed(error) => {
-            leave(shell, &command).await;
+            leave(shell, &command.input()).await;
             Err(error)
         }
     }
 }
 
 fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Config, CommandError> {
-    let endpoint = Endpoint::parse(&invocation.endpoint, false)
-        .map_err(|error| CommandError::usage(error.to_string()).hint("-r:HOST or -r:http://HOST:PORT"))?;
+    let endpoint = Endpoint::parse(&invocation.endpoint, false).map_err(|error| {
+        CommandError::usage(error.to_string()).hint("-r:HOST or -r:http://HOST:PORT")
+    })?;
     let mut config = Config::new(endpoint, Credentials { user, password });
     config.authentication = match invocation.scheme {
         Scheme::Basic => Authentication::Basic,
         Scheme::Ntlm => Authentication::Ntlm,
         Scheme::Negotiate => Authentication::Negotiate,
     };
-    config.settings = Settings::load().map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    config.settings = Settings::load()
+        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     Ok(config)
 }
 
@@ -140,7 +156,7 @@ async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Comman
             environment: invocation.environment.clone(),
             directory: invocation.directory.clone(),
             no_profile: !invocation.load_profile,
-            code_page: UTF_8,
+            code_page: Some(UTF_8),
             ..ShellOptions::default()
         })
         .await?;
@@ -159,16 +175,30 @@ async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Comman
 }
 
 /// Lets streams and signals flow until one of them ends the conversation.
-async fn converse(command: &Command, output: &Output, signals: &mut Signals) -> End {
+async fn converse(
+    command: &mut Command,
+    mut stdin: Stdin,
+    output: &Output,
+    signals: &mut Signals,
+) -> End {
+    let input = command.input();
     tokio::select! {
-        end = forward_output(command, output) => end,
-        () = forward_signals(command, signals) => End::Left,
-        // Input that fails leaves the command without input; what else is wrong shows on the output's side.
-        _ = async { let _failed = forward_input(command).await; future::pending::<()>().await } => End::Left,
+        end = async {
+            // Input that is there already goes first: while a Receive waits, it would need a connection of its own.
+            if let Ok(piece) = stdin.try_recv() {
+                send(&input, piece).await;
+            }
+            tokio::select! {
+                end = forward_output(command, output) => end,
+                // Input that fails leaves the command without input; what else is wrong shows on the output's side.
+                () = forward_input(&input, stdin) => End::Left,
+            }
+        } => end,
+        () = forward_signals(&input, signals) => End::Left,
     }
 }
 
-async fn forward_output(command: &Command, output: &Output) -> End {
+async fn forward_output(command: &mut Command, output: &Output) -> End {
     loop {
         let (handle, data) = match command.next().await {
             Ok(Some(Event::Stdout(data))) => (Handle::Stdout, data),
@@ -183,16 +213,27 @@ async fn forward_output(command: &Command, output: &Output) -> End {
     }
 }
 
-async fn forward_input(command: &Command) -> Result<(), client::Error> {
-    let mut input = stdio::input();
-    while let Some(piece) = input.recv().await {
-        command.write(&piece).await?;
+/// Never returns: the end of input is no end of the conversation.
+async fn forward_input(input: &Input, mut stdin: Stdin) {
+    while let Some(piece) = stdin.recv().await {
+        send(input, piece).await;
     }
-    command.end_input().await
+    future::pending().await
+}
+
+async fn send(input: &Input, piece: stdio::Input) {
+    let sent = async {
+        if !piece.data.is_empty() {
+            input.write(&piece.data).await?;
+        }
+        if piece.end { input.end_input().await } else { Ok(()) }
+    };
+    // A command that is over takes no input, and a connection that is broken shows at the output.
+    let _untaken = sent.await;
 }
 
 /// Passes the first Ctrl-C on; returns when the user wants to leave.
-async fn forward_signals(command: &Command, signals: &mut Signals) {
+async fn forward_signals(input: &Input, signals: &mut Signals) {
     let mut interrupted = false;
     loop {
         let signal = match signals.next().await {
@@ -204,14 +245,14 @@ async fn forward_signals(command: &Command, signals: &mut Signals) {
         interrupted |= signal == Signal::CtrlC;
         tokio::select! {
             // A host that does not take it: the second Ctrl-C is still there.
-            _sent = command.signal(signal) => {}
+            _sent = input.signal(signal) => {}
             _impatient = signals.next() => return,
         }
     }
 }
 
 /// Ends the command and the shell as far as that goes in [`LEAVE`]; the shell's idle time ends the rest.
-async fn leave(shell: Shell, command: &Command) {
+async fn leave(shell: Shell, command: &Input) {
     let _ended = timeout(LEAVE, async {
         let _terminated = command.signal(Signal::Terminate).await;
         shell.close().await

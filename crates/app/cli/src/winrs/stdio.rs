@@ -2,9 +2,12 @@
 //!
 //! A read that never ends must not keep the program, and a reader that is slow must not stop the signals.
 
-use std::io::{self, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd;
 use std::thread;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::{mpsc, oneshot};
 
 use super::escape::Filter;
@@ -12,25 +15,61 @@ use super::escape::Filter;
 /// The largest piece of input handed on at once, in bytes.
 const PIECE: usize = 32 * 1024;
 
-/// Starts to read stdin; the channel closes at the end of input (a closed or unreadable stdin is at its end).
-pub(crate) fn input() -> mpsc::Receiver<Vec<u8>> {
+/// What was read from stdin.
+#[derive(Debug)]
+pub(crate) struct Input {
+    /// The bytes.
+    pub(crate) data: Vec<u8>,
+    /// Whether they were the last.
+    pub(crate) end: bool,
+}
+
+/// Starts to read stdin until its end (a closed or unreadable stdin is at its end).
+///
+/// What is there is taken at once, the end included, so that short input needs one message only.
+pub(crate) fn input() -> mpsc::Receiver<Input> {
     let (sender, receiver) = mpsc::channel(1);
     thread::spawn(move || {
-        let mut stdin = io::stdin().lock();
-        let mut piece = vec![0; PIECE];
+        let stdin = io::stdin();
         loop {
-            let length = match stdin.read(&mut piece) {
-                Ok(length) => length,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(_) => 0,
-            };
-            let data = piece.get(..length).unwrap_or_default().to_vec();
-            if data.is_empty() || sender.blocking_send(data).is_err() {
+            let piece = read_piece(&stdin);
+            let end = piece.end;
+            if sender.blocking_send(piece).is_err() || end {
                 break;
             }
         }
     });
     receiver
+}
+
+/// Waits for input, and takes all that can be had without waiting again.
+fn read_piece(stdin: &impl AsFd) -> Input {
+    let mut piece = vec![0; PIECE];
+    let mut filled = 0;
+    let mut end = false;
+    while !end && filled < PIECE && (filled == 0 || is_ready(stdin)) {
+        match nix::unistd::read(stdin, piece.get_mut(filled..).unwrap_or_default()) {
+            Ok(0) => end = true,
+            Ok(length) => filled += length,
+            Err(Errno::EINTR) => {}
+            // Whoever gave us a stdin that does not wait gets one that does.
+            Err(Errno::EAGAIN) => wait_ready(stdin),
+            Err(_) => end = true,
+        }
+    }
+    piece.truncate(filled);
+    Input { data: piece, end }
+}
+
+fn is_ready(stdin: &impl AsFd) -> bool {
+    let mut stdin = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    poll(&mut stdin, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+}
+
+fn wait_ready(stdin: &impl AsFd) {
+    let mut stdin = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    // When it fails, the next read says why.
+    let _ready = poll(&mut stdin, PollTimeout::NONE);
 }
 
 /// Where output goes.
