@@ -1,1 +1,6 @@
-//! What both roles must agree on over HTTP messages, without a socket.
+#![doc = include_str!("../README.md")]
+
+pub mod access;
+pub mod client;
+pub mod http;
+pub mod server;

@@ -1,15 +1,18 @@
 //! WS-Management messages, typed to and from XML, and the remote shell's machines for both roles.
 
+mod check;
 pub mod duration;
 mod envelope;
 mod error;
 pub mod fault;
 mod header;
+pub mod identify;
 pub mod ns;
 mod selector;
 pub mod shell;
 pub mod xml;
 
+pub use check::{MIN_ENVELOPE_SIZE, MIN_OPERATION_TIMEOUT};
 pub use duration::Duration;
 pub use envelope::{Envelope, guid, same_id, uuid_uri};
 pub use error::Error;

@@ -1,1 +1,12 @@
-//! For tests: client and server in memory on a clock we turn, fixtures, stand-ins.
+//! For tests: where the recorded messages and the real peers are, what a run reports, fixed
+//! randomness.
+//!
+//! Used as a dev-dependency only.
+
+pub mod entropy;
+pub mod outside;
+pub mod stub;
+
+pub use entropy::Seeded;
+pub use outside::{corpora, peers_python, report};
+pub use stub::Stub;

@@ -1,1 +1,17 @@
-//! Async WS-Management client: connections bound to their login, remote shells.
+#![doc = include_str!("../README.md")]
+
+mod calls;
+mod client;
+mod config;
+mod connection;
+mod entropy;
+pub mod error;
+pub mod settings;
+mod shell;
+
+pub use client::Client;
+pub use config::{Authentication, Config, Credentials};
+pub use error::{Error, ErrorKind};
+pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
+pub use settings::Settings;
+pub use shell::{Command, CommandOptions, Event, Input, Shell, ShellOptions, Signal};

@@ -16,7 +16,7 @@ const fn row(code: u32, name: &'static str, summary: &'static str) -> Row {
 
 /// Sorted by code.
 #[rustfmt::skip]
-pub(super) const ROWS: [Row; 557] = [
+pub(super) static ROWS: [Row; 557] = [
     row(0x0000_0002, "ERROR_FILE_NOT_FOUND", "executable not found (WINRS_SKIP_CMD_SHELL=TRUE)"),
     row(0x0000_0005, "ERROR_ACCESS_DENIED", "access denied (also HTTP 401/ wsman:AccessDenied)"),
     row(0x0000_000D, "ERROR_INVALID_DATA", "data invalid"),

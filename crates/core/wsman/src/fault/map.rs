@@ -24,7 +24,7 @@ pub(super) fn shape(code: u32) -> &'static Shape {
     found.ok().and_then(|index| SHAPES.get(index)).unwrap_or(&INTERNAL)
 }
 
-const INTERNAL: Shape = row(0, R, ns::WSMAN, "InternalError", "", WSMAN);
+static INTERNAL: Shape = row(0, R, ns::WSMAN, "InternalError", "", WSMAN);
 
 const S: FaultCode = FaultCode::Sender;
 const R: FaultCode = FaultCode::Receiver;
@@ -49,7 +49,7 @@ const fn row(
 
 /// Sorted by code.
 #[rustfmt::skip]
-const SHAPES: [Shape; 127] = [
+static SHAPES: [Shape; 127] = [
     row(0x0000_0005, S, ns::WSMAN, "AccessDenied", "", WSMAN),
     row(0x0000_0057, S, ns::WSMAN, "InvalidParameter", "InvalidValue", WSMAN),
     row(0x0000_054F, R, ns::WSMAN, "InternalError", "", WSMAN),

@@ -4,11 +4,14 @@
 //! its `other` and `attributes`, so that nothing is lost between reading and writing. Ids stay the
 //! strings that they came as; [`crate::same_id`] compares them.
 
+pub mod client;
 mod command;
 mod description;
 mod info;
+mod output_stream;
 mod receive;
 mod request;
+pub mod server;
 mod signal;
 mod stream;
 
@@ -19,6 +22,7 @@ use crate::xml::{Element, is_space};
 pub use command::{CommandLine, CommandOptions, CommandResponse};
 pub use description::{CreateResponse, ShellDescription, ShellOptions, Variable};
 pub use info::ShellInfo;
+pub use output_stream::OutputStream;
 pub use receive::{CommandState, DesiredStream, Receive, ReceiveResponse, State};
 pub use request::{Request, RequestContext};
 pub use signal::{Signal, SignalCode, SignalResponse};

@@ -189,7 +189,7 @@ impl Request {
     ///
     /// The fault that Windows gives: an action that shells do not have, no `ShellId` selector, an
     /// unknown option that must be complied with, a body that is not what the action needs.
-    pub fn from_envelope(envelope: &Envelope) -> Result<Self, Fault> {
+    pub fn from_envelope(envelope: &Envelope) -> Result<Self, Box<Fault>> {
         let header = &envelope.header;
         let body = &envelope.body;
         let request = match header.action().unwrap_or_default() {
@@ -204,22 +204,22 @@ impl Request {
             action::GET if !is_cmd(header) => return Err(invalid(unexpected(body))),
             other => {
                 let text = format!("The action {other} is not supported for this resource. ");
-                return Err(Fault::new(ErrorCode::ACTION_NOT_SUPPORTED, text));
+                return Err(Box::new(Fault::new(ErrorCode::ACTION_NOT_SUPPORTED, text)));
             }
         };
         check_options(header)?;
         if header.fragment_transfer().is_some() {
             let text = "Shells do not support fragment-level access. ";
-            return Err(Fault::new(ErrorCode::FRAGMENT_TRANSFER_NOT_SUPPORTED, text));
+            return Err(Box::new(Fault::new(ErrorCode::FRAGMENT_TRANSFER_NOT_SUPPORTED, text)));
         }
         if !matches!(request, Self::Create { .. }) && header.shell_id().is_none() {
             let text = "The request has no ShellId selector, which names the shell. ";
-            return Err(Fault::new(ErrorCode::INSUFFICIENT_SELECTORS, text));
+            return Err(Box::new(Fault::new(ErrorCode::INSUFFICIENT_SELECTORS, text)));
         }
         Ok(request)
     }
 
-    fn create(header: &Header, body: &[Element]) -> Result<Self, Fault> {
+    fn create(header: &Header, body: &[Element]) -> Result<Self, Box<Fault>> {
         let element = super::only(body, "Shell").map_err(invalid)?;
         let shell = ShellDescription::from_element(element).map_err(invalid)?;
         check_guid(shell.shell_id.as_deref(), ErrorCode::SHELL_CLIENTID_NOT_VALID, "shell")?;
@@ -227,7 +227,7 @@ impl Request {
         Ok(Self::Create { shell: Box::new(shell), options })
     }
 
-    fn command(header: &Header, body: &[Element]) -> Result<Self, Fault> {
+    fn command(header: &Header, body: &[Element]) -> Result<Self, Box<Fault>> {
         let command = CommandLine::from_body(body).map_err(invalid)?;
         let code = ErrorCode::SHELLCOMMAND_CLIENTID_NOT_VALID;
         check_guid(command.command_id.as_deref(), code, "command")?;
@@ -235,11 +235,12 @@ impl Request {
         Ok(Self::Command { command, options })
     }
 
-    fn receive(header: &Header, body: &[Element]) -> Result<Self, Fault> {
+    fn receive(header: &Header, body: &[Element]) -> Result<Self, Box<Fault>> {
         let receive = Receive::from_body(body).map_err(invalid)?;
         if is_cmd(header) && receive.command_id().is_none() {
             let missing = Error::Missing { parent: "rsp:DesiredStream", name: "CommandId" };
-            return Err(invalid(missing).with_provider(CMD_PROVIDER, CMD_PROVIDER_PATH));
+            let fault = invalid(missing).with_provider(CMD_PROVIDER, CMD_PROVIDER_PATH);
+            return Err(Box::new(fault));
         }
         let keep_alive = match header.options() {
             Some(options) if options.value(KEEP_ALIVE).is_some() => {
@@ -268,26 +269,28 @@ fn unexpected(body: &[Element]) -> Error {
 
 /// What is wrong inside a shell's message is an invalid parameter on Windows 7 and later.
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn invalid(error: Error) -> Fault {
-    Fault::new(ErrorCode::INVALID_PARAMETER, format!("The parameter is incorrect: {error}. "))
+fn invalid(error: Error) -> Box<Fault> {
+    let text = format!("The parameter is incorrect: {error}. ");
+    Box::new(Fault::new(ErrorCode::INVALID_PARAMETER, text))
 }
 
-fn bad_option(name: &'static str) -> Fault {
+fn bad_option(name: &'static str) -> Box<Fault> {
     let text = format!("The value of the option {name} is not valid. ");
-    Fault::new(ErrorCode::OPTIONS_INVALID_VALUE, text)
+    Box::new(Fault::new(ErrorCode::OPTIONS_INVALID_VALUE, text))
 }
 
-fn check_guid(id: Option<&str>, code: ErrorCode, what: &str) -> Result<(), Fault> {
+fn check_guid(id: Option<&str>, code: ErrorCode, what: &str) -> Result<(), Box<Fault>> {
     match id {
         Some(id) if Uuid::try_parse(id).is_err() => {
-            Err(Fault::new(code, format!("The {what} id that the client chose is not a GUID. ")))
+            let text = format!("The {what} id that the client chose is not a GUID. ");
+            Err(Box::new(Fault::new(code, text)))
         }
         Some(_) | None => Ok(()),
     }
 }
 
 /// The command shell's options are known; other shells know their own.
-fn check_options(header: &Header) -> Result<(), Fault> {
+fn check_options(header: &Header) -> Result<(), Box<Fault>> {
     let Some(options) = header.options().filter(|_| is_cmd(header)) else {
         return Ok(());
     };
@@ -304,7 +307,7 @@ fn check_options(header: &Header) -> Result<(), Fault> {
     match unknown {
         Some(option) => {
             let text = format!("The option {} is not supported. ", option.name);
-            Err(Fault::new(ErrorCode::OPTIONS_NOT_SUPPORTED, text))
+            Err(Box::new(Fault::new(ErrorCode::OPTIONS_NOT_SUPPORTED, text)))
         }
         None => Ok(()),
     }

@@ -360,9 +360,11 @@ impl ErrorKind {
 }
 
 fn from_quick_xml(error: &quick_xml::Error) -> ErrorKind {
-    match error {
-        quick_xml::Error::Syntax(_) => ErrorKind::Truncated,
-        other => ErrorKind::Syntax(shorten(&other.to_string())),
+    // A syntax error of quick-xml is always markup that the end of the document cuts off.
+    if matches!(error, quick_xml::Error::Syntax(_)) {
+        ErrorKind::Truncated
+    } else {
+        ErrorKind::Syntax(shorten(&error.to_string()))
     }
 }
 

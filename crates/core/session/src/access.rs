@@ -1,0 +1,74 @@
+//! Who may do what: the one place where access is decided.
+//!
+//! Every operation of the service asks here, after the login and before anything else. On Windows
+//! the answer comes from the `RootSDDL` and the plug-in's own descriptor; their defaults are the
+//! rules below. [MS-WSMV] 3.1.4.1.
+
+use auth::Account;
+
+/// The group whose members may do everything.
+pub const ADMINISTRATORS: &str = "Administrators";
+
+/// What somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Run a command in a shell: `rsp:Command`.
+    Command,
+    /// Open a shell: `wxf:Create`.
+    Create,
+    /// End a shell: `wxf:Delete`.
+    Delete,
+    /// Read a shell's description: `wxf:Get`.
+    Get,
+    /// Ask what the service is.
+    Identify,
+    /// Read a command's output: `rsp:Receive`.
+    Receive,
+    /// Write to a command's input: `rsp:Send`.
+    Send,
+    /// Interrupt or end a command: `rsp:Signal`.
+    Signal,
+}
+
+/// What the operation is about.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Target<'a> {
+    /// The service itself.
+    Service,
+    /// A kind of shell, by its resource URI.
+    ShellKind(&'a str),
+    /// A shell that exists, by its owner's account.
+    Shell(&'a Account),
+}
+
+/// Why access is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Denied {
+    /// The account is in no group that may do this: the fault is `w:AccessDenied`, code 5.
+    #[error("the account is in no group that may do this")]
+    NotAllowed,
+    /// The shell belongs to somebody else: the answer is that of a shell that does not exist.
+    #[error("the shell belongs to another account")]
+    NotOwner,
+}
+
+/// Decides whether `account` may do `operation` on `target`.
+///
+/// # Errors
+///
+/// [`Denied`] says why not.
+pub fn decide(account: &Account, operation: Operation, target: Target<'_>) -> Result<(), Denied> {
+    match (operation, target) {
+        (Operation::Identify, _) => Ok(()),
+        (_, Target::Shell(owner)) if owner.id != account.id => Err(Denied::NotOwner),
+        (_, Target::Shell(_) | Target::ShellKind(_) | Target::Service) => administrators(account),
+    }
+}
+
+fn administrators(account: &Account) -> Result<(), Denied> {
+    let is_member = account.groups.iter().any(|group| group.eq_ignore_ascii_case(ADMINISTRATORS));
+    if is_member { Ok(()) } else { Err(Denied::NotAllowed) }
+}

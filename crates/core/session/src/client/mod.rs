@@ -1,0 +1,6 @@
+//! What a client decides: where the service is, whether to believe it, and how a login goes on.
+
+pub mod endpoint;
+pub mod login;
+pub mod timing;
+pub mod trusted_hosts;

@@ -1,0 +1,14 @@
+//! Tests of the crate `session` from outside.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests may panic, and read recorded messages"
+)]
+
+mod access;
+mod login;
+mod sealed;

@@ -1,0 +1,238 @@
+//! What each answer does to the shell.
+
+use uuid::Uuid;
+
+use super::error::{Error, PeerMisbehaved, shorten};
+use super::event::{CommandKey, Event, Operation};
+use super::{Outstanding, Shell, State};
+use crate::Envelope;
+use crate::envelope::uuid_uri;
+use crate::fault::{ErrorCode, Fault};
+use crate::ns::action;
+use crate::shell::{
+    CommandResponse, CreateResponse, ReceiveResponse, SendResponse, ShellInfo, SignalCode,
+    SignalResponse,
+};
+
+impl Shell {
+    /// Takes an answer, a fault too. Which request it answers is told by its RelatesTo.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::PeerMisbehaved`] where the answer breaks the protocol; it is final.
+    pub fn handle_response(&mut self, envelope: &Envelope) -> Result<(), Error> {
+        if let Err(error) = &self.state {
+            return Err(error.clone().into());
+        }
+        self.take(envelope).map_err(|error| self.fail(error))
+    }
+
+    /// Takes a fault that says of no request that it answers it, where the driver knows: some
+    /// services leave RelatesTo out when they could not read the request.
+    ///
+    /// # Errors
+    ///
+    /// [`PeerMisbehaved::UnknownRelatesTo`] where the request is not outstanding; it is final.
+    pub fn handle_fault(&mut self, message_id: Uuid, fault: Fault) -> Result<(), Error> {
+        if let Err(error) = &self.state {
+            return Err(error.clone().into());
+        }
+        let id = uuid_uri(message_id);
+        match self.outstanding.remove(&id) {
+            Some(request) => {
+                self.take_fault(request, fault);
+                Ok(())
+            }
+            None => Err(self.fail(PeerMisbehaved::UnknownRelatesTo(id))),
+        }
+    }
+
+    /// Gives a request up: its connection is gone and it will not be sent again. A lost Create
+    /// leaves the shell unopened (a shell that nobody knows may live on the service until its idle
+    /// time-out), a lost Command is forgotten, a lost Delete can be tried again.
+    pub fn handle_lost(&mut self, message_id: Uuid) {
+        if let Some(request) = self.outstanding.remove(&uuid_uri(message_id)) {
+            self.settle(&request);
+            self.roll_back(&request);
+        }
+    }
+
+    fn fail(&mut self, error: PeerMisbehaved) -> Error {
+        self.state = Err(error.clone());
+        error.into()
+    }
+
+    fn take(&mut self, envelope: &Envelope) -> Result<(), PeerMisbehaved> {
+        let id = envelope.header.relates_to().ok_or(PeerMisbehaved::MissingRelatesTo)?;
+        let Some(request) = self.outstanding.remove(id) else {
+            return Err(PeerMisbehaved::UnknownRelatesTo(shorten(id)));
+        };
+        let operation = request.operation;
+        let malformed = |error| PeerMisbehaved::Malformed { operation, error };
+        if let Some(fault) = Fault::from_envelope(envelope).map_err(malformed)? {
+            self.take_fault(request, fault);
+            return Ok(());
+        }
+        let action = envelope.action().unwrap_or_default();
+        if action != response_action(operation) {
+            let action = shorten(action);
+            return Err(PeerMisbehaved::UnexpectedAction { operation, action });
+        }
+        self.settle(&request);
+        let body = &envelope.body;
+        match (operation, request.command) {
+            (Operation::Create, _) => {
+                let response = CreateResponse::from_body(body).map_err(malformed)?;
+                let shell_id = response.shell_id().filter(|id| !id.is_empty());
+                let shell_id = shell_id.ok_or(PeerMisbehaved::MissingShellId)?.to_owned();
+                self.state = Ok(State::Opened { shell_id: shell_id.clone() });
+                let info = response.shell.map(Box::new);
+                self.out.events.push_back(Event::Opened { shell_id, info });
+            }
+            (Operation::Delete, _) => self.closed(),
+            (Operation::Get, _) => {
+                let missing = crate::Error::Missing { parent: "s:Body", name: "rsp:Shell" };
+                let element = body.first().ok_or(missing).map_err(malformed)?;
+                let info = Box::new(ShellInfo::from_element(element).map_err(malformed)?);
+                self.out.events.push_back(Event::Info { info });
+            }
+            (Operation::Command, Some(command)) => {
+                let response = CommandResponse::from_body(body).map_err(malformed)?;
+                self.change(command, |known| known.id = Some(response.command_id));
+                self.out.events.push_back(Event::Started { command });
+            }
+            (Operation::Send, Some(command)) => {
+                SendResponse::from_body(body).map_err(malformed)?;
+                self.out.events.push_back(Event::Sent { command });
+            }
+            (Operation::Receive, Some(command)) => {
+                let response = ReceiveResponse::from_body(body).map_err(malformed)?;
+                if let Some(known) = self.commands.get_mut(&command) {
+                    known.take(command, response, &mut self.out)?;
+                }
+                self.forget_if_gone(command);
+            }
+            (Operation::Signal, Some(command)) => {
+                SignalResponse::from_body(body).map_err(malformed)?;
+                self.signaled(command, request.signal);
+            }
+            // A request about a command was queued with one.
+            (
+                Operation::Command | Operation::Send | Operation::Receive | Operation::Signal,
+                None,
+            ) => {}
+        }
+        Ok(())
+    }
+
+    fn take_fault(&mut self, request: Outstanding, fault: Fault) {
+        self.settle(&request);
+        let code = fault.error_code();
+        let is_unknown = code == Some(ErrorCode::UNEXPECTED_SELECTORS);
+        let Outstanding { operation, command, .. } = request;
+        if operation == Operation::Delete && is_unknown {
+            // What was to be ended is not there.
+            self.closed();
+            return;
+        }
+        if let (Operation::Signal, Some(command)) = (operation, command)
+            && is_unknown
+            && request.signal == Some(SignalCode::Terminate)
+        {
+            self.signaled(command, request.signal);
+            return;
+        }
+        if let (Operation::Receive, Some(command)) = (operation, command)
+            && code == Some(ErrorCode::OPERATION_TIMEDOUT)
+        {
+            self.out.events.push_back(Event::TimedOut { command });
+            self.forget_if_gone(command);
+            return;
+        }
+        let benign = self.is_benign(code, command);
+        self.roll_back(&request);
+        self.out.events.push_back(if benign {
+            Event::Aborted { operation, command }
+        } else {
+            Event::Faulted { operation, command, fault: Box::new(fault) }
+        });
+    }
+
+    /// Whether a fault only says that a signal or a close of ours came first.
+    fn is_benign(&self, code: Option<ErrorCode>, command: Option<CommandKey>) -> bool {
+        let closing = matches!(self.state, Ok(State::AwaitDeleteResponse { .. } | State::Closed));
+        let command = command.and_then(|command| self.commands.get(&command));
+        let terminating = command.is_some_and(|command| command.is_terminating);
+        let signaled = command.is_some_and(|command| command.is_signaled);
+        match code {
+            Some(ErrorCode::OPERATION_ABORTED | ErrorCode::CANCELLED) => closing || signaled,
+            Some(ErrorCode::UNEXPECTED_SELECTORS) => closing || terminating,
+            Some(_) | None => false,
+        }
+    }
+
+    /// The request has its answer, or never will.
+    fn settle(&mut self, request: &Outstanding) {
+        let Some(command) = request.command else { return };
+        self.change(command, |known| match request.operation {
+            Operation::Send => known.is_sending = false,
+            Operation::Receive => known.is_receiving = false,
+            Operation::Signal => {
+                known.signals_under_way = known.signals_under_way.saturating_sub(1);
+            }
+            Operation::Create | Operation::Command | Operation::Delete | Operation::Get => {}
+        });
+    }
+
+    /// The request has not done what it was for.
+    fn roll_back(&mut self, request: &Outstanding) {
+        if request.operation == Operation::Create {
+            self.state = Ok(State::BeforeOpen);
+        }
+        if let (Operation::Delete, Ok(State::AwaitDeleteResponse { shell_id })) =
+            (request.operation, &self.state)
+        {
+            self.state = Ok(State::Opened { shell_id: shell_id.clone() });
+        }
+        let Some(command) = request.command else { return };
+        if request.operation == Operation::Command {
+            self.commands.remove(&command);
+        } else if request.signal == Some(SignalCode::Terminate) {
+            // Terminating may be tried again.
+            self.change(command, |known| known.is_terminating = false);
+        }
+        self.forget_if_gone(command);
+    }
+
+    fn signaled(&mut self, command: CommandKey, code: Option<SignalCode>) {
+        let Some(code) = code else { return };
+        if code == SignalCode::Terminate {
+            self.change(command, |known| known.is_terminated = true);
+        }
+        self.forget_if_gone(command);
+        self.out.events.push_back(Event::Signaled { command, code });
+    }
+
+    fn forget_if_gone(&mut self, command: CommandKey) {
+        if self.commands.get(&command).is_some_and(super::Command::is_gone) {
+            self.commands.remove(&command);
+        }
+    }
+
+    fn closed(&mut self) {
+        self.state = Ok(State::Closed);
+        self.out.events.push_back(Event::Closed);
+    }
+}
+
+const fn response_action(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => action::CREATE_RESPONSE,
+        Operation::Command => action::COMMAND_RESPONSE,
+        Operation::Send => action::SEND_RESPONSE,
+        Operation::Receive => action::RECEIVE_RESPONSE,
+        Operation::Signal => action::SIGNAL_RESPONSE,
+        Operation::Delete => action::DELETE_RESPONSE,
+        Operation::Get => action::GET_RESPONSE,
+    }
+}

@@ -1,0 +1,172 @@
+//! What comes out of the machine: requests to send and events to know.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use uuid::Uuid;
+
+use crate::fault::Fault;
+use crate::shell::{OutputStream, ShellInfo, SignalCode};
+use crate::{Envelope, shell};
+
+/// The machine's name for a command, never used again within a shell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandKey(pub(super) u64);
+
+impl fmt::Display for CommandKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "command {}", self.0)
+    }
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Operation {
+    /// Makes the shell.
+    Create,
+    /// Starts a command.
+    Command,
+    /// Gives input.
+    Send,
+    /// Asks for output.
+    Receive,
+    /// Interrupts or ends a command.
+    Signal,
+    /// Ends the shell.
+    Delete,
+    /// Asks what the shell is.
+    Get,
+}
+
+impl Operation {
+    pub(super) const fn of(request: &shell::Request) -> Self {
+        match request {
+            shell::Request::Create { .. } => Self::Create,
+            shell::Request::Command { .. } => Self::Command,
+            shell::Request::Send(_) => Self::Send,
+            shell::Request::Receive { .. } => Self::Receive,
+            shell::Request::Signal(_) => Self::Signal,
+            shell::Request::Delete => Self::Delete,
+            shell::Request::Get => Self::Get,
+        }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Create => "Create",
+            Self::Command => "Command",
+            Self::Send => "Send",
+            Self::Receive => "Receive",
+            Self::Signal => "Signal",
+            Self::Delete => "Delete",
+            Self::Get => "Get",
+        })
+    }
+}
+
+/// A message for the service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "read by every driver")]
+pub struct Request {
+    /// Its id.
+    pub message_id: Uuid,
+    /// What it asks for.
+    pub operation: Operation,
+    /// The command that it is about.
+    pub command: Option<CommandKey>,
+    /// The message.
+    pub envelope: Envelope,
+    /// Whether the identical message may be sent again when the connection broke before the answer
+    /// was there: the service then gives the same answer. True for a Receive.
+    pub replay: bool,
+}
+
+/// Something that the caller should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The shell is open.
+    Opened {
+        /// Its id.
+        shell_id: String,
+        /// What the service says about it; services before Windows 7 say nothing.
+        info: Option<Box<ShellInfo>>,
+    },
+    /// The command runs: receive its output now.
+    Started {
+        /// The command.
+        command: CommandKey,
+    },
+    /// Output. Pieces may end within a character.
+    Output {
+        /// The command.
+        command: CommandKey,
+        /// The stream.
+        stream: OutputStream,
+        /// At least one byte.
+        data: Vec<u8>,
+    },
+    /// The stream has ended. Comes once for each stream, before [`Self::Done`].
+    Ended {
+        /// The command.
+        command: CommandKey,
+        /// The stream.
+        stream: OutputStream,
+    },
+    /// The command is over: signal it to terminate, which frees its place.
+    Done {
+        /// The command.
+        command: CommandKey,
+        /// Its exit code; absent where it was ended by force.
+        exit_code: Option<u32>,
+    },
+    /// The command was silent for the whole OperationTimeout: receive again.
+    TimedOut {
+        /// The command.
+        command: CommandKey,
+    },
+    /// The input has been taken.
+    Sent {
+        /// The command.
+        command: CommandKey,
+    },
+    /// The signal has been taken. After `terminate` the command is gone.
+    Signaled {
+        /// The command.
+        command: CommandKey,
+        /// The signal.
+        code: SignalCode,
+    },
+    /// A request ended without a result because of a signal or a close of ours.
+    Aborted {
+        /// What the request asked for.
+        operation: Operation,
+        /// The command that it was about.
+        command: Option<CommandKey>,
+    },
+    /// What the service says about the shell.
+    Info {
+        /// The description.
+        info: Box<ShellInfo>,
+    },
+    /// The shell is gone.
+    Closed,
+    /// The service refused a request.
+    Faulted {
+        /// What the request asked for.
+        operation: Operation,
+        /// The command that it was about. After a faulted Command it is gone.
+        command: Option<CommandKey>,
+        /// Why.
+        fault: Box<Fault>,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    pub(super) requests: VecDeque<Request>,
+    pub(super) events: VecDeque<Event>,
+}

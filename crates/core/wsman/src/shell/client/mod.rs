@@ -1,0 +1,383 @@
+//! A command shell as its client sees it, [MS-WSMV] 3.1.4.1.31.
+//!
+//! One machine per shell. The caller says what it wants; the machine hands out requests and turns
+//! the answers, which may come in any order, into events.
+//!
+//! ```text
+//!            open                        CreateResponse
+//! BeforeOpen ────► AwaitCreateResponse ─────────────────► Opened ◄─────────────┐
+//!      ▲                  │ fault                            │ close           │ other fault
+//!      └──────────────────┘                                  ▼                 │
+//!                                                    AwaitDeleteResponse ──────┘
+//!                                                            │ DeleteResponse,
+//!                                                            ▼ or no such shell
+//!                                                         Closed
+//! ```
+//!
+//! In `Opened` there is one `command::Command` for each Command, see there. After every call that
+//! takes `&mut self`, drain [`Shell::poll_request`] and [`Shell::poll_event`].
+
+mod answer;
+mod command;
+mod error;
+mod event;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use uuid::Uuid;
+
+pub use error::{ApiMisuse, Error, PeerMisbehaved};
+pub use event::{CommandKey, Event, Operation, Request};
+
+use crate::envelope::uuid_uri;
+use crate::ns::resource;
+use crate::shell::{
+    self, CommandLine, CommandOptions, Receive, RequestContext, Send, ShellDescription,
+    ShellOptions, Signal, SignalCode, Stream, stream_name,
+};
+use command::Command;
+use event::Output;
+
+/// A command shell, client side.
+#[derive(Debug)]
+pub struct Shell {
+    context: RequestContext,
+    /// What the service did wrong stays: every later call returns it again.
+    state: Result<State, PeerMisbehaved>,
+    commands: BTreeMap<CommandKey, Command>,
+    last_key: u64,
+    /// Requests without an answer, by their MessageID as it stands on the wire.
+    outstanding: BTreeMap<String, Outstanding>,
+    out: Output,
+}
+
+#[derive(Debug)]
+enum State {
+    BeforeOpen,
+    AwaitCreateResponse,
+    Opened { shell_id: String },
+    AwaitDeleteResponse { shell_id: String },
+    Closed,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    operation: Operation,
+    command: Option<CommandKey>,
+    signal: Option<SignalCode>,
+}
+
+impl Shell {
+    /// A shell that is not open yet. The context's resource URI is that of a command shell.
+    #[must_use]
+    pub const fn new(context: RequestContext) -> Self {
+        Self {
+            context,
+            state: Ok(State::BeforeOpen),
+            commands: BTreeMap::new(),
+            last_key: 0,
+            outstanding: BTreeMap::new(),
+            out: Output {
+                requests: std::collections::VecDeque::new(),
+                events: std::collections::VecDeque::new(),
+            },
+        }
+    }
+
+    /// Whether commands can be started.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        matches!(self.state, Ok(State::Opened { .. }))
+    }
+
+    /// The shell's id, while it is open.
+    #[must_use]
+    pub fn shell_id(&self) -> Option<&str> {
+        match &self.state {
+            Ok(State::Opened { shell_id } | State::AwaitDeleteResponse { shell_id }) => {
+                Some(shell_id)
+            }
+            Ok(State::BeforeOpen | State::AwaitCreateResponse | State::Closed) | Err(_) => None,
+        }
+    }
+
+    /// Requests without an answer.
+    #[must_use]
+    pub fn outstanding(&self) -> usize {
+        self.outstanding.len()
+    }
+
+    /// Whether a Receive of the command has no answer yet.
+    #[must_use]
+    pub fn is_receiving(&self, command: CommandKey) -> bool {
+        self.commands.get(&command).is_some_and(|command| command.is_receiving)
+    }
+
+    /// Whether the command has told its end, or is gone.
+    #[must_use]
+    pub fn is_done(&self, command: CommandKey) -> bool {
+        self.commands.get(&command).is_none_or(|command| command.is_done)
+    }
+
+    /// The most bytes that [`Self::send`] takes at once: what fits the context's MaxEnvelopeSize.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`], but for the state of the input.
+    pub fn max_send_payload(&self, command: CommandKey) -> Result<usize, Error> {
+        let shell_id = self.opened()?;
+        let command_id = self.known(command)?.id(command)?;
+        let send = send_request(command_id, Vec::new(), true);
+        // No timeout of the protocol is written longer than this one.
+        let longest = Duration::from_secs(u32::MAX.into());
+        let envelope = send.to_envelope(&self.context, Some(shell_id), Uuid::nil(), longest);
+        let limit = usize::try_from(self.context.max_envelope_size).unwrap_or(usize::MAX);
+        Ok(limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3)
+    }
+
+    /// Makes the shell; [`Event::Opened`] follows.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::OpenAfterOpen`] unless the shell is new or its last Create was refused.
+    pub fn open(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+        description: ShellDescription,
+        options: ShellOptions,
+    ) -> Result<(), Error> {
+        match &self.state {
+            Ok(State::BeforeOpen) => {}
+            Ok(
+                State::AwaitCreateResponse
+                | State::Opened { .. }
+                | State::AwaitDeleteResponse { .. }
+                | State::Closed,
+            ) => return Err(ApiMisuse::OpenAfterOpen.into()),
+            Err(error) => return Err(error.clone().into()),
+        }
+        let create = shell::Request::Create { shell: Box::new(description), options };
+        self.queue(message_id, timeout, None, &create)?;
+        self.state = Ok(State::AwaitCreateResponse);
+        Ok(())
+    }
+
+    /// Starts a command; [`Event::Started`] follows.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::NotOpen`], [`ApiMisuse::MessageIdInUse`].
+    pub fn start(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+        command: CommandLine,
+        options: CommandOptions,
+    ) -> Result<CommandKey, Error> {
+        self.opened()?;
+        let key = CommandKey(self.last_key + 1);
+        let request = shell::Request::Command { command, options };
+        self.queue(message_id, timeout, Some(key), &request)?;
+        self.last_key += 1;
+        self.commands.insert(key, Command::default());
+        Ok(key)
+    }
+
+    /// Gives input to a command; [`Event::Sent`] follows. Empty data is allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::SendUnderWay`], [`ApiMisuse::InputEnded`], [`ApiMisuse::InputTooLong`],
+    /// [`ApiMisuse::NotStarted`], [`ApiMisuse::Terminated`], [`ApiMisuse::UnknownCommand`],
+    /// [`ApiMisuse::NotOpen`], [`ApiMisuse::MessageIdInUse`].
+    pub fn send(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+        command: CommandKey,
+        data: Vec<u8>,
+        end: bool,
+    ) -> Result<(), Error> {
+        let max = self.max_send_payload(command)?;
+        let known = self.known(command)?;
+        let id = known.id(command)?;
+        if known.is_sending {
+            return Err(ApiMisuse::SendUnderWay(command).into());
+        }
+        if known.input_ended {
+            return Err(ApiMisuse::InputEnded(command).into());
+        }
+        if data.len() > max {
+            return Err(ApiMisuse::InputTooLong { got: data.len(), max }.into());
+        }
+        let request = send_request(id, data, end);
+        self.queue(message_id, timeout, Some(command), &request)?;
+        self.change(command, |known| {
+            known.is_sending = true;
+            known.input_ended |= end;
+        });
+        Ok(())
+    }
+
+    /// Asks for a command's output; [`Event::Output`] and its sisters follow, or
+    /// [`Event::TimedOut`]. An answer may also bring nothing at all: unless [`Self::is_done`],
+    /// receive again.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::ReceiveUnderWay`], [`ApiMisuse::Done`], [`ApiMisuse::NotStarted`],
+    /// [`ApiMisuse::Terminated`], [`ApiMisuse::UnknownCommand`], [`ApiMisuse::NotOpen`],
+    /// [`ApiMisuse::MessageIdInUse`].
+    pub fn receive(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+        command: CommandKey,
+    ) -> Result<(), Error> {
+        self.opened()?;
+        let known = self.known(command)?;
+        let receive = Receive::command(known.id(command)?);
+        if known.is_receiving {
+            return Err(ApiMisuse::ReceiveUnderWay(command).into());
+        }
+        if known.is_done {
+            return Err(ApiMisuse::Done(command).into());
+        }
+        let request = shell::Request::Receive { receive, keep_alive: true };
+        self.queue(message_id, timeout, Some(command), &request)?;
+        self.change(command, |known| known.is_receiving = true);
+        Ok(())
+    }
+
+    /// Signals a command; [`Event::Signaled`] follows.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::NotStarted`], [`ApiMisuse::Terminated`], [`ApiMisuse::UnknownCommand`],
+    /// [`ApiMisuse::NotOpen`], [`ApiMisuse::MessageIdInUse`].
+    pub fn signal(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+        command: CommandKey,
+        code: SignalCode,
+    ) -> Result<(), Error> {
+        self.opened()?;
+        let id = self.known(command)?.id(command)?;
+        let terminates = code == SignalCode::Terminate;
+        let request = shell::Request::Signal(Signal::command(id, code.clone()));
+        let waiting = self.queue(message_id, timeout, Some(command), &request)?;
+        waiting.signal = Some(code);
+        self.change(command, |known| {
+            known.signals_under_way += 1;
+            known.is_signaled = true;
+            known.is_terminating |= terminates;
+        });
+        Ok(())
+    }
+
+    /// Asks the service what the shell is; [`Event::Info`] follows.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::NotOpen`], [`ApiMisuse::MessageIdInUse`].
+    pub fn get(&mut self, message_id: Uuid, timeout: Duration) -> Result<(), Error> {
+        self.opened()?;
+        self.queue(message_id, timeout, None, &shell::Request::Get)?;
+        Ok(())
+    }
+
+    /// Ends the shell and everything in it; [`Event::Closed`] follows.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::NotOpen`], [`ApiMisuse::MessageIdInUse`].
+    pub fn close(&mut self, message_id: Uuid, timeout: Duration) -> Result<(), Error> {
+        let shell_id = self.opened()?.to_owned();
+        self.queue(message_id, timeout, None, &shell::Request::Delete)?;
+        self.state = Ok(State::AwaitDeleteResponse { shell_id });
+        Ok(())
+    }
+
+    /// The next message for the service.
+    pub fn poll_request(&mut self) -> Option<Request> {
+        self.out.requests.pop_front()
+    }
+
+    /// The next event.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.out.events.pop_front()
+    }
+
+    /// The id of the open shell.
+    fn opened(&self) -> Result<&str, Error> {
+        match &self.state {
+            Ok(State::Opened { shell_id }) => Ok(shell_id),
+            Ok(
+                State::BeforeOpen
+                | State::AwaitCreateResponse
+                | State::AwaitDeleteResponse { .. }
+                | State::Closed,
+            ) => Err(ApiMisuse::NotOpen.into()),
+            Err(error) => Err(error.clone().into()),
+        }
+    }
+
+    fn known(&self, command: CommandKey) -> Result<&Command, Error> {
+        Ok(self.commands.get(&command).ok_or(ApiMisuse::UnknownCommand(command))?)
+    }
+
+    fn change(&mut self, command: CommandKey, change: impl FnOnce(&mut Command)) {
+        if let Some(command) = self.commands.get_mut(&command) {
+            change(command);
+        }
+    }
+
+    fn queue(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+        command: Option<CommandKey>,
+        request: &shell::Request,
+    ) -> Result<&mut Outstanding, Error> {
+        let entry = match self.outstanding.entry(uuid_uri(message_id)) {
+            std::collections::btree_map::Entry::Occupied(_) => {
+                return Err(ApiMisuse::MessageIdInUse.into());
+            }
+            std::collections::btree_map::Entry::Vacant(entry) => entry,
+        };
+        let operation = Operation::of(request);
+        let shell_id = match &self.state {
+            Ok(State::Opened { shell_id } | State::AwaitDeleteResponse { shell_id }) => {
+                Some(shell_id.as_str())
+            }
+            Ok(State::BeforeOpen | State::AwaitCreateResponse | State::Closed) | Err(_) => None,
+        };
+        let envelope = if operation == Operation::Get {
+            let resource_uri = resource::SHELL.to_owned();
+            let context = RequestContext { resource_uri, ..self.context.clone() };
+            request.to_envelope(&context, shell_id, message_id, timeout)
+        } else {
+            request.to_envelope(&self.context, shell_id, message_id, timeout)
+        };
+        let replay = operation == Operation::Receive;
+        self.out.requests.push_back(Request { message_id, operation, command, envelope, replay });
+        Ok(entry.insert(Outstanding { operation, command, signal: None }))
+    }
+}
+
+fn send_request(command_id: &str, data: Vec<u8>, end: bool) -> shell::Request {
+    let stream = Stream {
+        name: stream_name::STDIN.to_owned(),
+        command_id: Some(command_id.to_owned()),
+        end,
+        data,
+        ..Stream::default()
+    };
+    shell::Request::Send(Send { streams: vec![stream], ..Send::default() })
+}
+
+/// `</rsp:Stream>`, which an empty element is written without.
+const CLOSING_TAG: usize = 13;

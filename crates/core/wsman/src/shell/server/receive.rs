@@ -1,0 +1,144 @@
+//! When a Receive is answered and with what, [MS-WSMV] 3.1.4.14.
+//!
+//! ```text
+//! Receive ─► waiting ─┬─ the buffer fills the answer, or is full ──► output, Running
+//!                     ├─ output has waited for `gather` ───────────► output, Running
+//!                     ├─ both streams ended, exit known ───────────► all that fits; Done with the last
+//!                     ├─ OperationTimeout ─────────────────────────► output, else 2150858793
+//!                     ├─ another Receive, terminate, Delete ───────► 995
+//!                     └─ connection lost ──────────────────────────► nothing, the output stays
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::command::{Command, Waiting};
+use super::exchange::{Output, Reply};
+use super::faults;
+use crate::fault::Fault;
+use crate::shell::{CommandState, OutputStream, ReceiveResponse, State, Stream};
+
+/// The Receive that waits for a command's output.
+#[derive(Debug)]
+pub(super) struct Receiving {
+    pub(super) waiting: Waiting,
+    pub(super) message_id: String,
+    pub(super) desired: Vec<OutputStream>,
+    /// Bytes of output that fit the answer.
+    pub(super) room: usize,
+    pub(super) envelope_limit: usize,
+}
+
+/// The last answer to a Receive.
+#[derive(Debug)]
+pub(super) struct Answered {
+    message_id: String,
+    envelope_limit: usize,
+    response: Arc<ReceiveResponse>,
+}
+
+impl Answered {
+    /// The same answer again, where the Receive is the identical one.
+    pub(super) fn again(
+        &self,
+        message_id: &str,
+        limit: usize,
+    ) -> Option<Result<Reply, Box<Fault>>> {
+        if self.message_id != message_id {
+            return None;
+        }
+        if limit < self.envelope_limit {
+            return Some(Err(faults::envelope_too_small()));
+        }
+        Some(Ok(Reply::receive(Arc::clone(&self.response))))
+    }
+
+    /// Bytes of output that it holds.
+    pub(super) fn len(&self) -> usize {
+        self.response.streams.iter().map(|stream| stream.data.len()).sum()
+    }
+}
+
+/// Bytes of output that fit a reply of at most `envelope_limit` octets, when the reply has
+/// `empty_reply` octets without its body.
+pub(super) const fn room(envelope_limit: usize, empty_reply: usize) -> usize {
+    envelope_limit.saturating_sub(empty_reply).saturating_sub(SKELETON) / 4 * 3
+}
+
+impl Command {
+    /// Answers the waiting Receive if it is time.
+    pub(super) fn settle(&mut self, output_buffer: usize, now: Instant, out: &mut Output) {
+        let Some(receiving) = &self.receiving else { return };
+        let waits = |stream: &OutputStream| self.buffer(*stream).len();
+        let there: usize = receiving.desired.iter().map(waits).sum();
+        let full = there >= receiving.room
+            || receiving.desired.iter().map(waits).any(|len| len >= output_buffer);
+        let gathered = self.gather_until.is_none_or(|until| until <= now);
+        let late = receiving.waiting.deadline <= now;
+        if self.is_over() || (there > 0 && (full || gathered || late)) {
+            self.answer(out);
+        } else if late && let Some(receiving) = self.receiving.take() {
+            out.fault(receiving.waiting.token, faults::timed_out());
+        }
+    }
+
+    /// Whether output waits that the waiting Receive asks for.
+    pub(super) fn has_desired_output(&self) -> bool {
+        self.receiving.as_ref().is_some_and(|receiving| {
+            receiving.desired.iter().any(|stream| self.buffer(*stream).len() > 0)
+        })
+    }
+
+    fn answer(&mut self, out: &mut Output) {
+        let Some(receiving) = self.receiving.take() else { return };
+        let mut streams = Vec::new();
+        let mut room = receiving.room;
+        for (position, &stream) in receiving.desired.iter().enumerate() {
+            // One busy stream must not shut out the other.
+            let others = receiving.desired.iter().skip(position + 1);
+            let others: usize = others.map(|stream| self.buffer(*stream).len()).sum();
+            let share = room.saturating_sub(others.min(room / 2));
+            let data = self.buffer_mut(stream).take(share);
+            room = room.saturating_sub(data.len());
+            if !data.is_empty() {
+                out.release(self.key, stream, data.len());
+                streams.push(self.stream(stream, data, false));
+            }
+        }
+        let drained = receiving.desired.iter().all(|stream| self.buffer(*stream).is_drained());
+        for &stream in &receiving.desired {
+            let buffer = self.buffer(stream);
+            // A client that asks again after the end is told the end again.
+            if buffer.is_drained() && (!buffer.end_told || self.done_told) {
+                streams.push(self.stream(stream, Vec::new(), true));
+                self.buffer_mut(stream).end_told = true;
+            }
+        }
+        let exit_code = self.exit.filter(|_| drained && self.is_over());
+        let state = if exit_code.is_some() { State::Done } else { State::Running };
+        self.done_told |= exit_code.is_some();
+        if OutputStream::ALL.iter().all(|stream| self.buffer(*stream).len() == 0) {
+            self.gather_until = None;
+        }
+        let state = Some(CommandState::new(&self.id, state, exit_code));
+        let response = Arc::new(ReceiveResponse { streams, state, ..ReceiveResponse::default() });
+        out.reply(receiving.waiting.token, Reply::receive(Arc::clone(&response)));
+        let Receiving { message_id, envelope_limit, .. } = receiving;
+        self.answered = Some(Answered { message_id, envelope_limit, response });
+    }
+
+    fn stream(&self, stream: OutputStream, data: Vec<u8>, end: bool) -> Stream {
+        Stream {
+            name: stream.name().to_owned(),
+            command_id: Some(self.id.clone()),
+            end,
+            data,
+            ..Stream::default()
+        }
+    }
+}
+
+/// Octets that the body of a ReceiveResponse has beside base64: two streams with output, two end
+/// marks, the command's state with an exit code, two paddings, five ids of a GUID's length, and the
+/// declaration of the shell's namespace. Counted it is 935.
+const SKELETON: usize = 1_000;

@@ -1,0 +1,38 @@
+//! What a shell may use and hold.
+
+use std::time::Duration;
+
+/// Bounds of one shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "built by the service from its configuration")]
+pub struct Settings {
+    /// Commands that may exist at once (`MaxProcessesPerShell`). Finished ones whose end was told
+    /// give way to new ones. Default 25.
+    pub max_commands: usize,
+    /// Bytes of output that one stream of one command may hold. Default 393,216, which fills an
+    /// envelope of the default size.
+    pub output_buffer: usize,
+    /// How long a first piece of output may wait for more before it is sent. It spares short
+    /// commands a second Receive: their output and their end go into one answer. Default 20 ms.
+    pub gather: Duration,
+    /// Idle time-out of a shell whose Create names none. Default 7,200 s.
+    pub idle_timeout: Duration,
+    /// Shortest idle time-out; a shorter wish is raised to it. Default 60 s.
+    pub min_idle_timeout: Duration,
+    /// Longest idle time-out (`MaxIdleTimeOut`); a longer wish is cut to it. Default
+    /// 2,147,483.647 s.
+    pub max_idle_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_commands: 25,
+            output_buffer: 393_216,
+            gather: Duration::from_millis(20),
+            idle_timeout: Duration::from_secs(7_200),
+            min_idle_timeout: Duration::from_secs(60),
+            max_idle_timeout: Duration::from_millis(2_147_483_647),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Calls: one message to the service and its answer, over a connection that is free.
+//!
+//! A waiting Receive keeps its connection; whatever else must be said meanwhile finds none idle
+//! and opens a second one with the same login. A Receive whose connection breaks is sent again
+//! byte for byte, and the service repeats its answer; nothing else is ever repeated, unless it
+//! cannot have left.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::time::{sleep, timeout};
+
+use crate::config::Config;
+use crate::connection::{Connection, ExchangeError, Shared};
+use crate::error::{Error, ErrorKind};
+
+/// How often a lost Receive is sent again.
+const REPLAYS: u32 = 5;
+/// How often a message that cannot have left is tried on another connection.
+const FRESH_TRIES: u32 = 2;
+/// Idle connections that are kept: one for Receives, one for the rest.
+const KEPT: usize = 2;
+/// The pause before the first replay; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// One message on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call<'a> {
+    /// The envelope.
+    pub(crate) message: &'a [u8],
+    /// The operation's name, for errors.
+    pub(crate) operation: &'static str,
+    /// How long to wait for the answer.
+    pub(crate) wait: Duration,
+    /// Whether the identical message may be sent again after a lost connection.
+    pub(crate) replay: bool,
+}
+
+/// The connections of one client.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    shared: Arc<Shared>,
+    idle: Mutex<Vec<Connection>>,
+    security: Mutex<Option<(&'static str, bool)>>,
+}
+
+impl Calls {
+    pub(crate) fn new(config: Config) -> Self {
+        Self {
+            shared: Arc::new(Shared::new(config)),
+            idle: Mutex::default(),
+            security: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// HTTP requests sent so far, logins included.
+    pub(crate) fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::Relaxed)
+    }
+
+    /// The mechanism of the last login, and whether messages are sealed.
+    pub(crate) fn security(&self) -> Option<(&'static str, bool)> {
+        *lock(&self.security)
+    }
+
+    /// Sends a message and waits for the answer's envelope.
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Vec<u8>, Error> {
+        let deadline = Instant::now() + call.wait;
+        let (mut replays, mut fresh, mut pause) = (0, 0, FIRST_PAUSE);
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(result) = timeout(left, self.attempt(call.message)).await else {
+                return Err(self.error(ErrorKind::Timeout(call.wait), call));
+            };
+            let error = match result {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            let opened =
+                matches!(&error.kind, ErrorKind::Connect(crate::error::ConnectionError::Open(_)));
+            if !error.transient || (opened && replays == 0) {
+                return Err(self.error(error.kind, call));
+            }
+            if call.replay && replays < REPLAYS {
+                replays += 1;
+            } else if error.unsent && !opened && fresh < FRESH_TRIES {
+                fresh += 1;
+                continue;
+            } else {
+                return Err(self.error(error.kind, call));
+            }
+            tracing::debug!(operation = call.operation, error = %error.kind, "Connection lost, repeating");
+            sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+            pause *= 2;
+        }
+    }
+
+    async fn attempt(&self, message: &[u8]) -> Result<Vec<u8>, ExchangeError> {
+        let mut connection = match self.take_idle() {
+            Some(connection) => connection,
+            None => Connection::open(&self.shared).await?,
+        };
+        // A dropped future or an error drops the connection: its sealing state is unknown then.
+        let answer = connection.exchange(message).await?;
+        *lock(&self.security) = Some(connection.security());
+        let mut idle = lock(&self.idle);
+        if connection.is_usable() && idle.len() < KEPT {
+            idle.push(connection);
+        }
+        Ok(answer)
+    }
+
+    fn take_idle(&self) -> Option<Connection> {
+        let mut idle = lock(&self.idle);
+        while let Some(connection) = idle.pop() {
+            if connection.is_usable() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn error(&self, kind: impl Into<ErrorKind>, call: Call<'_>) -> Error {
+        self.named_error(kind, call.operation)
+    }
+
+    pub(crate) fn named_error(&self, kind: impl Into<ErrorKind>, operation: &'static str) -> Error {
+        Error::new(kind, &self.shared.config.endpoint.authority(), operation)
+    }
+}
+
+/// A poisoned lock is taken over: no state here is left half changed by a panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,82 @@
+//! The client: where everything starts.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+use wsman::Envelope;
+use wsman::fault::Fault;
+use wsman::identify::{Identify, IdentifyResponse};
+use wsman::xml::Limits;
+
+use crate::calls::{Call, Calls};
+use crate::config::Config;
+use crate::entropy;
+use crate::error::{Error, ProtocolError};
+use crate::shell::{self, Shell, ShellOptions};
+
+/// A client of one service, as one user. Clones share connections.
+#[derive(Debug, Clone)]
+pub struct Client {
+    calls: Arc<Calls>,
+    /// Constant over the life of a client: services tell clients apart by it.
+    session_id: Uuid,
+}
+
+impl Client {
+    /// A client. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for what must not or cannot be sent: a login
+    /// that proves no host to a host that is not trusted, Basic over HTTP, HTTPS.
+    pub fn new(config: Config) -> Result<Self, Error> {
+        let checked = config.check();
+        let calls = Calls::new(config);
+        checked.map_err(|error| calls.named_error(error, "login"))?;
+        Ok(Self { calls: Arc::new(calls), session_id: entropy::uuid() })
+    }
+
+    /// Asks the service what it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; a service that is none is a protocol error.
+    pub async fn identify(&self) -> Result<IdentifyResponse, Error> {
+        const OPERATION: &str = "Identify";
+        let message = Identify::default().to_envelope().encode();
+        let (_, wait) = self.calls.config().settings.timing.split(None);
+        let call = Call { message: &message, operation: OPERATION, wait, replay: true };
+        let answer = self.calls.call(call).await?;
+        let broken = |error: wsman::Error| {
+            self.calls.named_error(ProtocolError::Message(error.to_string()), OPERATION)
+        };
+        let envelope = Envelope::decode(&answer, &Limits::default()).map_err(broken)?;
+        if let Some(fault) = Fault::from_envelope(&envelope).map_err(broken)? {
+            return Err(self.calls.named_error(fault, OPERATION));
+        }
+        IdentifyResponse::from_envelope(&envelope).map_err(broken)
+    }
+
+    /// Opens a command shell.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; when the connection was lost it is unknown whether the service opened the shell,
+    /// and it is not opened again.
+    pub async fn open_shell(&self, options: ShellOptions) -> Result<Shell, Error> {
+        let context = shell::context(&self.calls, self.session_id);
+        Shell::open(Arc::clone(&self.calls), context, options).await
+    }
+
+    /// The mechanism of the last login, and whether messages are sealed; `None` before the first.
+    #[must_use]
+    pub fn security(&self) -> Option<(&'static str, bool)> {
+        self.calls.security()
+    }
+
+    /// HTTP requests sent so far, logins included.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.calls.requests()
+    }
+}

@@ -1,0 +1,78 @@
+//! What a client is made of: where, who, and by which login.
+
+use auth::Secret;
+use session::client::endpoint::{Endpoint, Transport};
+
+use crate::error::ConfigError;
+use crate::settings::Settings;
+
+/// Everything that a [`Client`](crate::Client) needs to know.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The service.
+    pub endpoint: Endpoint,
+    /// Who logs in.
+    pub credentials: Credentials,
+    /// By which login.
+    pub authentication: Authentication,
+    /// The user's settings.
+    pub settings: Settings,
+    /// The language that the service's texts should have, an RFC 5646 tag.
+    pub locale: String,
+    /// The largest envelope in bytes, both ways: 153,600 by default, which every Windows version
+    /// takes.
+    pub max_envelope_size: u32,
+}
+
+/// A user with a password.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// `name`, `DOMAIN\name` or `name@domain`.
+    pub user: String,
+    /// The password.
+    pub password: Secret,
+}
+
+/// The logins that this version knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Authentication {
+    /// User name and password as they are.
+    Basic,
+    /// What the service and we agree on (SPNEGO), which is NTLM here.
+    #[default]
+    Negotiate,
+    /// NTLM without SPNEGO around it.
+    Ntlm,
+}
+
+impl Config {
+    /// A configuration with the defaults of Windows's client.
+    #[must_use]
+    pub fn new(endpoint: Endpoint, credentials: Credentials) -> Self {
+        Self {
+            endpoint,
+            credentials,
+            authentication: Authentication::default(),
+            settings: Settings::default(),
+            locale: "en-US".to_owned(),
+            max_envelope_size: 153_600,
+        }
+    }
+
+    /// Refuses what must not be sent, before anything is.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        if self.endpoint.transport == Transport::Https {
+            return Err(ConfigError::Https);
+        }
+        match self.authentication {
+            Authentication::Basic if !self.settings.allow_unencrypted => {
+                Err(ConfigError::BasicUnencrypted)
+            }
+            _ if !self.settings.trusted_hosts.allows(&self.endpoint) => {
+                Err(ConfigError::NotTrusted)
+            }
+            Authentication::Basic | Authentication::Negotiate | Authentication::Ntlm => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! One connection: TCP, login and sealing state, which belong together and are dropped together.
+//!
+//! The first message travels with the login's last leg where the mechanism can seal by then: that
+//! saves a round trip. A host that does not take it there answers with an empty 200 or a status of
+//! the 400s; then the login is made again with an empty last leg, and that is remembered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use auth::spnego::{self, InitiatorMechanism};
+use auth::{Initiator, Sealer, UserName, ntlm};
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{Builder, SendRequest};
+use hyper_util::rt::TokioIo;
+use session::client::login::{Carries, Leg, Login, LoginError};
+use session::http::sealed::{self, Dialect, Frame};
+use tokio::task::JoinHandle;
+
+use crate::config::{Authentication, Config};
+use crate::entropy::{self, SystemEntropy};
+use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError};
+
+const SOAP_UTF8: &str = "application/soap+xml;charset=UTF-8";
+const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
+/// What the multipart frame and a mechanism's header add to an envelope, generously.
+const FRAME_ROOM: usize = 8 * 1024;
+
+/// What all connections of a client know.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// Whether hosts like this one take a message with the login's last leg.
+    rides: AtomicBool,
+    /// HTTP requests sent, for people who count.
+    pub(crate) requests: AtomicU64,
+}
+
+impl Shared {
+    pub(crate) const fn new(config: Config) -> Self {
+        Self { config, rides: AtomicBool::new(true), requests: AtomicU64::new(0) }
+    }
+}
+
+/// Why an exchange came to nothing, and whether the service may have acted on the message.
+#[derive(Debug)]
+pub(crate) struct ExchangeError {
+    pub(crate) kind: ErrorKind,
+    /// True when the service cannot have acted on the message: it may be sent again.
+    pub(crate) unsent: bool,
+    /// True when another connection may do better.
+    pub(crate) transient: bool,
+}
+
+impl ExchangeError {
+    fn fatal(kind: impl Into<ErrorKind>) -> Self {
+        Self { kind: kind.into(), unsent: true, transient: false }
+    }
+
+    fn lost(kind: impl Into<ErrorKind>, unsent: bool) -> Self {
+        Self { kind: kind.into(), unsent, transient: true }
+    }
+}
+
+/// A connection with its login.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    shared: Arc<Shared>,
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+    login: Login,
+    sealer: Option<Box<dyn Sealer>>,
+    authority: HeaderValue,
+}
+
+/// One HTTP answer, opened.
+struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
+impl Connection {
+    /// Connects; the login is made by the first exchange.
+    pub(crate) async fn open(shared: &Arc<Shared>) -> Result<Self, ExchangeError> {
+        let endpoint = &shared.config.endpoint;
+        let limit = shared.config.settings.timing.operation;
+        let stream = transport::connect(&endpoint.host, endpoint.port, limit)
+            .await
+            .map_err(|error| ExchangeError::lost(ConnectionError::Open(error), true))?;
+        let (sender, connection) = Builder::new()
+            .handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| ExchangeError::lost(ConnectionError::Lost(error), true))?;
+        let driver = tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "Connection ended");
+            }
+        });
+        let authority = HeaderValue::try_from(endpoint.authority())
+            .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
+        let initiator = initiator(&shared.config).map_err(ExchangeError::fatal)?;
+        Ok(Self {
+            shared: Arc::clone(shared),
+            sender,
+            driver,
+            login: Login::new(initiator),
+            sealer: None,
+            authority,
+        })
+    }
+
+    /// The mechanism of the login, and whether messages are sealed.
+    pub(crate) fn security(&self) -> (&'static str, bool) {
+        (self.login.mechanism(), self.sealer.is_some())
+    }
+
+    /// True while the connection can carry another request.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.login.is_complete() && !self.sender.is_closed()
+    }
+
+    /// Sends one message and returns the answer's envelope, with a login before it when there is
+    /// none yet.
+    pub(crate) async fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, ExchangeError> {
+        let reply = if self.login.is_complete() {
+            self.message(message, self.login.standing_authorization().cloned()).await?
+        } else {
+            self.first_exchange(message).await?
+        };
+        answer(reply)
+    }
+
+    /// The login, leg by leg, with the message on the last one if that is possible.
+    async fn first_exchange(&mut self, message: &[u8]) -> Result<Reply, ExchangeError> {
+        let mut leg = self.login.start().map_err(ExchangeError::fatal)?;
+        loop {
+            let carries =
+                if leg.carries == Carries::Sealed && !self.shared.rides.load(Ordering::Relaxed) {
+                    Carries::Nothing
+                } else {
+                    leg.carries
+                };
+            let reply = self.leg(leg, carries, message).await?;
+            match self.login.handle_response(reply.status, &reply.headers) {
+                Ok(Some(next)) => leg = next,
+                Ok(None) if carries == Carries::Nothing => {
+                    self.sealer = self.sealer.take().or_else(|| self.login.sealer());
+                    return self
+                        .message(message, self.login.standing_authorization().cloned())
+                        .await;
+                }
+                Ok(None) => return self.first_answer(reply, carries),
+                Err(error) => return Err(ExchangeError::fatal(error)),
+            }
+        }
+    }
+
+    async fn leg(
+        &mut self,
+        leg: Leg,
+        carries: Carries,
+        message: &[u8],
+    ) -> Result<Reply, ExchangeError> {
+        let authorization = Some(leg.authorization);
+        match carries {
+            Carries::Nothing => self.post(authorization, SOAP_UTF8, Vec::new()).await,
+            Carries::Message => self.post(authorization, SOAP_UTF8, message.to_vec()).await,
+            Carries::Sealed => {
+                self.sealer = self.login.sealer();
+                let (content_type, body) = self.seal(message)?;
+                self.post(authorization, &content_type, body).await
+            }
+        }
+    }
+
+    /// The answer to a message that travelled with the login's last leg.
+    fn first_answer(&mut self, reply: Reply, carries: Carries) -> Result<Reply, ExchangeError> {
+        let ignored = reply.status == StatusCode::OK && reply.body.is_empty();
+        if carries == Carries::Sealed && (ignored || reply.status.is_client_error()) {
+            self.shared.rides.store(false, Ordering::Relaxed);
+            return Err(ExchangeError::lost(ProtocolError::Status(reply.status), true));
+        }
+        self.open_reply(reply)
+    }
+
+    async fn message(
+        &mut self,
+        message: &[u8],
+        authorization: Option<HeaderValue>,
+    ) -> Result<Reply, ExchangeError> {
+        let (content_type, body) = match self.sealer {
+            Some(_) => self.seal(message)?,
+            None if authorization.is_some() => (SOAP_UTF8.to_owned(), message.to_vec()),
+            // Neither a seal nor Basic's consent: the message must not leave.
+            None => return Err(ExchangeError::fatal(ProtocolError::NotSealed)),
+        };
+        let reply = self.post(authorization, &content_type, body).await?;
+        self.open_reply(reply)
+    }
+
+    fn seal(&mut self, message: &[u8]) -> Result<(String, Vec<u8>), ExchangeError> {
+        let frame = Frame { protocol: self.login.protocol(), dialect: Dialect::Tab };
+        let sealer = self
+            .sealer
+            .as_deref_mut()
+            .ok_or_else(|| ExchangeError::fatal(ProtocolError::NotSealed))?;
+        let sealed = sealed::seal(sealer, frame, SOAP_UTF8, message.to_vec())
+            .map_err(|error| ExchangeError::fatal(ProtocolError::Sealed(error)))?;
+        Ok((sealed.content_type, sealed.body))
+    }
+
+    /// Opens the seal of an answer. What comes in the clear on a sealed connection is not believed.
+    fn open_reply(&mut self, mut reply: Reply) -> Result<Reply, ExchangeError> {
+        let Some(sealer) = self.sealer.as_deref_mut() else { return Ok(reply) };
+        if reply.body.is_empty() {
+            return Ok(reply);
+        }
+        let content_type = reply
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if !sealed::is_sealed(content_type) {
+            let kind = match reply.status {
+                StatusCode::OK | StatusCode::INTERNAL_SERVER_ERROR => ProtocolError::NotSealed,
+                status => ProtocolError::Status(status),
+            };
+            return Err(ExchangeError::lost(kind, false));
+        }
+        let opened = sealed::open(sealer, content_type, std::mem::take(&mut reply.body))
+            .map_err(|error| ExchangeError::lost(ProtocolError::Sealed(error), false))?;
+        reply.body = opened.body;
+        Ok(reply)
+    }
+
+    async fn post(
+        &mut self,
+        authorization: Option<HeaderValue>,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Reply, ExchangeError> {
+        let mut request = Request::post(self.shared.config.endpoint.path.as_str())
+            .header(HOST, &self.authority)
+            .header(CONTENT_TYPE, content_type)
+            .header(USER_AGENT, AGENT)
+            .header(ACCEPT_ENCODING, "identity")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| ExchangeError::fatal(ProtocolError::Message(error.to_string())))?;
+        if let Some(value) = authorization {
+            request.headers_mut().insert(AUTHORIZATION, value);
+        }
+        let lost = |error, unsent| ExchangeError::lost(ConnectionError::Lost(error), unsent);
+        self.sender.ready().await.map_err(|error| lost(error, true))?;
+        self.shared.requests.fetch_add(1, Ordering::Relaxed);
+        let response = match self.sender.try_send_request(request).await {
+            Ok(response) => response,
+            Err(mut error) => {
+                let unsent = error.take_message().is_some();
+                return Err(lost(error.into_error(), unsent));
+            }
+        };
+        let (parts, body) = response.into_parts();
+        let limit = self.shared.config.max_envelope_size as usize + FRAME_ROOM;
+        let body = Limited::new(body, limit).collect().await.map_err(|error| {
+            match error.downcast::<hyper::Error>() {
+                Ok(error) => lost(*error, false),
+                // Asking again would bring the same, or what comes after it.
+                Err(_) => ExchangeError {
+                    unsent: false,
+                    ..ExchangeError::fatal(ProtocolError::AnswerTooLarge(limit))
+                },
+            }
+        })?;
+        Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes().into() })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+/// 200 and 500 carry envelopes; a 401 in the middle means that the service forgot the login.
+fn answer(reply: Reply) -> Result<Vec<u8>, ExchangeError> {
+    match reply.status {
+        StatusCode::UNAUTHORIZED => Err(ExchangeError::lost(LoginError::Refused, true)),
+        _ if !reply.body.is_empty() => Ok(reply.body),
+        status => Err(ExchangeError::lost(ProtocolError::Status(status), false)),
+    }
+}
+
+fn initiator(config: &Config) -> Result<Box<dyn Initiator>, ErrorKind> {
+    let wrong = |error: auth::ApiMisuse| {
+        ErrorKind::Config(ConfigError::Credentials(auth::Error::ApiMisuse(error)))
+    };
+    match config.authentication {
+        Authentication::Basic => {
+            let credentials = &config.credentials;
+            let basic = auth::basic::Initiator::new(&credentials.user, &credentials.password);
+            Ok(Box::new(basic.map_err(wrong)?))
+        }
+        Authentication::Ntlm => Ok(Box::new(ntlm(config).map_err(wrong)?)),
+        Authentication::Negotiate => {
+            let mechanisms: Vec<Box<dyn InitiatorMechanism>> =
+                vec![Box::new(ntlm(config).map_err(wrong)?)];
+            Ok(Box::new(spnego::Initiator::new(mechanisms).map_err(wrong)?))
+        }
+    }
+}
+
+fn ntlm(config: &Config) -> Result<ntlm::Initiator, auth::ApiMisuse> {
+    let user = UserName::parse(&config.credentials.user);
+    let credential = ntlm::Credential::from_password(user, &config.credentials.password);
+    let options = ntlm::InitiatorOptions {
+        target: Some(format!("HTTP/{}", config.endpoint.host)),
+        ..ntlm::InitiatorOptions::default()
+    };
+    ntlm::Initiator::new(credential, options, &mut SystemEntropy, entropy::now())
+}

@@ -1,0 +1,262 @@
+//! What can go wrong for a client: the kind, the host, the operation, and what to try.
+
+use std::fmt;
+use std::time::Duration;
+
+use session::client::login::LoginError;
+use session::http::sealed::SealedError;
+use transport::ConnectError;
+use wsman::fault::Fault;
+
+/// An error of the client.
+#[derive(Debug)]
+pub struct Error {
+    kind: Box<ErrorKind>,
+    host: String,
+    operation: &'static str,
+}
+
+/// What happened. The kinds are few: each asks for another reaction.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting or option cannot work; nothing was sent.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// No connection came about, or it broke.
+    #[error("{0}")]
+    Connect(#[source] ConnectionError),
+    /// The service refused the login.
+    #[error(transparent)]
+    Denied(LoginError),
+    /// The service answered with a fault.
+    #[error("{0}")]
+    Fault(Box<Fault>),
+    /// The service broke the protocol.
+    #[error("{0}")]
+    Protocol(#[source] ProtocolError),
+    /// The deadline of the call passed.
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+}
+
+/// What cannot work as configured.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Basic would show the password to everybody on the way.
+    #[error("Basic over plain HTTP shows the password and all messages to everybody on the way")]
+    BasicUnencrypted,
+    /// Windows's error 2150858980: NTLM over HTTP does not prove which host answers.
+    #[error(
+        "the WinRM client cannot process the request: this login does not prove the identity of the host over HTTP, and the host is not in TrustedHosts (error 2150858980)"
+    )]
+    NotTrusted,
+    /// HTTPS is asked for.
+    #[error("HTTPS is not supported by this version")]
+    Https,
+    /// The settings file cannot be used.
+    #[error("{file}: {problem}")]
+    File {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The user name or the password cannot be sent.
+    #[error(transparent)]
+    Credentials(auth::Error),
+}
+
+/// How a connection failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectionError {
+    /// It never came about.
+    #[error(transparent)]
+    Open(#[from] ConnectError),
+    /// It broke.
+    #[error("the connection was lost: {0}")]
+    Lost(hyper::Error),
+    /// The service closed it instead of answering.
+    #[error("the service closed the connection without an answer")]
+    Closed,
+}
+
+/// How a service broke the protocol.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The answer is larger than the envelope size that the request allowed.
+    #[error("the answer is larger than the {0} bytes that were allowed")]
+    AnswerTooLarge(usize),
+    /// A sealed message was answered in the clear.
+    #[error("a sealed message was answered in the clear")]
+    NotSealed,
+    /// The answer's seal or frame is broken.
+    #[error("the sealed answer cannot be opened: {0}")]
+    Sealed(#[from] SealedError),
+    /// An HTTP status without an envelope.
+    #[error("the service answered with HTTP status {0}")]
+    Status(http::StatusCode),
+    /// The envelope is malformed or is not what was asked for.
+    #[error("{0}")]
+    Message(String),
+}
+
+impl Error {
+    pub(crate) fn new(kind: impl Into<ErrorKind>, host: &str, operation: &'static str) -> Self {
+        Self { kind: Box::new(kind.into()), host: host.to_owned(), operation }
+    }
+
+    /// What happened.
+    #[must_use]
+    pub const fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// The host that it happened with.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// What was being done, in the protocol's words: `Create`, `Receive`.
+    #[must_use]
+    pub const fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The fault, if the service answered with one.
+    #[must_use]
+    pub const fn fault(&self) -> Option<&Fault> {
+        match &*self.kind {
+            ErrorKind::Fault(fault) => Some(fault),
+            ErrorKind::Config(_)
+            | ErrorKind::Connect(_)
+            | ErrorKind::Denied(_)
+            | ErrorKind::Protocol(_)
+            | ErrorKind::Timeout(_) => None,
+        }
+    }
+
+    /// What a person may try, most likely first.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        let hint = |text: &str| vec![text.to_owned()];
+        match &*self.kind {
+            ErrorKind::Config(ConfigError::BasicUnencrypted) => vec![
+                "use --auth ntlm, which encrypts the messages".to_owned(),
+                format!(
+                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too (Service AllowUnencrypted and Auth Basic)",
+                    crate::settings::display_path()
+                ),
+            ],
+            ErrorKind::Config(ConfigError::NotTrusted) => vec![format!(
+                "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
+                self.host,
+                crate::settings::display_path()
+            )],
+            ErrorKind::Config(_) => Vec::new(),
+            ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
+            ErrorKind::Connect(_) => {
+                hint("the service may have been stopped, or something on the way cuts connections")
+            }
+            ErrorKind::Denied(LoginError::Refused) => hint(
+                "check user name and password; the service's log says why it refused the login",
+            ),
+            ErrorKind::Denied(LoginError::NotOffered { offered, .. }) => offered
+                .iter()
+                .map(|scheme| format!("try --auth {}", scheme.as_str().to_ascii_lowercase()))
+                .collect(),
+            ErrorKind::Denied(_) => Vec::new(),
+            ErrorKind::Fault(fault) => fault_hints(fault),
+            ErrorKind::Protocol(ProtocolError::Status(status)) => status_hints(*status),
+            ErrorKind::Protocol(_) => hint(
+                "the other side may be no WinRM service, or something on the way changes messages",
+            ),
+            ErrorKind::Timeout(_) => {
+                hint("the host may be overloaded, or the network drops packets")
+            }
+        }
+    }
+
+    fn connect_hints(&self, error: &ConnectError) -> Vec<String> {
+        let mut hints = Vec::new();
+        if matches!(error, ConnectError::Resolve { .. }) {
+            hints.push("check the spelling of the name".to_owned());
+        } else {
+            hints.push(
+                "check that the service runs, and that a firewall lets its port through".to_owned(),
+            );
+        }
+        if self.host.ends_with(":80") || self.host.ends_with(":443") {
+            hints.push(
+                "a URL without a port means 80 or 443; WinRM listens on 5985 (http) and 5986 (https): write the port, or the bare name".to_owned(),
+            );
+        }
+        hints
+    }
+}
+
+fn fault_hints(fault: &Fault) -> Vec<String> {
+    let text = match fault.error_code().map(|code| code.0) {
+        Some(5) => {
+            "the account may log in but not do this: it must be a member of Administrators on the host"
+        }
+        Some(2_150_859_173) => {
+            "the account has as many shells as it may have: end some, or raise MaxShellsPerUser"
+        }
+        Some(2_150_858_843) => {
+            "the shell is gone: its idle time was over, or the service was restarted"
+        }
+        _ => return Vec::new(),
+    };
+    vec![text.to_owned()]
+}
+
+fn status_hints(status: http::StatusCode) -> Vec<String> {
+    let text = match status.as_u16() {
+        404 => "the path is wrong: WinRM services answer on /wsman",
+        500 => "the service may refuse unencrypted messages (AllowUnencrypted)",
+        503 => "the service is starting, stopping or overloaded: try again",
+        _ => return Vec::new(),
+    };
+    vec![text.to_owned()]
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} on {})", self.kind, self.operation, self.host)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.kind.source()
+    }
+}
+
+impl From<ConnectionError> for ErrorKind {
+    fn from(error: ConnectionError) -> Self {
+        Self::Connect(error)
+    }
+}
+
+impl From<ProtocolError> for ErrorKind {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl From<Fault> for ErrorKind {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+impl From<LoginError> for ErrorKind {
+    fn from(error: LoginError) -> Self {
+        Self::Denied(error)
+    }
+}

@@ -1,0 +1,134 @@
+//! The client's settings, `winrm/config/client` on Windows, read from `client.toml`.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use session::client::timing::Timing;
+use session::client::trusted_hosts::TrustedHosts;
+
+use crate::error::ConfigError;
+
+/// A settings file is never larger.
+const MAX_FILE: u64 = 1024 * 1024;
+/// The least `NetworkDelayms` that Windows takes.
+const LEAST_DELAY_MS: u32 = 500;
+
+/// Windows's names and defaults.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// `AllowUnencrypted`, false by default: whether messages may travel unencrypted over HTTP.
+    pub allow_unencrypted: bool,
+    /// `TrustedHosts`, empty by default.
+    pub trusted_hosts: TrustedHosts,
+    /// `NetworkDelayms` and the time that an operation may take.
+    pub timing: Timing,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    allow_unencrypted: bool,
+    #[serde(default)]
+    trusted_hosts: String,
+    #[serde(default, rename = "NetworkDelayms")]
+    network_delay_ms: Option<u32>,
+}
+
+impl Settings {
+    /// Reads the user's `client.toml`; the defaults where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::File`] names the file and what is wrong with it.
+    pub fn load() -> Result<Self, ConfigError> {
+        match path() {
+            Some(path) => Self::read(&path),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// Reads a settings file; the defaults when it does not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::File`] names the file and what is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let wrong =
+            |problem: String| ConfigError::File { file: path.display().to_string(), problem };
+        match fs::metadata(path) {
+            Ok(found) if found.len() > MAX_FILE => {
+                return Err(wrong("larger than 1 MiB".to_owned()));
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Self::default()),
+            Err(error) => return Err(wrong(error.to_string())),
+        }
+        let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+        Self::parse(&text).map_err(wrong)
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let trusted_hosts =
+            TrustedHosts::parse(&file.trusted_hosts).map_err(|error| error.to_string())?;
+        let mut timing = Timing::default();
+        if let Some(delay) = file.network_delay_ms {
+            if delay < LEAST_DELAY_MS {
+                return Err(format!(
+                    "NetworkDelayms is {delay}; it must be {LEAST_DELAY_MS} or more"
+                ));
+            }
+            timing.network_delay = Duration::from_millis(delay.into());
+        }
+        Ok(Self { allow_unencrypted: file.allow_unencrypted, trusted_hosts, timing })
+    }
+}
+
+/// `$XDG_CONFIG_HOME/transom/client.toml`, by default below `~/.config`.
+#[must_use]
+pub fn path() -> Option<PathBuf> {
+    let base = match std::env::var_os("XDG_CONFIG_HOME").map(PathBuf::from) {
+        Some(dir) if dir.is_absolute() => dir,
+        _ => std::env::home_dir()?.join(".config"),
+    };
+    Some(base.join("transom").join("client.toml"))
+}
+
+pub(crate) fn display_path() -> String {
+    path().map_or_else(|| "client.toml".to_owned(), |path| path.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_have_windows_names_and_defaults() {
+        assert_eq!(Settings::parse(""), Ok(Settings::default()));
+        let all = "AllowUnencrypted = true\nTrustedHosts = \"a,*.b\"\nNetworkDelayms = 700\n";
+        let found = Settings::parse(all).unwrap();
+        assert!(found.allow_unencrypted && found.trusted_hosts.contains("x.b"));
+        assert_eq!(found.timing.network_delay, Duration::from_millis(700));
+    }
+
+    #[test]
+    fn wrong_settings_are_named() {
+        for (text, part) in [
+            ("Allow = true", "Allow"),
+            ("TrustedHosts = \"a*b\"", "a*b"),
+            ("NetworkDelayms = 1", "NetworkDelayms"),
+        ] {
+            assert!(Settings::parse(text).unwrap_err().contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn missing_file_means_the_defaults() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(Settings::read(&folder.path().join("none.toml")), Ok(Settings::default()));
+    }
+}

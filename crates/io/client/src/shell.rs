@@ -1,0 +1,477 @@
+//! Remote shells and their commands.
+//!
+//! One Receive of a command waits at a time, and one Send ([MS-WSMV] 3.1.4.13, 3.1.4.14). A
+//! command that has ended is signalled before the next one starts to need its slot, or when the
+//! shell is closed: never between the end and the caller.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use uuid::Uuid;
+use wsman::Envelope;
+use wsman::fault::Fault;
+use wsman::ns::resource;
+use wsman::shell::client::{self as machine, Event as Told, Operation, Request};
+use wsman::shell::{
+    CommandLine, CommandOptions as WireCommandOptions, OutputStream, RequestContext,
+    ShellDescription, ShellOptions as WireShellOptions, SignalCode, Variable, stream_name,
+};
+use wsman::xml::Limits;
+
+use crate::calls::{Call, Calls, lock};
+use crate::entropy;
+use crate::error::{Error, ErrorKind, ProtocolError};
+
+/// Ended commands that may wait for their Signal; Windows allows 25 processes in a shell by specification.
+const ENDED_KEPT: usize = 4;
+
+/// How a shell is opened.
+#[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
+pub struct ShellOptions {
+    /// Variables for every command, in order.
+    pub environment: Vec<(String, String)>,
+    /// Where commands start; the user's home by default.
+    pub directory: Option<String>,
+    /// `WINRS_NOPROFILE`: leaves the user's profile unloaded.
+    pub no_profile: bool,
+    /// `WINRS_CODEPAGE`: how the service encodes what it writes; 65001 is UTF-8.
+    pub code_page: Option<u32>,
+    /// After so much silence the service ends the shell; its own setting by default.
+    pub idle_timeout: Option<Duration>,
+}
+
+/// How a command is started.
+#[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
+pub struct CommandOptions {
+    /// The command line, or the program.
+    pub command: String,
+    /// Arguments; the service puts a space before each.
+    pub arguments: Vec<String>,
+    /// `WINRS_SKIP_CMD_SHELL`: starts the program itself, without a command interpreter around it.
+    pub skip_cmd_shell: bool,
+    /// `WINRS_CONSOLEMODE_STDIN`: input comes from a console, not from a pipe.
+    pub console_mode_stdin: bool,
+    /// The whole command must be over by then; no limit by default.
+    pub deadline: Option<Duration>,
+}
+
+/// What a command tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// Bytes of its standard output, in order.
+    Stdout(Vec<u8>),
+    /// Bytes of its standard error stream, in order among themselves.
+    Stderr(Vec<u8>),
+    /// It is over.
+    Done {
+        /// Its exit code; services leave it out for commands that were killed.
+        exit_code: Option<u32>,
+    },
+}
+
+/// What a command can be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Signal {
+    /// Ctrl-Break.
+    CtrlBreak,
+    /// Ctrl-C.
+    CtrlC,
+    /// Ends it.
+    Terminate,
+}
+
+/// A remote shell. [`close`](Self::close) it: the service keeps a shell that is only dropped until its idle time is
+/// over, though dropping it tries to close it in the background.
+#[derive(Debug)]
+pub struct Shell {
+    core: Arc<Core>,
+}
+
+/// A running command.
+#[derive(Debug)]
+pub struct Command {
+    input: Input,
+    ready: VecDeque<Event>,
+    done: bool,
+}
+
+/// The way to a running command: its input and its signals. Clones reach the same command.
+#[derive(Debug, Clone)]
+pub struct Input {
+    core: Arc<Core>,
+    id: machine::CommandKey,
+    deadline: Option<Instant>,
+    /// A Send must wait for the one before it.
+    sending: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Debug)]
+struct Core {
+    calls: Arc<Calls>,
+    machine: Mutex<machine::Shell>,
+    /// Commands that are over but still hold a slot on the service.
+    ended: Mutex<Vec<machine::CommandKey>>,
+}
+
+impl Shell {
+    pub(crate) async fn open(
+        calls: Arc<Calls>,
+        context: RequestContext,
+        options: ShellOptions,
+    ) -> Result<Self, Error> {
+        let core = Core {
+            calls,
+            machine: Mutex::new(machine::Shell::new(context)),
+            ended: Mutex::default(),
+        };
+        let shell = Self { core: Arc::new(core) };
+        let variable = |(name, value)| Variable { name, value };
+        let description = ShellDescription {
+            environment: options.environment.into_iter().map(variable).collect(),
+            working_directory: options.directory,
+            idle_timeout: options.idle_timeout.map(wsman::Duration::seconds),
+            input_streams: vec![stream_name::STDIN.to_owned()],
+            output_streams: vec![stream_name::STDOUT.to_owned(), stream_name::STDERR.to_owned()],
+            ..ShellDescription::default()
+        };
+        let wire = WireShellOptions {
+            no_profile: Some(options.no_profile),
+            code_page: options.code_page,
+            ..WireShellOptions::default()
+        };
+        shell
+            .core
+            .perform(None, |machine, id, timeout| machine.open(id, timeout, description, wire))
+            .await?;
+        Ok(shell)
+    }
+
+    /// The shell's id.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        lock(&self.core.machine).shell_id().map(str::to_owned)
+    }
+
+    /// Starts a command. Several may run at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; when the connection was lost it is unknown whether the command was started, and
+    /// it is not started again.
+    pub async fn start(&self, options: CommandOptions) -> Result<Command, Error> {
+        let deadline = options.deadline.map(|limit| Instant::now() + limit);
+        if lock(&self.core.ended).len() >= ENDED_KEPT {
+            self.core.signal_ended().await;
+        }
+        let line = CommandLine {
+            command: options.command,
+            arguments: options.arguments,
+            ..CommandLine::default()
+        };
+        let wire = WireCommandOptions {
+            console_mode_stdin: Some(options.console_mode_stdin),
+            skip_cmd_shell: Some(options.skip_cmd_shell),
+        };
+        let mut id = None;
+        let started = self.core.perform(deadline, |machine, message_id, timeout| {
+            id = Some(machine.start(message_id, timeout, line, wire)?);
+            Ok(())
+        });
+        started.await?;
+        let id = id.ok_or_else(|| self.core.broken("Command", "no command was started"))?;
+        let input = Input { core: Arc::clone(&self.core), id, deadline, sending: Arc::default() };
+        Ok(Command { input, ready: VecDeque::new(), done: false })
+    }
+
+    /// Ends the shell and everything that runs in it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the service could not be told; it ends the shell itself when its idle time
+    /// is over.
+    pub async fn close(self) -> Result<(), Error> {
+        self.core.close().await
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        if !lock(&self.core.machine).is_open() {
+            return;
+        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let core = Arc::clone(&self.core);
+        drop(runtime.spawn(async move {
+            if let Err(error) = core.close().await {
+                tracing::debug!(%error, "Shell left behind");
+            }
+        }));
+    }
+}
+
+impl Command {
+    /// The next thing that the command tells; `None` after [`Event::Done`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; a fault of the service and a passed deadline among them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: output that was on its way when the future was dropped is lost. Keep the
+    /// future and poll it on.
+    pub async fn next(&mut self) -> Result<Option<Event>, Error> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Ok(Some(event));
+            }
+            if self.done {
+                return Ok(None);
+            }
+            let Input { core, id, deadline, .. } = &self.input;
+            let told = core
+                .perform(*deadline, |machine, message_id, timeout| {
+                    machine.receive(message_id, timeout, *id)
+                })
+                .await?;
+            self.take(told);
+        }
+    }
+
+    /// The way to the command: its input and its signals.
+    #[must_use]
+    pub fn input(&self) -> Input {
+        self.input.clone()
+    }
+
+    fn take(&mut self, told: Vec<Told>) {
+        for event in told {
+            match event {
+                Told::Output { stream: OutputStream::Stdout, data, .. } => {
+                    self.ready.push_back(Event::Stdout(data));
+                }
+                Told::Output { stream: OutputStream::Stderr, data, .. } => {
+                    self.ready.push_back(Event::Stderr(data));
+                }
+                Told::Done { exit_code, .. } => self.end(exit_code),
+                // The Receive was ended by our own Signal: the command is over.
+                Told::Aborted { .. } => self.end(None),
+                Told::Opened { .. }
+                | Told::Started { .. }
+                | Told::Ended { .. }
+                | Told::TimedOut { .. }
+                | Told::Sent { .. }
+                | Told::Signaled { .. }
+                | Told::Info { .. }
+                | Told::Closed
+                | Told::Faulted { .. }
+                | _ => {}
+            }
+        }
+    }
+
+    fn end(&mut self, exit_code: Option<u32>) {
+        if !self.done {
+            self.done = true;
+            lock(&self.input.core.ended).push(self.input.id);
+            self.ready.push_back(Event::Done { exit_code });
+        }
+    }
+}
+
+impl Input {
+    /// Writes to the command's standard input; returns when the service has taken it all.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; what was sent before it is not taken back.
+    ///
+    /// # Cancel safety
+    ///
+    /// Not cancel safe: how much arrived is unknown when the future is dropped.
+    pub async fn write(&self, data: &[u8]) -> Result<(), Error> {
+        let _turn = self.sending.lock().await;
+        let size = self.payload()?;
+        for piece in data.chunks(size) {
+            self.send(piece.to_vec(), false).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the last of the input, which may be nothing, and closes it.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](Self::write).
+    pub async fn end(&self, data: &[u8]) -> Result<(), Error> {
+        let _turn = self.sending.lock().await;
+        let size = self.payload()?;
+        let mut pieces = data.chunks(size).peekable();
+        if pieces.peek().is_none() {
+            return self.send(Vec::new(), true).await;
+        }
+        while let Some(piece) = pieces.next() {
+            self.send(piece.to_vec(), pieces.peek().is_none()).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends a signal to the command and what it started.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the service could not be told or refused.
+    pub async fn signal(&self, signal: Signal) -> Result<(), Error> {
+        let code = match signal {
+            Signal::CtrlBreak => SignalCode::CtrlBreak,
+            Signal::CtrlC => SignalCode::CtrlC,
+            Signal::Terminate => SignalCode::Terminate,
+        };
+        if signal == Signal::Terminate {
+            lock(&self.core.ended).retain(|ended| *ended != self.id);
+        }
+        self.core.signal(self.id, code).await
+    }
+
+    /// The most bytes that one Send takes.
+    fn payload(&self) -> Result<usize, Error> {
+        let size = lock(&self.core.machine).max_send_payload(self.id);
+        size.map(|size| size.max(1)).map_err(|error| self.core.broken("Send", &error.to_string()))
+    }
+
+    async fn send(&self, data: Vec<u8>, end: bool) -> Result<(), Error> {
+        let sent = self.core.perform(self.deadline, |machine, message_id, timeout| {
+            machine.send(message_id, timeout, self.id, data, end)
+        });
+        sent.await.map(drop)
+    }
+}
+
+impl Core {
+    /// One command of the machine, its request and its answer: the events that the answer brought.
+    async fn perform(
+        &self,
+        deadline: Option<Instant>,
+        command: impl FnOnce(&mut machine::Shell, Uuid, Duration) -> Result<(), machine::Error>,
+    ) -> Result<Vec<Told>, Error> {
+        let timing = self.calls.config().settings.timing;
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        if left == Some(Duration::ZERO) {
+            return Err(self.calls.named_error(ErrorKind::Timeout(Duration::ZERO), "command"));
+        }
+        let (operation_timeout, wait) = timing.split(left);
+        let request = {
+            let mut machine = lock(&self.machine);
+            command(&mut machine, entropy::uuid(), operation_timeout)
+                .map_err(|error| self.broken("shell", &error.to_string()))?;
+            machine.poll_request()
+        };
+        let request = request.ok_or_else(|| self.broken("shell", "nothing to send"))?;
+        let outstanding = Outstanding { core: self, message_id: request.message_id };
+        let operation = name(request.operation);
+        let message = request.envelope.encode();
+        let call = Call { message: &message, operation, wait, replay: request.replay };
+        let answer = self.calls.call(call).await?;
+        let told = self.take(&request, &answer)?;
+        drop(outstanding);
+        Ok(told)
+    }
+
+    fn take(&self, request: &Request, answer: &[u8]) -> Result<Vec<Told>, Error> {
+        let operation = name(request.operation);
+        let limits = Limits {
+            bytes: usize::try_from(self.calls.config().max_envelope_size).unwrap_or(usize::MAX),
+            ..Limits::default()
+        };
+        let envelope = Envelope::decode(answer, &limits)
+            .map_err(|error| self.broken(operation, &error.to_string()))?;
+        let mut machine = lock(&self.machine);
+        let result = match (envelope.header.relates_to(), Fault::from_envelope(&envelope)) {
+            (None, Ok(Some(fault))) => machine.handle_fault(request.message_id, fault),
+            _ => machine.handle_response(&envelope),
+        };
+        result.map_err(|error| self.broken(operation, &error.to_string()))?;
+        let mut told = Vec::new();
+        while let Some(event) = machine.poll_event() {
+            if let Told::Faulted { fault, .. } = event {
+                return Err(self.calls.named_error(*fault, operation));
+            }
+            told.push(event);
+        }
+        Ok(told)
+    }
+
+    async fn signal(&self, id: machine::CommandKey, code: SignalCode) -> Result<(), Error> {
+        let signalled = self.perform(None, |machine, message_id, timeout| {
+            machine.signal(message_id, timeout, id, code)
+        });
+        signalled.await.map(drop)
+    }
+
+    /// Frees the slots of commands that are over.
+    async fn signal_ended(&self) {
+        let ended = std::mem::take(&mut *lock(&self.ended));
+        for id in ended {
+            if let Err(error) = self.signal(id, SignalCode::Terminate).await {
+                tracing::debug!(%error, "Signal to an ended command was refused");
+            }
+        }
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        self.signal_ended().await;
+        let closed = self.perform(None, machine::Shell::close);
+        closed.await.map(drop)
+    }
+
+    fn broken(&self, operation: &'static str, problem: &str) -> Error {
+        self.calls.named_error(ProtocolError::Message(problem.to_owned()), operation)
+    }
+}
+
+/// A request whose answer is still to come; dropping it tells the machine that none will.
+struct Outstanding<'a> {
+    core: &'a Core,
+    message_id: Uuid,
+}
+
+impl Drop for Outstanding<'_> {
+    fn drop(&mut self) {
+        lock(&self.core.machine).handle_lost(self.message_id);
+    }
+}
+
+/// The operation as errors name it.
+const fn name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::Create => "Create",
+        Operation::Command => "Command",
+        Operation::Send => "Send",
+        Operation::Receive => "Receive",
+        Operation::Signal => "Signal",
+        Operation::Delete => "Delete",
+        Operation::Get | _ => "Get",
+    }
+}
+
+/// What all requests of a shell have in common.
+pub(crate) fn context(calls: &Calls, session_id: Uuid) -> RequestContext {
+    let config = calls.config();
+    RequestContext {
+        max_envelope_size: config.max_envelope_size.into(),
+        locale: config.locale.clone(),
+        data_locale: config.locale.clone(),
+        ..RequestContext::new(&config.endpoint.to_string(), resource::CMD, session_id)
+    }
+}

@@ -1,0 +1,11 @@
+//! Tests of the crate `client` from outside: against a server that is not ours.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests may panic"
+)]
+
+mod stub;
+mod trust;
