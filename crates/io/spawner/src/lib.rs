@@ -35,12 +35,17 @@
 //! Not as root the same code runs without the change of user: it serves exactly one account, whose local user is the
 //! current one, and its commands can kill their keeper.
 
+mod cgroup;
 pub mod frames;
+mod keeper;
 pub mod network;
 mod options;
+mod passing;
+mod registry;
 mod root;
 pub mod store;
 mod sys;
+mod tree;
 pub mod users;
 
 pub use options::{LogFormat, Options};

@@ -42,6 +42,8 @@ pub struct Options {
     /// Most memory of one shell in bytes; needs cgroup v2 with the `memory` controller, and is logged as not in force
     /// where that is missing.
     pub memory_per_shell: Option<u64>,
+    /// Whether control groups are used where the system allows it; without them shells are ended by descent.
+    pub cgroups: bool,
     /// How log lines look.
     pub log_format: LogFormat,
 }
@@ -60,6 +62,7 @@ impl Options {
             shells: 5_000,
             processes_per_shell: 4_096,
             memory_per_shell: None,
+            cgroups: true,
             log_format: LogFormat::default(),
         }
     }

@@ -6,15 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use nix::libc;
 use rustix::process::Pid;
 
-/// What the parent learns.
-pub(crate) type Forked = io::Result<Pid>;
-
 /// Runs `child` in a new process, which ends with the number that it returns; 101 when it panics.
 ///
 /// What `child` owns is closed in the parent when this returns, and never in the child. The caller has one thread, so that
 /// no lock can be held by another one at this moment.
 #[expect(unsafe_code, reason = "fork, and leaving the child without running its parent's destructors")]
-pub(crate) fn fork(child: impl FnOnce() -> u8) -> Forked {
+pub(crate) fn fork(child: impl FnOnce() -> u8) -> io::Result<Pid> {
     // SAFETY: the spawner and the keepers have exactly one thread (the spawner checks it at its start), so the child may do
     // whatever its parent could, allocation included.
     let result = unsafe { libc::fork() };

@@ -8,7 +8,7 @@ mod shadow;
 mod signals;
 
 pub(crate) use descriptors::{close_above, close_except, inherited_socket, leave_as_descriptor_3, refuse_descriptors};
-pub(crate) use fork::{Forked, fork};
+pub(crate) use fork::fork;
 pub(crate) use keyring::new_session_keyring;
 pub(crate) use pre_exec::command_of_its_own_session;
 pub(crate) use shadow::account_expires;

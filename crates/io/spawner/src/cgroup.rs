@@ -1,0 +1,239 @@
+//! Control groups, version 2: the kernel itself counts and kills what belongs to a shell, whatever it forks.
+//!
+//! ```text
+//! <our own group>                         delegated to the service, or there is no systemd
+//! ├── transom-<state>-<spawner>           one per running service
+//! │   ├── spawner                         where it is delegated: the service itself, so that limits can be set beside it
+//! │   ├── shell-1                         a keeper and everything below it
+//! │   └── shell-2
+//! └── transom-<state>-<dead spawner>      left over: killed and removed at the next start
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a killed group may take to become empty.
+const EMPTY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Limits of one shell.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) processes: u64,
+    pub(crate) memory: Option<u64>,
+}
+
+/// The service's own group.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    own: PathBuf,
+    base: PathBuf,
+    limits: Limits,
+    /// Whether `pids` and `memory` can be limited.
+    pub(crate) counts_processes: bool,
+    pub(crate) counts_memory: bool,
+}
+
+/// Where the unified hierarchy is mounted, and where this process is in it.
+fn own_group() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let groups = fs::read_to_string("/proc/self/cgroup").ok()?;
+    own_group_in(&mounts, &groups)
+}
+
+fn own_group_in(mounts: &str, groups: &str) -> Option<PathBuf> {
+    let path = groups.lines().find_map(|line| line.strip_prefix("0::"))?;
+    mounts.lines().find_map(|line| {
+        // number parent device root mount-point options [tags] - type source options
+        let (mount, kind) = line.split_once(" - ")?;
+        if kind.split(' ').next() != Some("cgroup2") {
+            return None;
+        }
+        let mut fields = mount.split(' ').skip(3);
+        let (root, point) = (fields.next()?, fields.next()?);
+        let below = Path::new(path).strip_prefix(root).ok()?;
+        Some(Path::new(&unescape(point)).join(below))
+    })
+}
+
+/// Undoes mountinfo's octal escapes of space, tab, line feed and backslash.
+fn unescape(text: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(text.to_owned(), |text, (escape, plain)| text.replace(escape, plain))
+}
+
+/// Whether the group may be divided by this service: systemd said so by an attribute, or there is no systemd.
+fn delegated(own: &Path) -> bool {
+    let marked = |name: &str| {
+        let mut value = [0_u8; 8];
+        rustix::fs::getxattr(own, name, &mut value).is_ok_and(|length| value.get(..length) == Some(b"1".as_slice()))
+    };
+    marked("trusted.delegate") || marked("user.delegate")
+}
+
+impl Cgroups {
+    /// Makes the service's group below the one in which this process runs, and ends what an earlier service of the same state
+    /// left there. `state` and `spawner` name the group. `None` where control groups cannot be used.
+    pub(crate) fn prepare(state: &str, spawner: &str, limits: Limits) -> Option<Self> {
+        let own = own_group()?;
+        let by_systemd = Path::new("/run/systemd/system").exists();
+        let delegated = delegated(&own);
+        if by_systemd && !delegated {
+            return None;
+        }
+        let prefix = format!("transom-{state}-");
+        remove_left_over(&own, &prefix);
+        let base = own.join(format!("{prefix}{spawner}"));
+        fs::create_dir(&base).ok()?;
+        // Linux 5.14 or newer has the file.
+        if !base.join("cgroup.kill").exists() {
+            drop(fs::remove_dir(&base));
+            return None;
+        }
+        let mut groups = Self { own, base, limits, counts_processes: false, counts_memory: false };
+        if delegated {
+            groups.enable_limits();
+        }
+        groups.usable().then_some(groups)
+    }
+
+    /// Whether a process can really be put there, which an unprivileged service often may not.
+    fn usable(&self) -> bool {
+        let probe = self.base.join("probe");
+        let there = fs::create_dir(&probe).is_ok()
+            && rustix::fs::access(probe.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
+            && rustix::fs::access(self.own.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok();
+        drop(fs::remove_dir(&probe));
+        if !there {
+            drop(fs::remove_dir(&self.base));
+        }
+        there
+    }
+
+    /// A group with processes cannot pass controllers on, so the service moves into a leaf first. Best effort.
+    fn enable_limits(&mut self) {
+        let leaf = self.base.join("spawner");
+        if fs::create_dir(&leaf).is_err() || fs::write(leaf.join("cgroup.procs"), "0").is_err() {
+            return;
+        }
+        for (controller, wanted) in [("pids", true), ("memory", self.limits.memory.is_some())] {
+            let enable = |group: &Path| fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")).is_ok();
+            if wanted && enable(&self.own) && enable(&self.base) {
+                match controller {
+                    "pids" => self.counts_processes = true,
+                    _ => self.counts_memory = true,
+                }
+            }
+        }
+    }
+
+    fn shell(&self, shell: u64) -> PathBuf {
+        self.base.join(format!("shell-{shell}"))
+    }
+
+    /// Makes a shell's group with its limits; a keeper joins it by [`join`].
+    pub(crate) fn create(&self, shell: u64) -> io::Result<PathBuf> {
+        let path = self.shell(shell);
+        fs::create_dir(&path)?;
+        if self.counts_processes {
+            fs::write(path.join("pids.max"), self.limits.processes.to_string())?;
+        }
+        if let Some(memory) = self.limits.memory.filter(|_| self.counts_memory) {
+            fs::write(path.join("memory.max"), memory.to_string())?;
+        }
+        Ok(path)
+    }
+
+    /// Removes the service's group after its last shell.
+    pub(crate) fn remove(self) {
+        let leaf = self.base.join("spawner");
+        if leaf.exists() {
+            drop(fs::write(self.own.join("cgroup.procs"), "0"));
+            drop(fs::remove_dir(&leaf));
+        }
+        drop(fs::remove_dir(&self.base));
+    }
+}
+
+/// Moves this process into a group.
+pub(crate) fn join(group: &Path) -> io::Result<()> {
+    fs::write(group.join("cgroup.procs"), "0")
+}
+
+/// Kills everything in a group, waits until it is empty, and removes it.
+///
+/// # Errors
+/// The system's, and `TimedOut` when something in it does not die.
+pub(crate) fn end(group: &Path) -> io::Result<()> {
+    match fs::write(group.join("cgroup.kill"), "1") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        written => written?,
+    }
+    let until = Instant::now() + EMPTY_WITHIN;
+    let mut pause = Duration::from_micros(500);
+    while populated(group)? {
+        if Instant::now() >= until {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+    remove_tree(group)
+}
+
+fn populated(group: &Path) -> io::Result<bool> {
+    match fs::read_to_string(group.join("cgroup.events")) {
+        Ok(events) => Ok(events.lines().any(|line| line == "populated 1")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a group with those that a command of root's may have made below it.
+fn remove_tree(group: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(group) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_tree(&entry.path())?;
+        }
+    }
+    fs::remove_dir(group)
+}
+
+fn remove_left_over(own: &Path, prefix: &str) {
+    let Ok(entries) = fs::read_dir(own) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
+            // The state directory's lock says that its spawner is dead. What cannot be ended here is in nobody's way.
+            drop(end(&entry.path()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_own_group_is_found_in_a_hybrid_mount() {
+        let mounts = "36 31 0:33 / /sys/fs/cgroup/freezer rw,relatime - cgroup cgroup rw,freezer\n\
+                      38 31 0:35 / /sys/fs/cgroup/uni\\040fied rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
+        let groups = "4:memory:/x\n0::/a/b\n";
+        assert_eq!(own_group_in(mounts, groups), Some(PathBuf::from("/sys/fs/cgroup/uni fied/a/b")));
+        assert_eq!(own_group_in(mounts, "4:memory:/x\n"), None);
+    }
+
+    #[test]
+    fn a_group_outside_the_mounted_part_is_not_used() {
+        let mounts = "38 31 0:35 /pod/one /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        assert_eq!(own_group_in(mounts, "0::/pod/one/x\n"), Some(PathBuf::from("/sys/fs/cgroup/x")));
+        assert_eq!(own_group_in(mounts, "0::/pod/two\n"), None);
+    }
+}

@@ -1,0 +1,78 @@
+//! Starting one command: pipes, working directory, environment, exec.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+
+use nix::unistd::User;
+use rustix::fs::{Mode, OFlags};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::Pid;
+
+use super::House;
+use crate::frames::keeper::{Stage, Start};
+use crate::sys;
+
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What every command of the shell begins with.
+#[derive(Debug)]
+pub(super) struct Base {
+    environment: Vec<(&'static str, OsString)>,
+    home: OwnedFd,
+}
+
+/// A command that runs.
+#[derive(Debug)]
+pub(super) struct Started {
+    pub(super) process: Pid,
+    /// stdin's write end, stdout's and stderr's read ends.
+    pub(super) pipes: [OwnedFd; 3],
+}
+
+impl Base {
+    /// Takes the current directory, which is the user's home or `/`, as the directory of commands.
+    pub(super) fn new(user: &User, house: &House) -> io::Result<Self> {
+        let shell = if user.shell.as_os_str().is_empty() { "/bin/sh".into() } else { user.shell.clone().into() };
+        let environment = vec![
+            ("USER", user.name.clone().into()),
+            ("LOGNAME", user.name.clone().into()),
+            ("HOME", user.dir.clone().into()),
+            ("SHELL", shell),
+            ("PATH", PATH.into()),
+            ("LANG", house.language.clone()),
+            ("TZ", house.zone.clone()),
+        ];
+        let home = rustix::fs::open(".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { environment, home })
+    }
+}
+
+/// Starts a command, or says at what it failed.
+pub(super) fn start(base: &Base, start: &Start) -> Result<Started, (Stage, io::Error)> {
+    let pipes = || -> rustix::io::Result<_> {
+        let make = || pipe_with(PipeFlags::CLOEXEC);
+        Ok((make()?, make()?, make()?))
+    };
+    let ((input, stdin), (stdout, output), (stderr, errors)) = pipes().map_err(|error| (Stage::Pipes, error.into()))?;
+    let (program, arguments) =
+        start.argv.split_first().ok_or_else(|| (Stage::Execute, io::ErrorKind::InvalidInput.into()))?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear();
+    command.envs(base.environment.iter().map(|(name, value)| (name, value)));
+    command.envs(start.environment.iter().map(|(name, value)| (name, value)));
+    command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
+    sys::command_of_its_own_session(&mut command);
+    // Entered by the keeper itself, which has one thread, so that a bad directory is told from a bad program.
+    let entered = start.directory.as_ref().map_or(Ok(()), std::env::set_current_dir);
+    let spawned = entered.map_err(|error| (Stage::Directory, error)).and_then(|()| {
+        let child = command.spawn().map_err(|error| (Stage::Execute, error))?;
+        let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        number.ok_or_else(|| (Stage::Execute, io::Error::other("the process has no number")))
+    });
+    if start.directory.is_some() {
+        rustix::process::fchdir(&base.home).map_err(|error| (Stage::Directory, error.into()))?;
+    }
+    Ok(Started { process: spawned?, pipes: [stdin, stdout, stderr] })
+}

@@ -1,0 +1,476 @@
+//! A shell's life as root sees it.
+//!
+//! ```text
+//!            report: ready          Close, keeper dead, fall
+//! Opening ───────────────► Open ────────────────────────────► Doomed ── helper ──► Helped ──► gone (Ended)
+//!    │                                                          ▲  ▲        │         keeper reaped and
+//!    └── report: failed, no report in time, Opened not heard ───┘  └────────┘         no orphan left
+//!                                                          something is left
+//! ```
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::mem;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
+use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::process::{Pid, PidfdFlags, WaitStatus, pidfd_open};
+
+use super::ending::{self, Doomed, Job};
+use super::{Life, Root, Status};
+use crate::frames::keeper::MAX_LENGTH;
+use crate::frames::root::{Event, Reason, Request};
+use crate::keeper::{self, Birth, REPORT_LENGTH, Report};
+use crate::store::{Store, StoreError};
+use crate::tree::{self, Below};
+use crate::users::{Mapping, Users};
+use crate::{AccountId, sys};
+
+/// Shells that may be opening at a time.
+const PENDING: usize = 64;
+/// How long an Open may take.
+const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// Helpers that may run at a time, the one for orphans not counted.
+const HELPERS: usize = 8;
+/// Shells that one helper ends, so that one user's bomb delays few others; without limit when everything ends.
+const SHELLS_PER_HELPER: usize = 8;
+/// Sessions that may wait to be killed.
+const SESSIONS: usize = 1_024;
+/// How long to wait for the system to have a process or descriptor for a helper again.
+const RETRY: Duration = Duration::from_millis(100);
+/// How often a shell whose processes do not die is tried.
+const ATTEMPTS: u32 = 3;
+
+/// Why a request is refused, for the network process and for the log.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) reason: Reason,
+    pub(super) errno: i32,
+    pub(super) detail: String,
+}
+
+impl Refusal {
+    pub(super) fn plain(reason: Reason) -> Self {
+        Self { reason, errno: 0, detail: String::new() }
+    }
+
+    pub(super) fn errno(reason: Reason, error: Errno) -> Self {
+        Self { reason, errno: error.raw_os_error(), detail: error.to_string() }
+    }
+
+    pub(super) fn file(reason: Reason, error: &StoreError) -> Self {
+        Self { reason, errno: error.errno(), detail: error.to_string() }
+    }
+
+    fn detailed(reason: Reason, detail: impl Display) -> Self {
+        Self { reason, errno: 0, detail: detail.to_string() }
+    }
+}
+
+/// 32 hexadecimal digits, as in the file.
+pub(super) fn hex(bytes: &[u8; 16]) -> String {
+    format!("{:032x}", u128::from_be_bytes(*bytes))
+}
+
+/// One shell.
+#[derive(Debug)]
+pub(super) struct Shell {
+    account: AccountId,
+    local_user: String,
+    keeper: Pid,
+    /// The keeper's start time, which with its number names it for ever.
+    start: u64,
+    reaped: bool,
+    announced: bool,
+    cgroup: Option<PathBuf>,
+    phase: Phase,
+    attempts: u32,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Opening(Opening),
+    Open,
+    Doomed,
+    Helped,
+}
+
+#[derive(Debug)]
+struct Opening {
+    sequence: u32,
+    request: Request,
+    report: OwnedFd,
+    socket: OwnedFd,
+    until: Instant,
+}
+
+/// What a running helper is for.
+#[derive(Debug)]
+pub(super) enum Helper {
+    Shells(Vec<u64>),
+    Sessions,
+    Orphans,
+}
+
+impl Root {
+    pub(super) fn open(&mut self, sequence: u32, account: AccountId, login: [u8; 16]) -> Result<(), Refusal> {
+        let mapping = self.admit(account)?;
+        let resources = |error: Errno| Refusal::errno(Reason::Resources, error);
+        let flags = SocketFlags::CLOEXEC;
+        let (socket, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(resources)?;
+        // Best effort: the longest frame fits in a buffer of the usual size, and in this one with room to spare.
+        drop(sockopt::set_socket_send_buffer_size(&socket, MAX_LENGTH * 2));
+        sys::refuse_descriptors(theirs.as_fd());
+        let (report, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(resources)?;
+        let shell = self.next_shell;
+        self.next_shell = self.next_shell.saturating_add(1);
+        // Without a group of its own a shell is ended by what descends from its keeper.
+        let cgroup = self.cgroups.as_ref().and_then(|groups| groups.create(shell).ok());
+        let local_user = mapping.local_user.clone();
+        let birth = Birth { socket: theirs, report: write, mapping, house: self.house.clone(), cgroup: cgroup.clone() };
+        let forked = self.family.fork(move || keeper::run(birth));
+        let keeper = forked.map_err(|error| {
+            if let Some(group) = &cgroup {
+                drop(std::fs::remove_dir(group));
+            }
+            let errno = error.raw_os_error().map_or(Errno::AGAIN, Errno::from_raw_os_error);
+            Refusal::errno(Reason::Resources, errno)
+        })?;
+        let start = tree::look(keeper.as_raw_pid()).map_or(0, |seen| seen.start);
+        let until = Instant::now() + OPEN_WITHIN;
+        let request = Request::Open { account, login };
+        self.keepers.insert(keeper.as_raw_pid(), shell);
+        let phase = Phase::Opening(Opening { sequence, request, report, socket, until });
+        let (reaped, announced, attempts) = (false, false, 0);
+        let shell_state =
+            Shell { account, local_user, keeper, start, reaped, announced, cgroup, phase, attempts };
+        self.shells.insert(shell, shell_state);
+        Ok(())
+    }
+
+    /// Everything that can be judged before a process exists.
+    fn admit(&self, account: AccountId) -> Result<Mapping, Refusal> {
+        if self.life != Life::Serving {
+            return Err(Refusal::plain(Reason::Stopping));
+        }
+        let users = Store::open(&self.state).and_then(|store| Users::read(&store));
+        let users = users.map_err(|error| Refusal::file(Reason::UsersFile, &error))?;
+        let mapping = users.find(&account).ok_or_else(|| Refusal::plain(Reason::NotMapped))?;
+        let named = |reason| Refusal::detailed(reason, &mapping.local_user);
+        if !self.privileged {
+            if users.iter().next().is_some_and(|first| first.account != account) {
+                return Err(named(Reason::SecondAccount));
+            }
+            if mapping.uid != self.house.service_uid {
+                return Err(named(Reason::OtherUser));
+            }
+        }
+        if mapping.uid == 0 && !mapping.allow_root {
+            return Err(named(Reason::RootNotAllowed));
+        }
+        if self.privileged && mapping.uid == self.house.service_uid {
+            return Err(named(Reason::ServiceUser));
+        }
+        let count = |wanted: fn(&Shell, AccountId) -> bool| {
+            self.shells.values().filter(|shell| wanted(shell, account)).count()
+        };
+        if count(|shell, _| matches!(shell.phase, Phase::Opening(_))) >= PENDING {
+            return Err(Refusal::plain(Reason::PendingLimit));
+        }
+        if self.shells.len() >= self.options.shells {
+            return Err(Refusal::plain(Reason::TotalLimit));
+        }
+        if count(|shell, account| shell.account == account) >= self.options.shells_per_account {
+            return Err(Refusal::plain(Reason::AccountLimit));
+        }
+        Ok(mapping.clone())
+    }
+
+    pub(super) fn reports(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.shells.values().filter_map(|shell| match &shell.phase {
+            Phase::Opening(opening) => Some(opening.report.as_fd()),
+            Phase::Open | Phase::Doomed | Phase::Helped => None,
+        })
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        let until = |shell: &Shell| match &shell.phase {
+            Phase::Opening(opening) => Some(opening.until),
+            Phase::Open | Phase::Doomed | Phase::Helped => None,
+        };
+        self.shells.values().filter_map(until).min()
+    }
+
+    /// Reads what keepers report.
+    pub(super) fn handle_reports(&mut self) {
+        let mut heard = Vec::new();
+        for (number, shell) in &self.shells {
+            if let Phase::Opening(opening) = &shell.phase {
+                let mut bytes = [0; REPORT_LENGTH];
+                match rustix::io::read(&opening.report, &mut bytes) {
+                    Err(Errno::AGAIN | Errno::INTR) => {}
+                    Ok(REPORT_LENGTH) => heard.push((*number, Report::decode(bytes))),
+                    Ok(_) | Err(_) => heard.push((*number, None)),
+                }
+            }
+        }
+        for (number, report) in heard {
+            let refusal = match report {
+                Some(Report { failure: None, .. }) => None,
+                Some(Report { failure: Some(stage), errno, detail }) => {
+                    let detail = if detail == 0 { stage.text().to_owned() } else { format!("{} ({detail})", stage.text()) };
+                    Some(Refusal { reason: stage.reason(), errno, detail })
+                }
+                None => Some(Refusal::plain(Reason::KeeperDied)),
+            };
+            match refusal {
+                Some(refusal) => self.fail(number, &refusal),
+                None => self.opened(number),
+            }
+        }
+    }
+
+    fn opened(&mut self, number: u64) {
+        let Some(shell) = self.shells.get_mut(&number) else { return };
+        let (account, keeper, local_user) = (shell.account, shell.keeper, shell.local_user.clone());
+        let opening = match mem::replace(&mut shell.phase, Phase::Open) {
+            Phase::Opening(opening) => opening,
+            other @ (Phase::Open | Phase::Doomed | Phase::Helped) => {
+                shell.phase = other;
+                return;
+            }
+        };
+        match self.send_with(opening.sequence, Event::Opened { shell: number, account }, &opening.socket) {
+            Ok(()) => {
+                if let Some(shell) = self.shells.get_mut(&number) {
+                    shell.announced = true;
+                }
+                let account = hex(&account);
+                self.log.info(
+                    "shell opened",
+                    &[("shell", &number), ("account", &account), ("local_user", &local_user), ("keeper", &keeper)],
+                );
+            }
+            Err(error) => {
+                let refusal = Refusal::errno(Reason::Resources, error);
+                self.refuse(opening.sequence, &opening.request, &refusal);
+                self.doom(number);
+            }
+        }
+    }
+
+    /// Ends a shell that was opening, and says why.
+    fn fail(&mut self, number: u64, refusal: &Refusal) {
+        let Some(shell) = self.shells.get_mut(&number) else { return };
+        if let Phase::Opening(opening) = &shell.phase {
+            let (sequence, request) = (opening.sequence, opening.request);
+            self.refuse(sequence, &request, refusal);
+        }
+        self.doom(number);
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        let late = |shell: &Shell| matches!(&shell.phase, Phase::Opening(opening) if opening.until <= now);
+        let late: Vec<u64> = self.shells.iter().filter(|(_, shell)| late(shell)).map(|(number, _)| *number).collect();
+        for number in late {
+            self.fail(number, &Refusal::plain(Reason::TimedOut));
+        }
+    }
+
+    pub(super) fn close(&mut self, number: u64) -> Result<(), Refusal> {
+        let shell = self.shells.get(&number).ok_or_else(|| Refusal::plain(Reason::NoSuchShell))?;
+        match shell.phase {
+            Phase::Opening(_) => return Err(Refusal::plain(Reason::NoSuchShell)),
+            Phase::Open => self.doom(number),
+            // It is ending already, and Ended will come.
+            Phase::Doomed | Phase::Helped => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn kill_session(&mut self, number: u64, session: u32) -> Result<(), Refusal> {
+        let open = self.shells.get(&number).is_some_and(|shell| matches!(shell.phase, Phase::Open));
+        let session = i32::try_from(session).ok().filter(|_| open).ok_or_else(|| Refusal::plain(Reason::NoSuchShell))?;
+        if self.sessions.values().map(BTreeSet::len).sum::<usize>() >= SESSIONS {
+            return Err(Refusal::plain(Reason::PendingLimit));
+        }
+        self.sessions.entry(number).or_default().insert(session);
+        Ok(())
+    }
+
+    /// Begins a shell's end.
+    fn doom(&mut self, number: u64) {
+        if let Some(shell) = self.shells.get_mut(&number)
+            && !matches!(shell.phase, Phase::Doomed | Phase::Helped)
+        {
+            shell.phase = Phase::Doomed;
+            self.doomed.push_back(number);
+            self.sessions.remove(&number);
+        }
+    }
+
+    pub(super) fn doom_all(&mut self) {
+        let all: Vec<u64> = self.shells.keys().copied().collect();
+        all.into_iter().for_each(|number| self.doom(number));
+    }
+
+    pub(super) fn keeper_dead(&mut self, number: u64, status: WaitStatus) {
+        let Some(shell) = self.shells.get_mut(&number) else { return };
+        shell.reaped = true;
+        match shell.phase {
+            Phase::Open => {
+                self.log.warn("a keeper died", &[("shell", &number), ("status", &Status(status))]);
+                self.doom(number);
+            }
+            // Its last words, if any, are in the pipe; without any the Open failed.
+            Phase::Opening(_) => {
+                self.handle_reports();
+                self.fail(number, &Refusal::detailed(Reason::KeeperDied, Status(status)));
+            }
+            Phase::Doomed | Phase::Helped => {}
+        }
+    }
+
+    /// Starts helpers for what waits, as many as may run.
+    pub(super) fn start_helpers(&mut self) {
+        while self.retry_at.is_none() && self.helpers.len() < HELPERS {
+            let job = if self.doomed.is_empty() { self.sessions_job() } else { self.shells_job() };
+            let Some((job, helper)) = job else { return };
+            self.start_helper(job, helper);
+        }
+    }
+
+    fn shells_job(&mut self) -> Option<(Job, Helper)> {
+        let most = if self.life == Life::Serving { SHELLS_PER_HELPER } else { usize::MAX };
+        let numbers: Vec<u64> = self.doomed.drain(..self.doomed.len().min(most)).collect();
+        let mut doomed = Vec::new();
+        for number in &numbers {
+            let Some(shell) = self.shells.get(number) else { continue };
+            // Not reaped, so the number is still the keeper's.
+            let keeper = if shell.reaped {
+                None
+            } else {
+                match pidfd_open(shell.keeper, PidfdFlags::empty()) {
+                    Ok(descriptor) => Some((shell.keeper.as_raw_pid(), shell.start, descriptor)),
+                    Err(error) => {
+                        self.doomed.extend(&numbers);
+                        self.postpone(&error);
+                        return None;
+                    }
+                }
+            };
+            doomed.push(Doomed { keeper, cgroup: shell.cgroup.clone() });
+        }
+        Some((Job::Shells(doomed), Helper::Shells(numbers)))
+    }
+
+    fn sessions_job(&mut self) -> Option<(Job, Helper)> {
+        let mut sessions = Vec::new();
+        for (number, wanted) in mem::take(&mut self.sessions) {
+            if let Some(shell) = self.shells.get(&number).filter(|shell| !shell.reaped) {
+                sessions.push((shell.keeper.as_raw_pid(), shell.start, Below::Sessions(wanted)));
+            }
+        }
+        (!sessions.is_empty()).then_some((Job::Sessions(sessions), Helper::Sessions))
+    }
+
+    fn start_helper(&mut self, job: Job, helper: Helper) {
+        match self.family.fork(move || ending::run(job)) {
+            Ok(pid) => drop(self.helpers.insert(pid.as_raw_pid(), helper)),
+            Err(error) => {
+                if let Helper::Shells(numbers) = helper {
+                    self.doomed.extend(numbers);
+                }
+                self.postpone(&error);
+            }
+        }
+    }
+
+    fn postpone(&mut self, error: &dyn Display) {
+        self.log.warn("a helper cannot start yet", &[("error", error)]);
+        self.retry_at = Some(Instant::now() + RETRY);
+    }
+
+    pub(super) fn helper_done(&mut self, helper: Helper, status: WaitStatus) {
+        let done = status.exit_status() == Some(0);
+        if !done {
+            self.log.warn("a helper left something undone", &[("helper", &format!("{helper:?}")), ("status", &Status(status))]);
+        }
+        let Helper::Shells(numbers) = helper else { return };
+        for number in numbers {
+            let Some(shell) = self.shells.get_mut(&number) else { continue };
+            shell.attempts = shell.attempts.saturating_add(1);
+            if done || shell.attempts >= ATTEMPTS {
+                shell.phase = Phase::Helped;
+            } else {
+                self.doomed.push_back(number);
+            }
+            if !done && shell.attempts >= ATTEMPTS {
+                self.log.error("processes of a shell cannot be ended", &[("shell", &number)]);
+                // The keeper may be one of them; nothing waits for it any longer.
+                shell.reaped = true;
+            }
+        }
+    }
+
+    /// Buries shells whose end is complete: helped, keeper reaped, and nothing left that a dead keeper's shell could own.
+    pub(super) fn settle(&mut self) {
+        let complete = |shell: &Shell| shell.reaped && matches!(shell.phase, Phase::Helped);
+        let falling = matches!(self.life, Life::Falling { .. }) && !self.network.alive && self.helpers.is_empty();
+        if !falling && !self.shells.values().any(complete) {
+            return;
+        }
+        if self.helpers.values().any(|helper| matches!(helper, Helper::Orphans)) {
+            return;
+        }
+        match self.orphans() {
+            Ok(false) => {}
+            Ok(true) => return self.start_orphans(),
+            Err(error) => return self.postpone(&error),
+        }
+        let ended: Vec<u64> = self.shells.iter().filter(|(_, shell)| complete(shell)).map(|(number, _)| *number).collect();
+        for number in ended {
+            if let Some(shell) = self.shells.remove(&number) {
+                self.keepers.retain(|_, owner| *owner != number);
+                if shell.announced {
+                    self.log.info("shell ended", &[("shell", &number), ("account", &hex(&shell.account))]);
+                    self.send(0, Event::Ended { shell: number });
+                }
+            }
+        }
+    }
+
+    fn orphans(&self) -> std::io::Result<bool> {
+        let children = tree::own_children()?;
+        let stranger = |pid: &i32| !self.family.knows(*pid) && tree::look(*pid).is_some_and(|seen| !seen.dead);
+        Ok(children.iter().any(stranger))
+    }
+
+    fn start_orphans(&mut self) {
+        if self.retry_at.is_some() {
+            return;
+        }
+        let spawner = rustix::process::getpid().as_raw_pid();
+        match self.family.registry() {
+            Ok(registry) => self.start_helper(Job::Orphans { spawner, registry }, Helper::Orphans),
+            Err(error) => self.postpone(&error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_are_logged_as_the_file_spells_them() {
+        let mut account = [0; 16];
+        account[15] = 0xab;
+        assert_eq!(hex(&account), format!("{}ab", "0".repeat(30)));
+    }
+}
