@@ -26,7 +26,7 @@ pub trait ShellPlugin: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// The fault that the client gets.
-    fn open(&self, shell: OpenShell) -> BoxFuture<'_, Result<Arc<dyn ShellInstance>, Fault>>;
+    fn open(&self, shell: OpenShell) -> BoxFuture<'_, Result<Arc<dyn ShellInstance>, Box<Fault>>>;
 }
 
 /// What a shell is opened with.
@@ -52,12 +52,13 @@ pub trait ShellInstance: Send + Sync + fmt::Debug {
     /// # Errors
     ///
     /// The fault that the client gets.
-    fn start(&self, command: StartCommand) -> BoxFuture<'_, Result<Running, Fault>>;
+    fn start(&self, command: StartCommand) -> BoxFuture<'_, Result<Running, Box<Fault>>>;
 
     /// Becomes ready when the shell can start nothing any more: what ran its commands is gone.
     fn ended(&self) -> BoxFuture<'_, ()>;
 
-    /// Ends every process of the shell, and becomes ready when none is left.
+    /// Ends every process of the shell, and becomes ready when none is left. Called once, after
+    /// the other futures of this shell were dropped.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 

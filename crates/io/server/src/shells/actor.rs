@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 use tracing::{debug, error};
 use uuid::Uuid;
-use wsman::fault::{ErrorCode, Fault};
+use wsman::fault::Fault;
 use wsman::shell::SignalCode;
 use wsman::shell::server::{
     Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell,
@@ -35,7 +35,7 @@ const EVENTS: usize = 64;
 const MOST_CLOSE: Duration = Duration::from_secs(5);
 
 /// Where the answer to a request goes.
-pub(super) type Answer = oneshot::Sender<Result<Reply, Fault>>;
+pub(super) type Answer = oneshot::Sender<Result<Reply, Box<Fault>>>;
 
 /// What an actor is sent.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Work {
                     Some(Message::Request(incoming, answer)) => self.take(*incoming, answer),
                     Some(Message::Cancel(token)) => {
                         self.waiting.remove(&token);
-                        self.machine.handle_cancel(token);
+                        self.machine.handle_cancel(token, Instant::now());
                     }
                     Some(Message::Stop) | None => return End::Stopped,
                 },
@@ -179,7 +179,7 @@ impl Work {
             }
             Event::Output(stream, data) => self.machine.handle_output(key, stream, data, now),
             Event::End(stream) => self.machine.handle_end(key, stream, now),
-            Event::Written => self.machine.handle_written(key, now),
+            Event::Written => self.machine.handle_written(key, Ok(()), now),
             Event::Exit(code) => {
                 audit::command_ended(&self.user, self.id, &started.id, code);
                 self.machine.handle_exit(key, code, now)
@@ -194,16 +194,10 @@ impl Work {
     fn act(&mut self) {
         while let Some(action) = self.machine.poll_action() {
             match action {
-                Action::Start { command, line, skip_cmd_shell, console_mode_stdin: _ } => {
-                    let id = line
-                        .command_id
-                        .unwrap_or_else(|| wsman::guid(self.fresh_id));
-                    let start = StartCommand::new(line.command, line.arguments, skip_cmd_shell);
-                    audit::command_accepted(&self.user, self.id, &id, &start.line());
-                    let shell = Arc::clone(&self.instance);
-                    let events = self.events.clone();
-                    let handle = Handle::start(shell, start, command, self.credit, events);
-                    self.commands.insert(command, Started { handle, id });
+                Action::Start { command, line, options } => {
+                    let skip = options.skip_cmd_shell.unwrap_or_default();
+                    let start = StartCommand::new(line.command, line.arguments, skip);
+                    self.start(command, line.command_id, start);
                 }
                 Action::Write { command, data, end } => {
                     if let Some(started) = self.commands.get(&command) {
@@ -227,12 +221,20 @@ impl Work {
         }
     }
 
+    fn start(&mut self, key: CommandKey, chosen: Option<String>, start: StartCommand) {
+        let id = chosen.unwrap_or_else(|| wsman::guid(self.fresh_id));
+        audit::command_accepted(&self.user, self.id, &id, &start.line());
+        let shell = Arc::clone(&self.instance);
+        let handle = Handle::start(shell, start, key, self.credit, self.events.clone());
+        self.commands.insert(key, Started { handle, id });
+    }
+
     /// Hands out the machine's answers.
     fn answer(&mut self) {
         while let Some(response) = self.machine.poll_response() {
             if let Some(answer) = self.waiting.remove(&response.token) {
                 // Nobody waits where the connection was lost meanwhile.
-                let _ = answer.send(response.result);
+                drop(answer.send(response.result));
             }
         }
     }
@@ -253,11 +255,11 @@ impl Work {
         }
         self.answer();
         for (_, answer) in std::mem::take(&mut self.waiting) {
-            let _ = answer.send(Err(fault.clone()));
+            drop(answer.send(Err(fault.clone())));
         }
         while let Some(message) = mailbox.recv().await {
             if let Message::Request(_, answer) = message {
-                let _ = answer.send(Err(fault.clone()));
+                drop(answer.send(Err(fault.clone())));
             }
         }
     }

@@ -4,17 +4,23 @@
 //! ```text
 //!            start            pumps: read what there is credit for ──► Output, End
 //!  Starting ───────► Running ─ feed:  writes ──────────────────────────► Written
-//!      │                       watch: signals in, the end out ─────────► Exit
+//!      │                       attend: signals in, the end out ────────► Exit
 //!      └─ fault ──► Started(Err)
 //! ```
 //!
 //! Dropping the [`Handle`] stops all of it and closes the pipes.
+//!
+//! A command may leave processes behind that hold its pipes (`daemon &`). Its streams end when all
+//! of these have closed them, or when nothing came for a while after the command's own end.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
+use tokio::time::sleep;
+use tracing::trace;
 use wsman::fault::Fault;
 use wsman::shell::OutputStream;
 use wsman::shell::server::CommandKey;
@@ -26,10 +32,13 @@ const LEAST_READ: usize = 4 * 1024;
 /// No read asks for more: what a pipe holds by default.
 const MOST_READ: usize = 64 * 1024;
 
+/// So long may a stream be silent after the command's end before what holds it is given up.
+const MOST_SILENCE: Duration = Duration::from_secs(2);
+
 /// What a command reports.
 #[derive(Debug)]
 pub(super) enum Event {
-    Started(Result<(), Fault>),
+    Started(Result<(), Box<Fault>>),
     Output(OutputStream, Vec<u8>),
     End(OutputStream),
     Written,
@@ -84,11 +93,13 @@ impl Handle {
     /// Queues input. The machine asks for one write at a time, so the queue stays short.
     pub(super) fn write(&self, write: Write) {
         // A command that could not be started has no input; its failure is reported already.
-        let _ = self.writes.send(write);
+        drop(self.writes.send(write));
     }
 
     pub(super) fn signal(&self, signal: CommandSignal) {
-        let _ = self.signals.send(signal);
+        if self.signals.send(signal).is_err() {
+            trace!("signal for a command that was never started");
+        }
     }
 
     /// Lets a stream bring `bytes` more.
@@ -127,43 +138,62 @@ impl Ends {
         };
         report(&events, key, Event::Started(Ok(()))).await;
         let Running { stdin, stdout, stderr, control } = running;
+        let (exited, exit) = watch::channel(false);
+        let out = Source { key, events: &events, name: OutputStream::Stdout, exit: exit.clone() };
+        let err = Source { key, events: &events, name: OutputStream::Stderr, exit };
         tokio::join!(
-            pump(stdout, OutputStream::Stdout, &self.stdout, key, &events),
-            pump(stderr, OutputStream::Stderr, &self.stderr, key, &events),
+            out.pump(stdout, &self.stdout),
+            err.pump(stderr, &self.stderr),
             feed(stdin, self.writes, key, &events),
-            watch(control, self.signals, key, &events),
+            attend(control, self.signals, key, &events, exited),
         );
     }
 }
 
 async fn report(events: &Events, key: CommandKey, event: Event) {
     // Without a receiver the shell is over, and this task is about to be stopped.
-    let _ = events.send((key, event)).await;
+    drop(events.send((key, event)).await);
 }
 
-/// Reads a stream as far as there is credit.
-async fn pump(
-    mut stream: Box<dyn AsyncRead + Send + Unpin>,
-    name: OutputStream,
-    credit: &Semaphore,
+/// A stream that a command writes to.
+struct Source<'a> {
     key: CommandKey,
-    events: &Events,
-) {
-    let mut wanted = LEAST_READ;
-    loop {
-        let granted = take_credit(credit, wanted).await;
-        let mut data = Vec::with_capacity(granted);
-        // A stream that breaks has ended: the command cannot write to it any more.
-        let read = (&mut stream).take(granted as u64).read_buf(&mut data).await.unwrap_or(0);
-        credit.add_permits(granted - read);
-        if read == 0 {
-            break;
+    events: &'a Events,
+    name: OutputStream,
+    /// Whether the command has ended.
+    exit: watch::Receiver<bool>,
+}
+
+impl Source<'_> {
+    /// Reads as far as there is credit, up to the end.
+    async fn pump(mut self, mut stream: Box<dyn AsyncRead + Send + Unpin>, credit: &Semaphore) {
+        let mut wanted = LEAST_READ;
+        loop {
+            let granted = take_credit(credit, wanted).await;
+            let mut data = Vec::with_capacity(granted);
+            let mut piece = (&mut stream).take(granted as u64);
+            let read = tokio::select! {
+                biased;
+                // A stream that breaks has ended: the command cannot write to it any more.
+                read = piece.read_buf(&mut data) => read.unwrap_or(0),
+                () = abandoned(&mut self.exit) => 0,
+            };
+            credit.add_permits(granted - read);
+            if read == 0 {
+                break;
+            }
+            wanted = if read == granted { (wanted * 2).min(MOST_READ) } else { LEAST_READ };
+            report(self.events, self.key, Event::Output(self.name, data)).await;
         }
-        wanted = if read == granted { (wanted * 2).min(MOST_READ) } else { LEAST_READ.max(read) };
-        report(events, key, Event::Output(name, data)).await;
+        drop(stream);
+        report(self.events, self.key, Event::End(self.name)).await;
     }
-    drop(stream);
-    report(events, key, Event::End(name)).await;
+}
+
+/// Becomes ready some time after the command's end.
+async fn abandoned(exit: &mut watch::Receiver<bool>) {
+    drop(exit.wait_for(|exited| *exited).await);
+    sleep(MOST_SILENCE).await;
 }
 
 /// Waits for credit and takes up to `wanted` bytes of it.
@@ -203,11 +233,12 @@ async fn feed(
 }
 
 /// Passes signals on and reports the end, after which signals still reach what was left behind.
-async fn watch(
+async fn attend(
     mut control: Box<dyn CommandControl>,
     mut signals: mpsc::UnboundedReceiver<CommandSignal>,
     key: CommandKey,
     events: &Events,
+    exited: watch::Sender<bool>,
 ) {
     let code = loop {
         tokio::select! {
@@ -219,6 +250,7 @@ async fn watch(
         }
     };
     report(events, key, Event::Exit(code)).await;
+    exited.send_replace(true);
     while let Some(signal) = signals.recv().await {
         control.signal(signal);
     }

@@ -2,40 +2,41 @@
 
 use wsman::fault::{ErrorCode, Fault};
 
+
 /// The shell is not there, or belongs to somebody else: both look the same.
-pub(crate) fn no_such_shell() -> Fault {
-    Fault::new(
+pub(crate) fn no_such_shell() -> Box<Fault> {
+    fault(
         ErrorCode::UNEXPECTED_SELECTORS,
         "The request contains selectors that fit no shell: it has ended or never was. ",
     )
 }
 
 /// What ran the shell's commands is gone.
-pub(crate) fn host_gone() -> Fault {
-    Fault::new(ErrorCode::OPERATION_ABORTED, "The process that ran the shell's commands has ended. ")
+pub(crate) fn host_gone() -> Box<Fault> {
+    fault(ErrorCode::OPERATION_ABORTED, "The process that ran the shell's commands has ended. ")
 }
 
 /// The service stops.
-pub(crate) fn stopping() -> Fault {
-    Fault::new(ErrorCode::SHUTDOWN_IN_PROGRESS, "The service is shutting down. ")
+pub(crate) fn stopping() -> Box<Fault> {
+    fault(ErrorCode::SHUTDOWN_IN_PROGRESS, "The service is shutting down. ")
 }
 
 /// Nothing came about within the OperationTimeout.
-pub(crate) fn timed_out() -> Fault {
-    Fault::new(
+pub(crate) fn timed_out() -> Box<Fault> {
+    fault(
         ErrorCode::OPERATION_TIMEDOUT,
         "The operation was not complete within the time specified in OperationTimeout. ",
     )
 }
 
 /// The id that the client chose is taken.
-pub(crate) fn id_taken() -> Fault {
-    Fault::new(ErrorCode::SHELL_ALREADY_EXISTS, "A shell with the ShellId of the request exists. ")
+pub(crate) fn id_taken() -> Box<Fault> {
+    fault(ErrorCode::SHELL_CLIENTID_RESOURCE_CONFLICT, "A shell with the ShellId of the request exists. ")
 }
 
 /// The user has as many shells as allowed.
-pub(crate) fn too_many_shells(limit: u64) -> Fault {
-    Fault::new(
+pub(crate) fn too_many_shells(limit: u64) -> Box<Fault> {
+    fault(
         ErrorCode::QUOTA_MAX_SHELLS,
         format!(
             "The user has {limit} shells, which is the allowed number (MaxShellsPerUser). Close \
@@ -45,14 +46,18 @@ pub(crate) fn too_many_shells(limit: u64) -> Fault {
 }
 
 /// As many users have shells as allowed.
-pub(crate) fn too_many_users(limit: u64) -> Fault {
-    Fault::new(
+pub(crate) fn too_many_users(limit: u64) -> Box<Fault> {
+    fault(
         ErrorCode::QUOTA_MAX_SHELLUSERS,
         format!("{limit} users have shells, which is the allowed number (MaxConcurrentUsers). "),
     )
 }
 
 /// The service has as many shells as it can.
-pub(crate) fn too_many_in_all() -> Fault {
-    Fault::new(ErrorCode::QUOTA_SYSTEM, "The service has as many shells as it can hold. ")
+pub(crate) fn too_many_in_all() -> Box<Fault> {
+    fault(ErrorCode::QUOTA_SYSTEM, "The service has as many shells as it can hold. ")
+}
+
+fn fault(code: ErrorCode, text: impl Into<String>) -> Box<Fault> {
+    Box::new(Fault::new(code, text))
 }

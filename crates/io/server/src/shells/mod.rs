@@ -85,7 +85,7 @@ impl Shells {
         id: Uuid,
         owner: &Account,
         resource: &str,
-    ) -> Result<Registration, Fault> {
+    ) -> Result<Registration, Box<Fault>> {
         let mut state = self.state();
         if state.stopping {
             return Err(faults::stopping());
@@ -128,11 +128,11 @@ impl Shells {
         };
         for mailbox in mailboxes {
             // An actor that is ending already needs no message.
-            let _ = mailbox.send(Message::Stop);
+            drop(mailbox.send(Message::Stop));
         }
         let mut alive = self.alive.subscribe();
         // What is not gone by then is ended by the privileged process.
-        let _ = timeout(limit, alive.wait_for(|alive| *alive == 0)).await;
+        drop(timeout(limit, alive.wait_for(|alive| *alive == 0)).await);
     }
 }
 
@@ -141,13 +141,14 @@ impl Registration {
     pub(crate) fn open(self, machine: Shell, instance: Arc<dyn ShellInstance>, credit: usize) {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let mut state = self.table.state();
+        let stopping = state.stopping;
         let Some(entry) = state.shells.get_mut(&self.id) else { return };
         let user = entry.owner.name.clone();
-        if state.stopping {
-            let _ = sender.send(Message::Stop);
-        } else {
-            entry.mailbox = Some(sender);
+        if stopping {
+            // Stop has passed this shell by.
+            drop(sender.send(Message::Stop));
         }
+        entry.mailbox = Some(sender);
         drop(state);
         let id = self.id;
         let actor = Actor { id, user, machine, instance, mailbox, registration: self, credit };
@@ -173,7 +174,7 @@ impl Found {
     /// # Errors
     ///
     /// The fault for the client.
-    pub(crate) async fn ask(&self, incoming: Incoming) -> Result<Reply, Fault> {
+    pub(crate) async fn ask(&self, incoming: Incoming) -> Result<Reply, Box<Fault>> {
         let (sender, receiver) = oneshot::channel();
         let token = incoming.token;
         if self.mailbox.send(Message::Request(Box::new(incoming), sender)).is_err() {
@@ -195,7 +196,7 @@ struct Withdrawal<'a> {
 impl Drop for Withdrawal<'_> {
     fn drop(&mut self) {
         if let Some(token) = self.token {
-            let _ = self.mailbox.send(Message::Cancel(token));
+            drop(self.mailbox.send(Message::Cancel(token)));
         }
     }
 }

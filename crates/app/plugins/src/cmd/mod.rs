@@ -1,0 +1,92 @@
+//! The command shell: `/bin/sh -c` for a command line, or the program itself.
+//!
+//! ```text
+//!  Create ──► spawner opens a keeper (a process of the account's local user)
+//!  Command ─► the keeper starts /bin/sh -c LINE, in a session of its own, with three pipes
+//!  Delete ──► the spawner ends every process of the keeper, those that called setsid included
+//! ```
+//!
+//! Bytes pass unchanged in both directions, whatever code page the client names.
+
+mod line;
+mod shell;
+
+use std::fmt;
+use std::sync::Arc;
+
+use server::BoxFuture;
+use server::plugin::{OpenShell, ShellInstance, ShellPlugin};
+use spawner::frames::root::Reason;
+use spawner::network::{RequestError, Spawner};
+use wsman::fault::{ErrorCode, Fault};
+use wsman::ns::resource;
+
+pub use line::{program_arguments, shell_line};
+
+/// What faults of this plug-in carry as their provider, as on Windows.
+const PROVIDER: &str = "Shell cmd plugin";
+/// And as its path.
+const PROVIDER_PATH: &str = r"%systemroot%\system32\winrscmd.dll";
+
+/// The plug-in of `http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd`.
+pub struct Cmd {
+    spawner: Spawner,
+}
+
+impl Cmd {
+    /// A plug-in that opens its shells through `spawner`.
+    #[must_use]
+    pub fn new(spawner: Spawner) -> Self {
+        Self { spawner }
+    }
+}
+
+impl fmt::Debug for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cmd").finish_non_exhaustive()
+    }
+}
+
+impl ShellPlugin for Cmd {
+    fn resource_uri(&self) -> &str {
+        resource::CMD
+    }
+
+    fn open(&self, open: OpenShell) -> BoxFuture<'_, Result<Arc<dyn ShellInstance>, Box<Fault>>> {
+        Box::pin(async move {
+            shell::check(&open)?;
+            let keeper = self.spawner.open(open.account.id, open.login).await;
+            let keeper = keeper.map_err(|error| Box::new(refused(&error)))?;
+            let instance: Arc<dyn ShellInstance> = Arc::new(shell::CmdShell::new(keeper, open));
+            Ok(instance)
+        })
+    }
+}
+
+/// The fault for a shell that the privileged process does not open. What stands in its files is
+/// for the administrator's log, not for the client.
+fn refused(error: &RequestError) -> Fault {
+    tracing::warn!(%error, "a shell could not be opened");
+    let RequestError::Refused { reason, .. } = error else {
+        return provider_fault(ErrorCode::INTERNAL_ERROR, "The shell's process could not be started. ");
+    };
+    match reason {
+        Reason::AccountLimit => Fault::new(
+            ErrorCode::QUOTA_MAX_SHELLS,
+            "The user has as many shells as the service keeps for one account. ",
+        ),
+        Reason::TotalLimit | Reason::PendingLimit => Fault::new(
+            ErrorCode::QUOTA_SYSTEM,
+            "The service has as many shells as it can hold. ",
+        ),
+        _ => Fault::new(
+            ErrorCode::ACCESS_DENIED,
+            "Access is denied: the account has no usable local user on this machine. ",
+        ),
+    }
+}
+
+/// A fault that this plug-in has met.
+fn provider_fault(code: ErrorCode, text: &str) -> Fault {
+    Fault::new(code, text).with_provider(PROVIDER, PROVIDER_PATH)
+}

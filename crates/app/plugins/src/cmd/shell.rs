@@ -1,0 +1,205 @@
+//! One command shell: a keeper and the commands that it starts.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use server::BoxFuture;
+use server::plugin::{
+    CommandControl, CommandSignal, OpenShell, Running, ShellInstance, StartCommand,
+};
+use spawner::network::{Keeper, Outcome, Process, Signal, Stage, Start, StartError};
+use tokio::sync::RwLock;
+use wsman::fault::{ErrorCode, Fault};
+
+use super::line::{program_arguments, shell_line};
+use super::provider_fault;
+
+/// The command interpreter.
+const SHELL: &str = "/bin/sh";
+/// What a shell reports for a command that was ended by signal N: 128 + N.
+const BY_SIGNAL: u32 = 128;
+
+/// An open shell.
+#[derive(Debug)]
+pub(super) struct CmdShell {
+    /// `None` once the shell is closed. Whoever uses the keeper reads, closing writes: it comes
+    /// when the other futures are gone.
+    keeper: RwLock<Option<Keeper>>,
+    environment: Vec<(OsString, OsString)>,
+    directory: Option<PathBuf>,
+}
+
+/// Refuses what no process can be started with.
+pub(super) fn check(open: &OpenShell) -> Result<(), Box<Fault>> {
+    let invalid = |what: &str| {
+        let text = format!("The parameter is incorrect: {what}. ");
+        Box::new(provider_fault(ErrorCode::INVALID_PARAMETER, &text))
+    };
+    for (name, value) in &open.environment {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(invalid("an environment variable has an impossible name or value"));
+        }
+    }
+    if open.directory.as_ref().is_some_and(|path| path.contains('\0')) {
+        return Err(invalid("the working directory has an impossible name"));
+    }
+    Ok(())
+}
+
+impl CmdShell {
+    pub(super) fn new(keeper: Keeper, open: OpenShell) -> Self {
+        let environment = open.environment.into_iter();
+        Self {
+            keeper: RwLock::new(Some(keeper)),
+            environment: environment.map(|(name, value)| (name.into(), value.into())).collect(),
+            directory: open.directory.map(PathBuf::from),
+        }
+    }
+
+    fn arguments(command: &StartCommand) -> Vec<OsString> {
+        if command.skip_cmd_shell {
+            return program_arguments(command).into_iter().map(OsString::from).collect();
+        }
+        [SHELL.to_owned(), "-c".to_owned(), shell_line(command)].map(OsString::from).into()
+    }
+}
+
+impl ShellInstance for CmdShell {
+    fn start(&self, command: StartCommand) -> BoxFuture<'_, Result<Running, Box<Fault>>> {
+        Box::pin(async move {
+            let keeper = self.keeper.read().await;
+            let Some(keeper) = keeper.as_ref() else { return Err(Box::new(gone())) };
+            let start = Start {
+                argv: Self::arguments(&command),
+                environment: self.environment.clone(),
+                directory: self.directory.clone(),
+            };
+            let process = keeper.start(start).await;
+            let mut process = process.map_err(|error| Box::new(not_started(&error)))?;
+            let pipes = (process.stdin.take(), process.stdout.take(), process.stderr.take());
+            let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
+                return Err(Box::new(gone()));
+            };
+            Ok(Running {
+                stdin: Box::new(stdin),
+                stdout: Box::new(stdout),
+                stderr: Box::new(stderr),
+                control: Box::new(Control(process)),
+            })
+        })
+    }
+
+    fn ended(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            if let Some(keeper) = self.keeper.read().await.as_ref() {
+                keeper.ended().await;
+            }
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let keeper = self.keeper.write().await.take();
+            if let Some(keeper) = keeper {
+                keeper.close().await;
+            }
+        })
+    }
+}
+
+/// A running command's process.
+#[derive(Debug)]
+struct Control(Process);
+
+impl CommandControl for Control {
+    fn signal(&mut self, signal: CommandSignal) {
+        self.0.signal(match signal {
+            CommandSignal::Interrupt => Signal::Interrupt,
+            CommandSignal::Terminate => Signal::Terminate,
+        });
+    }
+
+    fn wait(&mut self) -> BoxFuture<'_, u32> {
+        Box::pin(async move { exit_code(self.0.wait().await.outcome) })
+    }
+}
+
+/// The number that a shell would report.
+fn exit_code(outcome: Outcome) -> u32 {
+    match outcome {
+        Outcome::Code(code) => code.cast_unsigned(),
+        Outcome::Signal(signal) => BY_SIGNAL.saturating_add(signal.cast_unsigned()),
+        // The keeper died first; its whole shell is ending, by SIGKILL.
+        _ => BY_SIGNAL + 9,
+    }
+}
+
+/// The fault for a command that does not run.
+fn not_started(error: &StartError) -> Fault {
+    const ENOENT: i32 = 2;
+    const EACCES: i32 = 13;
+    const E2BIG: i32 = 7;
+    let StartError::Failed { stage, errno } = error else {
+        return match error {
+            StartError::Request(_) => too_long(),
+            _ => gone(),
+        };
+    };
+    match (stage, *errno) {
+        (Stage::Execute, ENOENT) => provider_fault(
+            HRESULT_FILE_NOT_FOUND,
+            "The system cannot find the file specified. ",
+        ),
+        (Stage::Execute, EACCES) => {
+            provider_fault(HRESULT_ACCESS_DENIED, "Access is denied. The file cannot be executed. ")
+        }
+        (Stage::Execute, E2BIG) => too_long(),
+        (Stage::Directory, _) => provider_fault(
+            HRESULT_DIRECTORY,
+            "The directory name is invalid: the working directory cannot be entered. ",
+        ),
+        _ => provider_fault(ErrorCode::INTERNAL_ERROR, &format!("{error}. ")),
+    }
+}
+
+/// `HRESULT_FROM_WIN32(ERROR_FILE_NOT_FOUND)`.
+const HRESULT_FILE_NOT_FOUND: ErrorCode = ErrorCode(0x8007_0002);
+/// `HRESULT_FROM_WIN32(ERROR_ACCESS_DENIED)`.
+const HRESULT_ACCESS_DENIED: ErrorCode = ErrorCode(0x8007_0005);
+/// `HRESULT_FROM_WIN32(ERROR_DIRECTORY)`.
+const HRESULT_DIRECTORY: ErrorCode = ErrorCode(0x8007_010B);
+/// `HRESULT_FROM_WIN32(ERROR_FILENAME_EXCED_RANGE)`, seen for a command line over the limit.
+const HRESULT_FILENAME_EXCED_RANGE: ErrorCode = ErrorCode(0x8007_00CE);
+
+fn too_long() -> Fault {
+    provider_fault(
+        HRESULT_FILENAME_EXCED_RANGE,
+        "The filename or extension is too long: command line and environment may have 32,767 \
+         characters each. ",
+    )
+}
+
+fn gone() -> Fault {
+    provider_fault(ErrorCode::OPERATION_ABORTED, "The shell's process has ended. ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_count_from_128() {
+        assert_eq!(exit_code(Outcome::Code(7)), 7);
+        assert_eq!(exit_code(Outcome::Signal(15)), 143);
+        assert_eq!(exit_code(Outcome::Lost), 137);
+    }
+
+    #[test]
+    fn missing_program_gets_windows_code() {
+        let error = StartError::Failed { stage: Stage::Execute, errno: 2 };
+        let fault = not_started(&error);
+        assert_eq!(fault.error_code(), Some(ErrorCode(2_147_942_402)));
+        let provider = fault.wsman_fault.unwrap().message.provider.unwrap();
+        assert_eq!(provider.provider.as_deref(), Some("Shell cmd plugin"));
+    }
+}

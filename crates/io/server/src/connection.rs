@@ -1,0 +1,323 @@
+//! One connection: HTTP around the protocol, and the login that belongs to this connection only.
+//!
+//! ```text
+//!            path, method           login                 body                  dispatch
+//!  request ───────────────► 404,405 ──────► 401, 400 ──────────► 413, 415, 500 ─────────► 200, 500
+//!                                    (body thrown away)  (sealed: opened; broken: 400, closed)
+//! ```
+//!
+//! Nothing of a body is looked at before the login is complete, whatever headers are missing or
+//! repeated. [MS-WSMV] 3.1.4.1.31, 2.2.9.1.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use auth::Question;
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use hyper::body::{Body, Incoming};
+use session::http::sealed;
+use session::server::login::{Established, Login, Turn};
+use tokio::sync::Mutex;
+use tracing::error;
+
+use crate::answer::{self, Answer, SOAP};
+use crate::audit;
+use crate::body::{self, BodyError};
+use crate::dispatch::{Caller, Reply};
+use crate::random;
+use crate::service::Core;
+
+/// A body that nobody reads is thrown away up to this size; with a longer one the connection ends.
+const MOST_DISCARDED: usize = 64 * 1024;
+/// The longest body of an anonymous Identify.
+const MOST_ANONYMOUS: usize = 16 * 1024;
+/// What the frame of a sealed body may add to its message.
+const FRAME: usize = 4 * 1024;
+/// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.27).
+const WSMANIDENTIFY: HeaderName = HeaderName::from_static("wsmanidentify");
+
+/// One connection of a client.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    core: Arc<Core>,
+    peer: SocketAddr,
+    path: String,
+    /// Requests of a connection come one after the other, so nobody ever waits for this lock.
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    login: Login,
+    /// Names the login towards the plug-ins.
+    login_id: [u8; 16],
+    /// The user name of the login that is under way, for the log.
+    attempt: String,
+    /// Whose Basic login was logged last: it comes anew with each request.
+    told: Option<[u8; 16]>,
+}
+
+impl Connection {
+    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr, path: String) -> Self {
+        let state = State {
+            login: Login::default(),
+            login_id: [0; 16],
+            attempt: String::new(),
+            told: None,
+        };
+        Self { core, peer, path, state: Mutex::new(state) }
+    }
+
+    /// Answers a request.
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Answer {
+        let (head, body) = request.into_parts();
+        if !self.serves(head.uri.path()) {
+            return answer::last(StatusCode::NOT_FOUND);
+        }
+        if head.method != Method::POST {
+            return answer::method_not_allowed();
+        }
+        let mut state = self.state.lock().await;
+        let is_sealing = state.login.established().is_some_and(|known| known.sealer.is_some());
+        if is_anonymous_identify(&head.headers) && !is_sealing {
+            return self.handle_anonymous(body).await;
+        }
+        let has_body = !body.is_end_stream();
+        if let Err(answer) = self.log_in(&mut state, &head.headers, has_body).await {
+            return self.discard(body, answer).await;
+        }
+        let login_id = state.login_id;
+        let Some(established) = state.login.established() else {
+            return answer::last(StatusCode::UNAUTHORIZED);
+        };
+        let last_token = established.last_token.take();
+        let (answer, broken) = self.handle_known(established, login_id, &head, body, has_body).await;
+        if broken {
+            state.login.reset();
+        }
+        answer::with_challenges(answer, last_token)
+    }
+
+    fn serves(&self, path: &str) -> bool {
+        let path = path.strip_suffix('/').unwrap_or(path);
+        path.eq_ignore_ascii_case(&self.path)
+    }
+
+    fn actor<'a>(&self, user: &'a str) -> audit::Actor<'a> {
+        audit::Actor { peer: self.peer, user }
+    }
+
+    /// Takes the login one request further. `Ok` when it is complete.
+    async fn log_in(
+        &self,
+        state: &mut State,
+        headers: &HeaderMap,
+        has_body: bool,
+    ) -> Result<(), Answer> {
+        let offer = &self.core.offer;
+        let mut turn = state.login.handle_request(headers, has_body, offer);
+        loop {
+            turn = match turn {
+                Turn::Ask(question) => {
+                    if let Some(user) = user_of(&question) {
+                        state.attempt = user;
+                    }
+                    let verdict = self.core.verifier.answer(question).await;
+                    let verdict = verdict.unwrap_or_else(|error| {
+                        error!(%error, "no verdict over a login");
+                        auth::Answer::Refused
+                    });
+                    state.login.handle_answer(verdict, offer)
+                }
+                Turn::Challenge(values) => return Err(answer::challenge(values)),
+                Turn::Refuse { status, offered, reason } => {
+                    let actor = self.actor(&state.attempt);
+                    audit::login_refused(actor, scheme_word(headers), &reason.to_string());
+                    state.attempt.clear();
+                    return Err(match status {
+                        StatusCode::UNAUTHORIZED => answer::challenge(offered),
+                        status => answer::last(status),
+                    });
+                }
+                Turn::Proceed { fresh } => {
+                    if fresh {
+                        self.tell_login(state);
+                    }
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    fn tell_login(&self, state: &mut State) {
+        state.attempt.clear();
+        let Some(established) = state.login.established() else { return };
+        let is_basic = established.scheme == auth::Scheme::Basic;
+        let id = established.account.id;
+        if is_basic && state.told == Some(id) {
+            return;
+        }
+        audit::login_accepted(self.actor(&established.account.name), established.mechanism);
+        state.told = is_basic.then_some(id);
+        state.login_id = random::bytes16();
+    }
+
+    /// Throws the body away, so that the client reads the answer and the connection can go on.
+    async fn discard(&self, body: Incoming, mut answer: Answer) -> Answer {
+        let time = self.core.settings.packet_retrieval_time();
+        if body::discard(body, MOST_DISCARDED, time).await.is_err() {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    /// An Identify without a login: it learns no versions. Anything else needs a login.
+    async fn handle_anonymous(&self, body: Incoming) -> Answer {
+        let time = self.core.settings.packet_retrieval_time();
+        match body::read(body, MOST_ANONYMOUS, time).await {
+            Ok(bytes) => match self.core.identify_anonymous(&bytes) {
+                Some(reply) => answer::answer(StatusCode::OK, Some(SOAP), reply),
+                None => answer::challenge(self.core.offered()),
+            },
+            Err(error) => refuse_body(error),
+        }
+    }
+
+    /// A request of somebody known. The flag tells that the sealing context is broken.
+    async fn handle_known(
+        &self,
+        established: &mut Established,
+        login_id: [u8; 16],
+        head: &Parts,
+        body: Incoming,
+        has_body: bool,
+    ) -> (Answer, bool) {
+        if !has_body {
+            return (answer::empty(StatusCode::OK), false);
+        }
+        let mut types = head.headers.get_all(CONTENT_TYPE).iter();
+        let content_type = match (types.next().map(HeaderValue::to_str), types.next()) {
+            (Some(Ok(content_type)), None) => content_type,
+            _ => {
+                let answer = answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+                return (self.discard(body, answer).await, false);
+            }
+        };
+        let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
+        if sealed::is_sealed(content_type) {
+            return self.handle_sealed(established, login_id, content_type, body, is_chunked).await;
+        }
+        let caller = Caller { account: &established.account, peer: self.peer, login: login_id };
+        if !self.core.settings.service.allow_unencrypted {
+            let actor = self.actor(&established.account.name);
+            audit::operation_refused(actor, "", "unsealed message, and AllowUnencrypted is false");
+            let answer = answer::empty(StatusCode::INTERNAL_SERVER_ERROR);
+            return (self.discard(body, answer).await, false);
+        }
+        if !is_soap(content_type) {
+            let answer = answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            return (self.discard(body, answer).await, false);
+        }
+        let time = self.core.settings.packet_retrieval_time();
+        let bytes = match body::read(body, self.core.settings.max_envelope_size(), time).await {
+            Ok(bytes) => bytes,
+            Err(error) => return (refuse_body(error), false),
+        };
+        let answer = match self.core.dispatch(caller, &bytes, is_chunked).await {
+            Reply::Message { status, bytes } => answer::answer(status, Some(SOAP), bytes),
+            Reply::Bare(status) => answer::empty(status),
+        };
+        (answer, false)
+    }
+
+    /// A sealed message: opened, handled, and answered sealed in the client's own dialect.
+    async fn handle_sealed(
+        &self,
+        established: &mut Established,
+        login_id: [u8; 16],
+        content_type: &str,
+        body: Incoming,
+        is_chunked: bool,
+    ) -> (Answer, bool) {
+        let Established { account, sealer, .. } = established;
+        let refuse = |reason: &str| {
+            audit::operation_refused(self.actor(&account.name), "", reason);
+            (answer::last(StatusCode::BAD_REQUEST), true)
+        };
+        let Some(sealer) = sealer.as_mut().filter(|sealer| sealer.can_seal()) else {
+            return refuse("sealed message, and the login cannot open it");
+        };
+        let settings = &self.core.settings;
+        let limit = settings.max_envelope_size();
+        let time = settings.packet_retrieval_time();
+        let bytes = match body::read(body, limit.saturating_add(FRAME), time).await {
+            Ok(bytes) => bytes,
+            // What was not opened is missing in the context: the connection is of no use now.
+            Err(error) => return (refuse_body(error), true),
+        };
+        let opened = match sealed::open(sealer.as_mut(), content_type, bytes) {
+            Ok(opened) => opened,
+            Err(error) => return refuse(&error.to_string()),
+        };
+        if opened.body.len() > limit {
+            return (answer::empty(StatusCode::PAYLOAD_TOO_LARGE), false);
+        }
+        if !is_soap(&opened.content_type) {
+            return (answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE), false);
+        }
+        let caller = Caller { account, peer: self.peer, login: login_id };
+        let (status, message) = match self.core.dispatch(caller, &opened.body, is_chunked).await {
+            Reply::Message { status, bytes } => (status, bytes),
+            Reply::Bare(status) => return (answer::empty(status), false),
+        };
+        match sealed::seal(sealer.as_mut(), opened.frame, SOAP, message) {
+            Ok(sealed) => {
+                (answer::answer(status, Some(&sealed.content_type), sealed.body), false)
+            }
+            Err(error) => {
+                error!(%error, "an answer could not be sealed");
+                (answer::last(StatusCode::INTERNAL_SERVER_ERROR), true)
+            }
+        }
+    }
+}
+
+/// What an unread body is answered with; the connection ends, since its rest is still coming.
+fn refuse_body(error: BodyError) -> Answer {
+    answer::last(match error {
+        BodyError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+        // [MS-WSMV] 3.1.1: the packet retrieval timer.
+        BodyError::TooSlow => StatusCode::INTERNAL_SERVER_ERROR,
+        BodyError::Broken => StatusCode::BAD_REQUEST,
+    })
+}
+
+fn is_soap(content_type: &str) -> bool {
+    let media = content_type.split(';').next().unwrap_or_default().trim();
+    media.eq_ignore_ascii_case("application/soap+xml")
+}
+
+fn is_anonymous_identify(headers: &HeaderMap) -> bool {
+    let asked = headers.get(WSMANIDENTIFY);
+    asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"unauthenticated"))
+        && !headers.contains_key(AUTHORIZATION)
+}
+
+/// The user name in a question, as the client wrote it.
+fn user_of(question: &Question) -> Option<String> {
+    match question {
+        Question::Ntlm(attempt) if attempt.domain.is_empty() => Some(attempt.user.clone()),
+        Question::Ntlm(attempt) => Some(format!("{}\\{}", attempt.domain, attempt.user)),
+        Question::Password { user, .. } => Some(user.clone()),
+        _ => None,
+    }
+}
+
+/// The scheme of a login for the log: a word, never a token.
+fn scheme_word(headers: &HeaderMap) -> &str {
+    let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let word = text.and_then(|text| text.split_once(' ')).map(|(word, _)| word);
+    word.filter(|word| word.len() <= 16).unwrap_or_default()
+}

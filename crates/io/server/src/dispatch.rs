@@ -1,0 +1,178 @@
+//! From an envelope to its answer: decode, check, ask for access, hand over.
+//!
+//! Every operation passes `session::access` before anything is done; a shell of somebody else is
+//! answered exactly as one that does not exist.
+
+mod shell;
+
+use std::net::SocketAddr;
+
+use auth::Account;
+use http::StatusCode;
+use session::access::{Denied, Operation, Target, decide};
+use wsman::fault::{ErrorCode, Fault};
+use wsman::identify::{Identify, IdentifyResponse, profile};
+use wsman::ns::{self, action, resource};
+use wsman::xml::{Element, Limits};
+use wsman::{Envelope, Header};
+
+use crate::audit;
+use crate::random;
+use crate::service::Core;
+
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) peer: SocketAddr,
+    pub(crate) login: [u8; 16],
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// A SOAP message: 200, or 500 with a fault.
+    Message { status: StatusCode, bytes: Vec<u8> },
+    /// A status without a body.
+    Bare(StatusCode),
+}
+
+/// A reply's action and the children of its body.
+type Content = (&'static str, Vec<Element>);
+
+impl Caller<'_> {
+    fn actor(&self) -> audit::Actor<'_> {
+        audit::Actor { peer: self.peer, user: &self.account.name }
+    }
+}
+
+impl Core {
+    /// Handles one message of somebody known.
+    pub(crate) async fn dispatch(
+        &self,
+        caller: Caller<'_>,
+        bytes: &[u8],
+        is_chunked: bool,
+    ) -> Reply {
+        let envelope = match Envelope::decode(bytes, &self.limits()) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                audit::operation_refused(caller.actor(), "", &error.to_string());
+                return self.fault(None, &Fault::from(&error));
+            }
+        };
+        if is_chunked {
+            return self.refuse_chunked(caller, &envelope);
+        }
+        if Identify::from_envelope(&envelope).is_some() {
+            return message(&self.identify().to_envelope());
+        }
+        let result = match envelope.header.check_request() {
+            Ok(()) => self.operate(caller, &envelope).await,
+            Err(fault) => Err(fault),
+        };
+        match result {
+            Ok((action, body)) => message(&envelope.reply(action, random::uuid(), body)),
+            Err(fault) => {
+                // A Receive without output is no refusal: clients ask again for ever.
+                if fault.error_code() != Some(ErrorCode::OPERATION_TIMEDOUT) {
+                    let action = envelope.action().unwrap_or_default();
+                    audit::operation_refused(caller.actor(), action, &fault.to_string());
+                }
+                self.fault(Some(&envelope.header), &fault)
+            }
+        }
+    }
+
+    async fn operate(&self, caller: Caller<'_>, envelope: &Envelope) -> Result<Content, Box<Fault>> {
+        let header = &envelope.header;
+        let uri = header.resource_uri().unwrap_or_default();
+        let action = header.action().unwrap_or_default();
+        let operation = operation_of(action).ok_or_else(|| not_supported(action))?;
+        access(caller, operation, Target::ShellKind(uri))?;
+        if operation == Operation::Create {
+            return self.create_shell(caller, envelope, uri).await;
+        }
+        if !uri.eq_ignore_ascii_case(resource::SHELL) && self.plugin(uri).is_none() {
+            return Err(no_resource(uri));
+        }
+        self.ask_shell(caller, envelope, operation, uri).await
+    }
+
+    /// Shell verbs need a Content-Length ([MS-WSMV] 2.2.1).
+    fn refuse_chunked(&self, caller: Caller<'_>, envelope: &Envelope) -> Reply {
+        let action = envelope.action().unwrap_or_default();
+        audit::operation_refused(caller.actor(), action, "chunked request");
+        if operation_of(action).is_none() {
+            return Reply::Bare(StatusCode::LENGTH_REQUIRED);
+        }
+        let fault = Fault::new(ErrorCode::NOT_SUPPORTED, "The request is not supported. ");
+        self.fault(Some(&envelope.header), &fault)
+    }
+
+    /// The answer to an Identify of somebody unknown; `None` when it is anything else.
+    pub(crate) fn identify_anonymous(&self, bytes: &[u8]) -> Option<Vec<u8>> {
+        let envelope = Envelope::decode(bytes, &self.limits()).ok()?;
+        Identify::from_envelope(&envelope)?;
+        Some(self.identify().unauthenticated().to_envelope().encode())
+    }
+
+    fn identify(&self) -> IdentifyResponse {
+        let service = &self.settings.service;
+        let negotiate = service.auth.negotiate.then(|| profile::HTTP_SPNEGO.to_owned());
+        let basic = service.auth.basic && service.allow_unencrypted;
+        let basic = basic.then(|| profile::HTTP_BASIC.to_owned());
+        IdentifyResponse {
+            protocol_versions: vec![ns::PROTOCOL_VERSION.to_owned()],
+            product_vendor: Some("Transom".to_owned()),
+            product_version: Some(format!("OS: {} SP: 0.0 Stack: 3.0", self.os_version)),
+            security_profiles: Some(basic.into_iter().chain(negotiate).collect()),
+            other: Vec::new(),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { bytes: self.settings.max_envelope_size(), ..Limits::default() }
+    }
+
+    fn fault(&self, request: Option<&Header>, fault: &Fault) -> Reply {
+        let machine = self.verifier.names().host();
+        let envelope = fault.to_envelope(request, random::uuid(), machine);
+        Reply::Message { status: StatusCode::INTERNAL_SERVER_ERROR, bytes: envelope.encode() }
+    }
+}
+
+fn message(envelope: &Envelope) -> Reply {
+    Reply::Message { status: StatusCode::OK, bytes: envelope.encode() }
+}
+
+/// Asks whether the caller may.
+fn access(caller: Caller<'_>, operation: Operation, target: Target<'_>) -> Result<(), Box<Fault>> {
+    decide(caller.account, operation, target).map_err(|denied| match denied {
+        Denied::NotOwner => crate::shells::faults::no_such_shell(),
+        _ => Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. ").into(),
+    })
+}
+
+fn operation_of(name: &str) -> Option<Operation> {
+    Some(match name {
+        action::CREATE => Operation::Create,
+        action::COMMAND => Operation::Command,
+        action::SEND => Operation::Send,
+        action::RECEIVE => Operation::Receive,
+        action::SIGNAL => Operation::Signal,
+        action::DELETE => Operation::Delete,
+        action::GET => Operation::Get,
+        _ => return None,
+    })
+}
+
+fn not_supported(action: &str) -> Box<Fault> {
+    let text = format!("The action {action} is not supported by the service. ");
+    Fault::new(ErrorCode::ACTION_NOT_SUPPORTED, text).into()
+}
+
+fn no_resource(uri: &str) -> Box<Fault> {
+    let text = format!("The service has no resource with the URI {uri}. ");
+    Fault::new(ErrorCode::INVALID_RESOURCE_URI, text).into()
+}

@@ -1,0 +1,158 @@
+//! The operations of shells: Create makes one, all others go to the one that a selector names.
+
+use std::time::Instant;
+
+use session::access::{Operation, Target};
+use tokio::time::timeout_at;
+use uuid::Uuid;
+use wsman::fault::{ErrorCode, Fault};
+use wsman::ns::{self, action, resource};
+use wsman::shell::server::{Identity, Incoming, RequestToken, Settings as Bounds, Shell};
+use wsman::shell::{Request, ShellOptions};
+use wsman::xml::Name;
+use wsman::{Envelope, Header, guid};
+
+use super::{Caller, Content, access, no_resource};
+use crate::audit;
+use crate::plugin::OpenShell;
+use crate::random;
+use crate::service::Core;
+use crate::settings::Winrs;
+use crate::shells::faults;
+
+impl Core {
+    /// Create, [MS-WSMV] 3.1.4.5.2.
+    pub(super) async fn create_shell(
+        &self,
+        caller: Caller<'_>,
+        envelope: &Envelope,
+        uri: &str,
+    ) -> Result<Content, Box<Fault>> {
+        let plugin = self.plugin(uri).ok_or_else(|| no_resource(uri))?;
+        if !self.settings.winrs.allow_remote_shell_access {
+            let text = "Remote shells are not allowed (AllowRemoteShellAccess is false). ";
+            return Err(Fault::new(ErrorCode::REMOTESHELLS_NOT_ALLOWED, text).into());
+        }
+        let Request::Create { shell, options } = Request::from_envelope(envelope)? else {
+            return Err(no_resource(uri));
+        };
+        check_compression(&envelope.header, &options)?;
+        let id = match &shell.shell_id {
+            Some(text) => parse_id(text).ok_or_else(faults::no_such_shell)?,
+            None => random::uuid(),
+        };
+        let registration = self.shells.register(id, caller.account, plugin.resource_uri())?;
+        let identity = Identity {
+            shell_id: guid(id),
+            resource_uri: plugin.resource_uri().to_owned(),
+            owner: caller.account.name.clone(),
+            client_ip: caller.peer.ip().to_canonical().to_string(),
+        };
+        let environment = shell.environment.iter();
+        let open = OpenShell {
+            account: caller.account.clone(),
+            login: caller.login,
+            id,
+            environment: environment.map(|v| (v.name.clone(), v.value.clone())).collect(),
+            directory: shell.working_directory.clone().filter(|path| !path.is_empty()),
+        };
+        let bounds = self.bounds();
+        let credit = bounds.output_buffer;
+        let machine = Shell::new(identity, *shell, bounds, Instant::now())?;
+        let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
+        let opened = timeout_at(deadline.into(), plugin.open(open)).await;
+        let instance = opened.map_err(|_| faults::timed_out())??;
+        audit::shell_opened(caller.actor(), id, plugin.resource_uri());
+        let to = envelope.header.to().unwrap_or(ns::ANONYMOUS);
+        let response = machine.create_response(to, Instant::now());
+        registration.open(machine, instance, credit);
+        Ok((action::CREATE_RESPONSE, response.to_body()))
+    }
+
+    /// Command, Send, Receive, Signal, Get and Delete.
+    pub(super) async fn ask_shell(
+        &self,
+        caller: Caller<'_>,
+        envelope: &Envelope,
+        operation: Operation,
+        uri: &str,
+    ) -> Result<Content, Box<Fault>> {
+        let command_id = random::uuid();
+        let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
+        let limit = self.reply_limit(&envelope.header);
+        let token = RequestToken(self.next_token());
+        let incoming = Incoming::from_envelope(token, envelope, deadline, limit, command_id)?;
+        let id = envelope.header.shell_id().and_then(parse_id);
+        let found = id.and_then(|id| self.shells.find(id)).ok_or_else(faults::no_such_shell)?;
+        access(caller, operation, Target::Shell(&found.owner))?;
+        // Get names any shell, everything else the kind that the shell is of.
+        let fits = found.resource.eq_ignore_ascii_case(uri)
+            || operation == Operation::Get && uri.eq_ignore_ascii_case(resource::SHELL);
+        if !fits {
+            return Err(no_resource(uri));
+        }
+        let reply = found.ask(incoming).await?;
+        Ok((reply.action(), reply.into_body()))
+    }
+
+    fn reply_limit(&self, header: &Header) -> usize {
+        let own = self.settings.max_envelope_size();
+        let limit = header.reply_limit(u64::try_from(own).unwrap_or(u64::MAX));
+        usize::try_from(limit).unwrap_or(own)
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds {
+            idle_timeout: self.settings.winrs.idle(),
+            min_idle_timeout: Winrs::LEAST_IDLE,
+            max_idle_timeout: Winrs::MOST_IDLE,
+            ..Bounds::default()
+        }
+    }
+}
+
+/// This service does not compress; a client that insists must be told so.
+fn check_compression(header: &Header, options: &ShellOptions) -> Result<(), Box<Fault>> {
+    let insists = header.blocks.iter().any(|block| {
+        block.must_understand()
+            && matches!(block.value, wsman::HeaderValue::CompressionType(_))
+    });
+    if !(insists && options.compression) {
+        return Ok(());
+    }
+    let text = "The header CompressionType must be understood, and is not supported. ";
+    let mut fault = Fault::new(ErrorCode::SOAP_FAULT_MUST_UNDERSTAND, text);
+    fault.not_understood = Some(Name::new(ns::SHELL, "CompressionType"));
+    Err(fault.into())
+}
+
+/// A shell's id: a GUID in any case, with or without `uuid:` or braces.
+fn parse_id(text: &str) -> Option<Uuid> {
+    let text = text.trim();
+    let bare = match text.get(..5) {
+        Some(prefix) if prefix.eq_ignore_ascii_case("uuid:") => text.get(5..)?,
+        Some(_) | None => text,
+    };
+    Uuid::try_parse(bare).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_in_every_spelling_that_clients_use() {
+        let id = Uuid::from_u128(0x11223344_5566_7788_99AA_BBCCDDEEFF00);
+        for text in [
+            "11223344-5566-7788-99AA-BBCCDDEEFF00",
+            "11223344-5566-7788-99aa-bbccddeeff00",
+            "uuid:11223344-5566-7788-99AA-BBCCDDEEFF00",
+            " UUID:11223344-5566-7788-99AA-BBCCDDEEFF00 ",
+            "{11223344-5566-7788-99AA-BBCCDDEEFF00}",
+        ] {
+            assert_eq!(parse_id(text), Some(id), "{text}");
+        }
+        assert_eq!(parse_id("11223344"), None);
+        assert_eq!(parse_id("uuid:"), None);
+    }
+}

@@ -1,0 +1,329 @@
+//! The whole service: listeners, connections, and the way down.
+//!
+//! ```text
+//!  open listeners ──► accept ──► connections …      stop requested
+//!                                                        │
+//!            accept no more ◄────────────────────────────┘
+//!                 │ ──► shells end, what waits is answered ──► connections finish ──► return
+//!                                    (each within a bound)
+//! ```
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::HeaderValue;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use session::server::login::Acceptors;
+use spawner::network::Spawner;
+use tokio::net::TcpStream;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use crate::BoxFuture;
+use crate::accounts::{AccountSource, MachineNames, Verifier};
+use crate::connection::Connection;
+use crate::listen::{self, Open};
+use crate::offer::Offer;
+use crate::plugin::ShellPlugin;
+use crate::settings::{Listener, Settings};
+use crate::shells::{Limits, Shells};
+
+/// A head of a request may have so many bytes: a token of 64 KiB in base64, and room beside it.
+const MAX_HEAD: usize = 128 * 1024;
+/// Headers of one request.
+const MAX_HEADERS: usize = 64;
+/// How long the shells' processes may take to end when the service stops.
+const STOP_SHELLS: Duration = Duration::from_secs(10);
+/// How long connections may take to write their last answers.
+const STOP_CONNECTIONS: Duration = Duration::from_secs(5);
+/// How long accepting pauses when the system has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the service is made of.
+pub struct Config {
+    /// The settings, listeners among them.
+    pub settings: Settings,
+    /// Where the accounts come from.
+    pub accounts: Arc<dyn AccountSource>,
+    /// What this machine calls itself.
+    pub names: MachineNames,
+    /// The kinds of shells on offer, one for each resource URI.
+    pub plugins: Vec<Arc<dyn ShellPlugin>>,
+    /// The privileged process: opens ports below 1024 and hears when the listeners accept.
+    pub spawner: Option<Spawner>,
+    /// Becomes ready when the service is to stop.
+    pub stop: BoxFuture<'static, ()>,
+    /// Is called once all listeners accept, with their addresses.
+    pub ready: Box<dyn FnOnce(&[SocketAddr]) + Send>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("settings", &self.settings)
+            .field("names", &self.names)
+            .field("plugins", &self.plugins)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// A service with these settings and accounts, without plug-ins, that never stops by itself.
+    #[must_use]
+    pub fn new(settings: Settings, accounts: Arc<dyn AccountSource>) -> Self {
+        Self {
+            settings,
+            accounts,
+            names: MachineNames::of_this_machine(),
+            plugins: Vec::new(),
+            spawner: None,
+            stop: Box::pin(std::future::pending()),
+            ready: Box::new(|_| {}),
+        }
+    }
+}
+
+/// Why the service did not start or did not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// A listener cannot be opened.
+    #[error("cannot listen on {listener}")]
+    Listen {
+        /// Which one.
+        listener: Listener,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no listener.
+    #[error("no listener is configured")]
+    NoListener,
+    /// Two plug-ins want the same resource URI.
+    #[error("two plug-ins serve {0}")]
+    PluginTwice(String),
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) settings: Settings,
+    pub(crate) verifier: Verifier,
+    pub(crate) offer: Offer,
+    pub(crate) shells: Arc<Shells>,
+    /// The kernel's version, which an Identify after a login tells.
+    pub(crate) os_version: String,
+    plugins: Vec<Arc<dyn ShellPlugin>>,
+    tokens: AtomicU64,
+}
+
+impl Core {
+    /// The plug-in of a resource URI.
+    pub(crate) fn plugin(&self, uri: &str) -> Option<&dyn ShellPlugin> {
+        let serves = |plugin: &&Arc<dyn ShellPlugin>| plugin.resource_uri().eq_ignore_ascii_case(uri);
+        self.plugins.iter().find(serves).map(AsRef::as_ref)
+    }
+
+    /// A number that no other request has.
+    pub(crate) fn next_token(&self) -> u64 {
+        self.tokens.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The schemes on offer.
+    pub(crate) fn offered(&self) -> Vec<HeaderValue> {
+        self.offer.offered()
+    }
+}
+
+/// Runs the service until [`Config::stop`] is ready or the privileged process is gone; then it
+/// stops accepting, ends all shells and their processes, answers what waits, and returns.
+///
+/// # Errors
+///
+/// [`RunError`] when it cannot start.
+pub async fn run(config: Config) -> Result<(), RunError> {
+    let Config { settings, accounts, names, plugins, spawner, stop, ready } = config;
+    for (index, plugin) in plugins.iter().enumerate() {
+        let uri = plugin.resource_uri();
+        if plugins.iter().skip(index + 1).any(|other| other.resource_uri().eq_ignore_ascii_case(uri))
+        {
+            return Err(RunError::PluginTwice(uri.to_owned()));
+        }
+    }
+    let open = open_listeners(&settings, spawner.as_ref()).await?;
+    let limits = Limits {
+        per_user: u64::from(settings.winrs.max_shells_per_user),
+        users: u64::from(settings.winrs.max_concurrent_users),
+    };
+    let shells = Shells::new(limits);
+    let core = Arc::new(Core {
+        offer: Offer::new(&settings.service),
+        verifier: Verifier::new(accounts, names),
+        shells: Arc::clone(&shells),
+        os_version: os_version(),
+        plugins,
+        tokens: AtomicU64::new(0),
+        settings,
+    });
+    let (stopping, stopped) = watch::channel(false);
+    let gate = Gate {
+        free: Arc::new(Semaphore::new(places(&core.settings))),
+        core,
+        stopped,
+    };
+    let addresses: Vec<_> = open.iter().filter_map(|open| open.socket.local_addr().ok()).collect();
+    let mut tasks = JoinSet::new();
+    for open in open {
+        info!(url = %open.url, "Listening");
+        tasks.spawn(gate.clone().accept(open));
+    }
+    ready(&addresses);
+    announce(spawner.as_ref()).await;
+    wait_for_end(stop, spawner.as_ref()).await;
+    info!("Stopping");
+    stopping.send_replace(true);
+    shells.stop(STOP_SHELLS).await;
+    drop(gate);
+    let finished = async { while tasks.join_next().await.is_some() {} };
+    if timeout(STOP_CONNECTIONS, finished).await.is_err() {
+        warn!("connections that did not end in time are cut");
+    }
+    info!("Stopped");
+    Ok(())
+}
+
+async fn announce(spawner: Option<&Spawner>) {
+    if let Some(spawner) = spawner
+        && let Err(error) = spawner.ready().await
+    {
+        warn!(%error, "the privileged process cannot be told that the service is ready");
+    }
+}
+
+async fn wait_for_end(stop: BoxFuture<'static, ()>, spawner: Option<&Spawner>) {
+    let requested = async {
+        match spawner {
+            Some(spawner) => spawner.stop_requested().await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = stop => {}
+        () = requested => {}
+    }
+}
+
+async fn open_listeners(
+    settings: &Settings,
+    spawner: Option<&Spawner>,
+) -> Result<Vec<Open>, RunError> {
+    let mut open = Vec::new();
+    for listener in &settings.listeners {
+        let opened = listen::open(listener, spawner).await;
+        let failed = |source| RunError::Listen { listener: listener.clone(), source };
+        open.extend(opened.map_err(failed)?);
+    }
+    if open.is_empty() { Err(RunError::NoListener) } else { Ok(open) }
+}
+
+fn places(settings: &Settings) -> usize {
+    usize::try_from(settings.service.max_connections).unwrap_or(usize::MAX)
+}
+
+/// The numbers of the kernel's version: `6.18.0` of `6.18.0-1-amd64`.
+fn os_version() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let numbers: String =
+        text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').take(32).collect();
+    if numbers.is_empty() { "0.0.0".to_owned() } else { numbers }
+}
+
+/// Waits until the flag is set, or nobody can set it any more.
+async fn reached(flag: &mut watch::Receiver<bool>) {
+    drop(flag.wait_for(|set| *set).await);
+}
+
+/// Lets connections in, as many as there are places.
+#[derive(Clone)]
+struct Gate {
+    core: Arc<Core>,
+    free: Arc<Semaphore>,
+    stopped: watch::Receiver<bool>,
+}
+
+impl Gate {
+    async fn accept(mut self, open: Open) {
+        let mut connections = JoinSet::new();
+        loop {
+            let accepted = tokio::select! {
+                accepted = open.socket.accept() => accepted,
+                // Ended ones are taken out, so that the set does not grow.
+                Some(_) = connections.join_next() => continue,
+                () = reached(&mut self.stopped) => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    // Without a place the connection is closed at once.
+                    let Ok(place) = Arc::clone(&self.free).try_acquire_owned() else {
+                        debug!(%peer, "MaxConnections reached");
+                        continue;
+                    };
+                    let gate = self.clone();
+                    let path = open.path.clone();
+                    connections.spawn(gate.serve(stream, peer, path, place));
+                }
+                Err(error) => {
+                    warn!(%error, "a connection could not be accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        drop(open);
+        while connections.join_next().await.is_some() {}
+    }
+
+    async fn serve(
+        mut self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        path: String,
+        place: OwnedSemaphorePermit,
+    ) {
+        if let Err(error) = transport::prepare(&stream) {
+            debug!(%peer, %error, "connection broken before its first request");
+            return;
+        }
+        let time = self.core.settings.packet_retrieval_time();
+        let connection = Arc::new(Connection::new(self.core, peer, path));
+        let service = service_fn(move |request| {
+            let connection = Arc::clone(&connection);
+            async move { Ok::<_, std::convert::Infallible>(connection.handle(request).await) }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(time)
+            .max_buf_size(MAX_HEAD)
+            .max_headers(MAX_HEADERS)
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(stream), service);
+        tokio::pin!(served);
+        let result = tokio::select! {
+            result = served.as_mut() => result,
+            () = reached(&mut self.stopped) => {
+                served.as_mut().graceful_shutdown();
+                served.await
+            }
+        };
+        if let Err(error) = result {
+            debug!(%peer, %error, "connection ended");
+        }
+        drop(place);
+    }
+}
