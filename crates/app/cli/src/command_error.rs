@@ -1,0 +1,167 @@
+//! [`CommandError`]: why a program could not do what it was asked, what to try, and its exit code.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+/// What went wrong, as far as a script can tell it from the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The command line asks for something that does not exist or does not fit together.
+    Usage,
+    /// The command line was understood, and the work failed.
+    Failed,
+    /// Whoever read our output went away: there is nobody to tell.
+    ReaderGone,
+}
+
+/// The program that speaks: each has its own manners for errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Program {
+    /// `transom`: `error: …`; 2 for a wrong command line, 1 for everything else.
+    Transom,
+    /// `winrs`: `Winrs error:…` as on Windows; always 255, since all other codes are the remote command's.
+    Winrs,
+}
+
+/// A failure of a whole program: one sentence of what happened and where, and what to try.
+#[derive(Debug)]
+pub(crate) struct CommandError {
+    kind: Kind,
+    error: String,
+    hints: Vec<String>,
+}
+
+impl CommandError {
+    /// A command line that cannot be obeyed.
+    pub(crate) fn usage(error: impl Into<String>) -> Self {
+        Self { kind: Kind::Usage, error: error.into(), hints: Vec::new() }
+    }
+
+    /// Work that failed.
+    pub(crate) fn failed(error: impl Into<String>) -> Self {
+        Self { kind: Kind::Failed, error: error.into(), hints: Vec::new() }
+    }
+
+    /// Output that nobody reads any more.
+    pub(crate) fn reader_gone() -> Self {
+        Self {
+            kind: Kind::ReaderGone,
+            error: "nobody reads the output any more".into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Work that failed, with the error and its sources appended to what was being done.
+    pub(crate) fn caused(doing: impl Into<String>, cause: &(dyn Error + '_)) -> Self {
+        let mut text = doing.into();
+        append_chain(&mut text, cause);
+        Self::failed(text)
+    }
+
+    /// Adds one thing to try.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds several things to try.
+    #[must_use]
+    pub(crate) fn hints(mut self, hints: impl IntoIterator<Item = String>) -> Self {
+        self.hints.extend(hints);
+        self
+    }
+
+    /// The sentence and the hints as `program` prints them, lines ended by a line feed.
+    pub(crate) fn text(&self, program: Program) -> String {
+        let mut text = match program {
+            Program::Transom => format!("error: {}\n", self.error),
+            Program::Winrs => format!("Winrs error:{}\n", capitalised(&self.error)),
+        };
+        for hint in &self.hints {
+            text.push_str("  try: ");
+            text.push_str(hint);
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The exit code that `program` ends with.
+    pub(crate) const fn code(&self, program: Program) -> u8 {
+        match (program, self.kind) {
+            (Program::Winrs, _) => 255,
+            (Program::Transom, Kind::Usage) => 2,
+            (Program::Transom, Kind::Failed | Kind::ReaderGone) => 1,
+        }
+    }
+
+    /// Prints the error to stderr (nothing when the reader is gone) and hands out the exit code.
+    pub(crate) fn report(&self, program: Program) -> ExitCode {
+        if self.kind != Kind::ReaderGone {
+            // A closed stderr leaves no place to complain; the exit code still tells.
+            let _unwritten = io::stderr().write_all(self.text(program).as_bytes());
+        }
+        ExitCode::from(self.code(program))
+    }
+}
+
+impl From<clap::Error> for CommandError {
+    /// Keeps what clap found wrong, without its usage lines: the hint names the help.
+    fn from(error: clap::Error) -> Self {
+        let rendered = error.render().to_string();
+        let mut paragraphs = rendered.split("\n\n");
+        let first = paragraphs.next().unwrap_or_default();
+        let first = first.strip_prefix("error: ").unwrap_or(first).trim_end();
+        let mut this = Self::usage(first);
+        for paragraph in paragraphs {
+            if let Some(tip) = paragraph.trim().strip_prefix("tip: ") {
+                this = this.hint(tip.trim_end());
+            }
+        }
+        this
+    }
+}
+
+fn append_chain(text: &mut String, error: &(dyn Error + '_)) {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let level = error.to_string();
+        // Some errors print their source themselves.
+        if !text.ends_with(&level) {
+            let _infallible = write!(text, ": {level}");
+        }
+        next = error.source();
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn winrs_speaks_as_windows_does_and_always_ends_with_255() {
+        let error = CommandError::usage("no command").hint("winrs -?");
+        assert_eq!(error.text(Program::Winrs), "Winrs error:No command\n  try: winrs -?\n");
+        assert_eq!(error.code(Program::Winrs), 255);
+    }
+
+    #[test]
+    fn transom_tells_a_wrong_command_line_from_failed_work() {
+        assert_eq!(CommandError::usage("x").code(Program::Transom), 2);
+        assert_eq!(CommandError::failed("x").code(Program::Transom), 1);
+    }
+
+    #[test]
+    fn causes_are_appended_down_to_the_last() {
+        let inner = io::Error::other("disk is on fire");
+        let error = CommandError::caused("reading accounts", &inner);
+        assert_eq!(error.text(Program::Transom), "error: reading accounts: disk is on fire\n");
+    }
+}

@@ -1,0 +1,154 @@
+//! `transom`: which subcommand is asked for, and the help.
+
+mod account;
+mod demo;
+mod network;
+mod serve;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+
+use crate::command_error::{CommandError, Program};
+
+/// The hidden subcommand that is the service's network process.
+const NETWORK: &str = "network";
+/// Where the state is when nobody says so.
+const STATE: &str = "/var/lib/transom";
+
+/// Windows Remote Management: run commands on remote hosts, and serve them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "transom",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100,
+    after_help = "Start with `transom demo`: a service and a client on this computer, gone again afterwards."
+)]
+struct Transom {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows everything once: starts a service, runs a command on it, stops it
+    Demo,
+    /// Runs a command line on a remote host; `transom winrs -?` shows its switches
+    #[command(disable_help_flag = true)]
+    Winrs {
+        /// Switches and the command line
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
+        words: Vec<OsString>,
+    },
+    /// Says who may log in to the service, and which local user they become
+    Account(account::AccountArgs),
+    /// Runs the service in the foreground until SIGTERM or Ctrl-C
+    #[command(
+        after_help = "Started as root, the service keeps root in one small process: whatever reads the network \
+                      runs as the service user, and commands run as the local users of their accounts. Started as \
+                      another user, it serves one account, whose commands share that user."
+    )]
+    Serve(ServeArgs),
+    /// The service's network process; the service starts it
+    #[command(name = NETWORK, hide = true)]
+    Network(network::NetworkArgs),
+}
+
+/// The help of `serve`; the words themselves are read by `serve::scan`.
+#[derive(Args, Debug)]
+struct ServeArgs {
+    /// The state folder: accounts, keys, what was configured by commands
+    #[arg(long, value_name = "DIR", default_value = STATE)]
+    state: PathBuf,
+    /// The administrator's settings, which win over everything else; never rewritten
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// As root: the user of the network process [default: the user transom, else an unused uid]
+    #[arg(long, value_name = "USER")]
+    service_user: Option<String>,
+    /// Where to listen, for instance http://127.0.0.1:15985; may be repeated, and replaces the
+    /// configured listeners
+    #[arg(long, value_name = "URL")]
+    listen: Vec<String>,
+    /// How log lines look, on stderr: text for people, json for programs
+    #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
+    log: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Runs `transom` with the process's `words`.
+pub(crate) fn run(words: &[OsString]) -> ExitCode {
+    // As root, nothing may happen before this: no parser, no log, no thread.
+    if words.get(1).is_some_and(|word| word == "serve") {
+        match serve::scan(words.get(2..).unwrap_or_default()) {
+            Ok(serve::Request::Run(start)) => return spawner::run(start.into_options()),
+            Ok(serve::Request::Help) => {}
+            Err(error) => return error.report(Program::Transom),
+        }
+    }
+    let matches = match Transom::command().try_get_matches_from(words) {
+        Ok(matches) => matches,
+        Err(error) => return explain(error),
+    };
+    let result = match Transom::from_arg_matches(&matches).map(|transom| transom.command) {
+        Ok(Command::Account(args)) => account::run(args),
+        Ok(Command::Demo) => demo::run(),
+        Ok(Command::Network(args)) => return network::run(args),
+        Ok(Command::Serve(_) | Command::Winrs { .. }) => {
+            Err(CommandError::usage("this subcommand must be the first word after transom"))
+        }
+        Err(error) => return explain(error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(Program::Transom),
+    }
+}
+
+/// Help and version are answers, not errors.
+fn explain(error: clap::Error) -> ExitCode {
+    if error.use_stderr() {
+        let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+        if !help {
+            return CommandError::from(error).hint("transom --help").report(Program::Transom);
+        }
+        let _unread = std::io::stderr().write_all(error.render().to_string().as_bytes());
+        return ExitCode::from(2);
+    }
+    let _unread = error.print();
+    ExitCode::SUCCESS
+}
+
+/// Writes text for people to stdout.
+fn print(text: &str) -> Result<(), CommandError> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            Err(CommandError::reader_gone())
+        }
+        Err(error) => Err(CommandError::caused("writing to stdout", &error)),
+    }
+}
+
+/// Runs what must wait for several things at once.
+fn block_on<T>(future: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::caused("starting", &error))?;
+    let result = runtime.block_on(future);
+    runtime.shutdown_background();
+    result
+}

@@ -1,0 +1,195 @@
+//! `transom serve`: reads its command line by hand and becomes the spawner.
+//!
+//! This runs as root, before any parser, log or thread exists: everything but the five options below is left
+//! to the network process, which is this same program under a hidden name.
+
+use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
+
+use spawner::{LogFormat, Options};
+
+use crate::command_error::CommandError;
+
+/// The options of `transom serve`; each takes a value.
+const OPTIONS: [&str; 5] = ["--state", "--config", "--service-user", "--listen", "--log"];
+
+/// What the words after `serve` ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Request {
+    /// The help.
+    Help,
+    /// The service.
+    Run(Start),
+}
+
+/// How the service starts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Start {
+    /// The state folder.
+    pub(super) state: PathBuf,
+    /// Whom the network process runs as, when the administrator says so.
+    pub(super) service_user: Option<String>,
+    /// How the spawner's own log lines look.
+    pub(super) log_format: LogFormat,
+    /// Listeners on ports that only root may open.
+    pub(super) privileged: Vec<SocketAddr>,
+    /// The options of the network process.
+    pub(super) network: Vec<OsString>,
+}
+
+impl Start {
+    /// The same for the spawner.
+    pub(super) fn into_options(self) -> Options {
+        let mut options = Options::new(self.state);
+        options.service_user = self.service_user;
+        options.network_command = super::NETWORK.into();
+        options.network_args = self.network;
+        options.privileged_listeners = self.privileged;
+        options.log_format = self.log_format;
+        options
+    }
+}
+
+/// Reads the words after `serve`.
+///
+/// # Errors
+/// A word that is none of the options, an option without its value or twice, an unknown log format.
+pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
+    let mut state = None;
+    let mut service_user = None;
+    let mut log_format = LogFormat::default();
+    let mut privileged = Vec::new();
+    let mut network = Vec::new();
+    let mut seen = Vec::new();
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        if matches!(word.as_bytes(), b"-h" | b"--help") {
+            return Ok(Request::Help);
+        }
+        let (name, attached) = halves(word);
+        let Some(option) = OPTIONS.into_iter().find(|option| name == *option) else {
+            return Err(usage(format!("unexpected argument '{}'", word.to_string_lossy())));
+        };
+        let Some(value) = attached.or_else(|| words.next().map(OsString::as_os_str)) else {
+            return Err(usage(format!("the option {option} needs a value")));
+        };
+        if option != "--listen" && seen.contains(&option) {
+            return Err(usage(format!("the option {option} is there twice")));
+        }
+        seen.push(option);
+        match option {
+            "--state" => state = Some(PathBuf::from(value)),
+            "--service-user" => {
+                let name = value
+                    .to_str()
+                    .ok_or_else(|| usage("the name of the service user is not valid UTF-8"))?;
+                service_user = Some(name.to_owned());
+            }
+            passed_on => {
+                match passed_on {
+                    "--log" => log_format = self::log_format(value)?,
+                    "--listen" => privileged.extend(privileged_port(value)),
+                    _ => {}
+                }
+                network.extend([OsString::from(passed_on), value.to_owned()]);
+            }
+        }
+    }
+    let state = state.unwrap_or_else(|| PathBuf::from(super::STATE));
+    Ok(Request::Run(Start { state, service_user, log_format, privileged, network }))
+}
+
+fn log_format(value: &OsStr) -> Result<LogFormat, CommandError> {
+    match value.as_bytes() {
+        b"text" => Ok(LogFormat::Text),
+        b"json" => Ok(LogFormat::Json),
+        _ => Err(usage(format!("'{}' is no log format: text or json", value.to_string_lossy()))),
+    }
+}
+
+/// The address of a listener whose port is below 1024; what is wrong with a URL is found by the network process.
+fn privileged_port(url: &OsStr) -> Option<SocketAddr> {
+    let rest = url.to_str()?.split_once("://").map(|(_, rest)| rest)?;
+    let authority = rest.split('/').next()?;
+    let address: SocketAddr =
+        authority.parse().or_else(|_| format!("{authority}:80").parse()).ok()?;
+    (address.port() < 1024).then_some(address)
+}
+
+fn usage(message: impl Into<String>) -> CommandError {
+    CommandError::usage(message).hint("transom serve --help")
+}
+
+/// Splits `--name=value`.
+fn halves(word: &OsStr) -> (&OsStr, Option<&OsStr>) {
+    let mut halves = word.as_bytes().splitn(2, |byte| *byte == b'=').map(OsStr::from_bytes);
+    (halves.next().unwrap_or(word), halves.next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(OsString::from).collect()
+    }
+
+    #[test]
+    fn spawner_keeps_its_own_options_and_passes_on_the_others() {
+        let typed = [
+            "--state",
+            "/s",
+            "--listen=http://a:1",
+            "--log",
+            "json",
+            "--service-user",
+            "t",
+            "--listen",
+            "b",
+        ];
+        let expected = Start {
+            state: "/s".into(),
+            service_user: Some("t".to_owned()),
+            log_format: LogFormat::Json,
+            privileged: Vec::new(),
+            network: words(&["--listen", "http://a:1", "--log", "json", "--listen", "b"]),
+        };
+        assert_eq!(scan(&words(&typed)).unwrap(), Request::Run(expected));
+    }
+
+    #[test]
+    fn what_the_spawner_does_not_know_is_refused_before_anything_starts() {
+        for typed in [
+            ["--state", "/s", "extra"].as_slice(),
+            &["--state"],
+            &["--log", "xml"],
+            &["--sta", "/s"],
+        ] {
+            assert!(scan(&words(typed)).is_err(), "{typed:?}");
+        }
+        assert!(scan(&words(&["--state", "/s", "--state", "/t"])).is_err());
+        assert_eq!(scan(&words(&["--state", "/s", "--help"])).unwrap(), Request::Help);
+    }
+
+    #[test]
+    fn listeners_below_1024_are_announced_to_root() {
+        let port = |url: &str| privileged_port(OsStr::new(url)).map(|address| address.to_string());
+        assert_eq!(port("http://0.0.0.0:80"), Some("0.0.0.0:80".to_owned()));
+        assert_eq!(port("http://[::1]/wsman"), Some("[::1]:80".to_owned()));
+        assert_eq!(port("http://127.0.0.1:15985"), None);
+    }
+
+    #[test]
+    fn help_shows_the_options_that_the_scan_knows() {
+        let command = <super::super::Transom as clap::CommandFactory>::command();
+        let serve = command.find_subcommand("serve").unwrap();
+        let shown: Vec<String> = serve
+            .get_arguments()
+            .filter_map(|arg| arg.get_long())
+            .map(|long| format!("--{long}"))
+            .collect();
+        assert_eq!(shown, OPTIONS);
+    }
+}

@@ -1,0 +1,445 @@
+//! The command line of `winrs`: its switches, its help, and what they mean together.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use auth::Secret;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+
+use crate::command_error::CommandError;
+use crate::switches;
+
+/// Runs a command line on a remote host and shows its output as it comes.
+#[derive(Debug, Parser)]
+#[command(name = "winrs", disable_help_flag = true, disable_version_flag = true)]
+struct Switches {
+    /// The host: a name, an address ([…] around IPv6), or http://HOST[:PORT].
+    /// A bare name means port 5985, a URL without a port means port 80.
+    /// Without this switch: localhost.
+    #[arg(long, alias = "r", value_name = "ENDPOINT", default_value = "localhost")]
+    remote: String,
+
+    /// The account on the host: NAME, HOST\NAME or NAME@DOMAIN.
+    /// Without this switch the name is asked for.
+    #[arg(long, alias = "u", value_name = "USER")]
+    username: Option<String>,
+
+    /// Its password. Other users of this computer may see it while the command line
+    /// is being read, and your shell's history keeps it: better leave it out and be
+    /// asked, or use -password-file or the variable TRANSOM_PASSWORD.
+    #[arg(long, alias = "p", value_name = "PASSWORD")]
+    password: Option<String>,
+
+    /// The folder in which the command starts. Without it: the account's home.
+    #[arg(long, alias = "d", value_name = "PATH")]
+    directory: Option<String>,
+
+    /// Sets a variable for the command. May be repeated.
+    #[arg(long, alias = "env", value_name = "NAME=VALUE", value_parser = variable)]
+    environment: Vec<(String, String)>,
+
+    /// What you type is not shown, for answers that nobody else should read.
+    #[arg(long, alias = "noe")]
+    noecho: bool,
+
+    /// Does not load the account's profile on a Windows host.
+    #[arg(long, alias = "nop")]
+    noprofile: bool,
+
+    /// Lets messages travel readable by others: only with --auth basic, and only
+    /// when the client's setting AllowUnencrypted is true.
+    #[arg(long, alias = "un")]
+    unencrypted: bool,
+
+    /// Not in this version: lets the command use your credentials on other hosts.
+    #[arg(long, alias = "ad")]
+    allowdelegate: bool,
+
+    /// Not in this version: compresses the messages.
+    #[arg(long, alias = "comp")]
+    compression: bool,
+
+    /// Not in this version: connects by https.
+    #[arg(long, alias = "ssl")]
+    usessl: bool,
+
+    /// Has no effect, as on Windows; it is read so that old scripts run.
+    #[arg(long, alias = "t", value_name = "SECONDS")]
+    timeout: Option<String>,
+
+    /// How to log in: negotiate (the host and winrs agree), ntlm, or basic.
+    #[arg(long, value_name = "SCHEME", default_value = "negotiate", ignore_case = true, help_heading = EXTENSIONS)]
+    auth: Scheme,
+
+    /// A file whose first line is the password.
+    #[arg(long, value_name = "FILE", conflicts_with = "password", help_heading = EXTENSIONS)]
+    password_file: Option<PathBuf>,
+
+    /// Tells on stderr how the login went and whether messages are sealed.
+    #[arg(long, alias = "v", help_heading = EXTENSIONS)]
+    verbose: bool,
+
+    /// This text.
+    #[arg(long, aliases = ["?", "h"])]
+    help: bool,
+
+    /// The command line, passed on as it is.
+    #[arg(last = true)]
+    command: Vec<OsString>,
+}
+
+const EXTENSIONS: &str = "Not in Windows's winrs:";
+
+/// How to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Scheme {
+    /// The password itself, readable by whoever sees the messages.
+    Basic,
+    /// NTLM without negotiation.
+    Ntlm,
+    /// SPNEGO: both sides agree on a mechanism.
+    Negotiate,
+}
+
+/// Where the password comes from, when the command line says so.
+#[derive(Debug)]
+pub(crate) enum PasswordSource {
+    /// It is on the command line.
+    Given(Secret),
+    /// It is the first line of this file.
+    File(PathBuf),
+    /// From the environment, else asked for.
+    Unsaid,
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) struct Invocation {
+    pub(crate) endpoint: String,
+    pub(crate) user: Option<String>,
+    pub(crate) password: PasswordSource,
+    pub(crate) scheme: Scheme,
+    pub(crate) directory: Option<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) echo: bool,
+    pub(crate) load_profile: bool,
+    pub(crate) verbose: bool,
+    pub(crate) command_line: String,
+}
+
+/// What `winrs` is to do.
+#[derive(Debug)]
+pub(crate) enum Request {
+    /// Show the help.
+    Help,
+    /// Run a command.
+    Run(Box<Invocation>),
+}
+
+/// The words taken apart; the places of passwords are known before anything is judged.
+pub(crate) struct Parsed(switches::Words);
+
+impl Parsed {
+    /// Takes the words after the program's name apart.
+    ///
+    /// # Errors
+    /// See [`switches::parse`].
+    pub(crate) fn new(words: &[OsString]) -> Result<Self, CommandError> {
+        switches::parse(&Switches::command(), words).map(Self).map_err(with_help_hint)
+    }
+
+    /// Where among the words the password stands: index of the word, first byte.
+    pub(crate) fn password_place(&self) -> Option<(usize, usize)> {
+        self.0.switches.iter().find(|switch| switch.name == "password").map(|switch| switch.place)
+    }
+
+    /// What is asked for.
+    ///
+    /// # Errors
+    /// Values that are none, switches that do not fit together, and those that this version cannot obey.
+    pub(crate) fn request(self) -> Result<Request, CommandError> {
+        if self.0.switches.iter().any(|switch| switch.name == "help") {
+            return Ok(Request::Help);
+        }
+        let matches = Switches::command().try_get_matches_from(self.0.into_clap("winrs"));
+        let switches = matches.and_then(|matches| Switches::from_arg_matches(&matches));
+        let switches = switches.map_err(|error| with_help_hint(error.into()))?;
+        switches.request().map_err(with_help_hint)
+    }
+}
+
+impl Switches {
+    fn request(self) -> Result<Request, CommandError> {
+        let https =
+            self.remote.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+        self.check_possible(https)?;
+        let password = match (self.password, self.password_file) {
+            (Some(password), _) => PasswordSource::Given(Secret::from(password)),
+            (None, Some(file)) => PasswordSource::File(file),
+            (None, None) => PasswordSource::Unsaid,
+        };
+        if self.username.is_none() && !matches!(password, PasswordSource::Unsaid) {
+            return Err(CommandError::usage("a password without a user name").hint("add -u:USER"));
+        }
+        if self.command.iter().all(|word| word.is_empty()) {
+            return Err(CommandError::usage("no command line to run"));
+        }
+        Ok(Request::Run(Box::new(Invocation {
+            endpoint: self.remote,
+            user: self.username,
+            password,
+            scheme: self.auth,
+            directory: self.directory,
+            environment: self.environment,
+            echo: !self.noecho,
+            load_profile: !self.noprofile,
+            verbose: self.verbose,
+            command_line: switches::join(self.command)?,
+        })))
+    }
+
+    fn check_possible(&self, https: bool) -> Result<(), CommandError> {
+        if self.usessl || https {
+            return Err(CommandError::usage(format!(
+                "this version cannot connect to {} by https yet",
+                self.remote
+            ))
+            .hint("http, where NTLM and Negotiate encrypt every message"));
+        }
+        if self.compression {
+            return Err(CommandError::usage("this version cannot compress messages yet")
+                .hint("leave out -compression"));
+        }
+        if self.allowdelegate {
+            return Err(CommandError::usage(
+                "this version cannot pass credentials on to the host yet",
+            )
+            .hint(
+                "leave out -allowdelegate, and let the command name an account where it needs one",
+            ));
+        }
+        if self.unencrypted && self.auth != Scheme::Basic {
+            return Err(CommandError::usage(
+                "NTLM and Negotiate always encrypt messages on http in this version",
+            )
+            .hint("leave out -unencrypted")
+            .hint("--auth basic, where everyone on the way may read password and messages"));
+        }
+        Ok(())
+    }
+}
+
+fn with_help_hint(error: CommandError) -> CommandError {
+    error.hint("winrs -? shows all switches")
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("a variable is written NAME=VALUE".to_owned()),
+    }
+}
+
+/// The help, whose switches are those that the parser knows.
+pub(crate) fn help() -> String {
+    let command = Switches::command();
+    let mut text = String::from(
+        "winrs: runs a command line on a remote host and shows its output as it comes.\n\n\
+         winrs [SWITCH[:VALUE]]... COMMAND LINE\n\n\
+         Switches begin with - or / and may be written in any case, in full, by the part\n\
+         outside the brackets, or by any beginning that only one of them has. The first\n\
+         word that is no switch begins the command line, which is passed on as it is.\n\n",
+    );
+    append_switches(
+        &mut text,
+        command.get_arguments().filter(|arg| arg.get_help_heading().is_none()),
+    );
+    let _infallible = writeln!(text, "\n{EXTENSIONS}\n");
+    append_switches(
+        &mut text,
+        command.get_arguments().filter(|arg| arg.get_help_heading().is_some()),
+    );
+    text.push_str(
+        "\nThe exit code is the command's (the remainder by 256; a multiple of 256 other than\n\
+         0 becomes 1), or 255 when winrs itself could not do its work.\n\
+         Input is passed on. The first Ctrl-C goes to the command, the second ends winrs.\n\n\
+         Examples:\n  \
+           winrs -r:myserver -u:alice ipconfig /all\n  \
+           winrs /r:http://127.0.0.1:15985 /u:alice uname -a\n  \
+           printf 'b\\na\\n' | winrs -r:myserver -u:alice sort\n",
+    );
+    text
+}
+
+fn append_switches<'a>(text: &mut String, args: impl Iterator<Item = &'a clap::Arg>) {
+    for arg in args.filter(|arg| arg.get_long().is_some()) {
+        let about = arg
+            .get_long_help()
+            .or_else(|| arg.get_help())
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let _infallible = writeln!(text, "  {}", switches::spelling(arg));
+        // clap takes the last full stop away.
+        for line in wrapped(&format!("{}.", about.trim_end_matches('.')), 74) {
+            let _infallible = writeln!(text, "      {line}");
+        }
+    }
+}
+
+fn wrapped(about: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in about.split_whitespace() {
+        let Some(line) = lines.last_mut() else { break };
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.chars().count() + 1 + word.chars().count() <= width {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(word.to_owned());
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(words: &[&str]) -> Result<Request, CommandError> {
+        let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+        Parsed::new(&words)?.request()
+    }
+
+    fn run(words: &[&str]) -> Invocation {
+        match request(words) {
+            Ok(Request::Run(invocation)) => *invocation,
+            other => panic!("{words:?} is {other:?}"),
+        }
+    }
+
+    fn refusal(words: &[&str]) -> String {
+        match request(words) {
+            Err(error) => error.text(crate::command_error::Program::Winrs),
+            Ok(other) => panic!("{words:?} is {other:?}"),
+        }
+    }
+
+    #[test]
+    fn examples_of_the_reference_mean_what_they_say() {
+        assert_eq!(run(&["/r:myserver", "command"]).endpoint, "myserver");
+        assert_eq!(run(&["/r:http://127.0.0.1", "command"]).endpoint, "http://127.0.0.1");
+        let ipv6 = run(&["/r:http://[1080:0:0:0:8:800:200C:417A]:80", "command"]);
+        assert_eq!(ipv6.endpoint, "http://[1080:0:0:0:8:800:200C:417A]:80");
+
+        let environment = run(&[
+            "/r:myserver",
+            r"/env:path=^%path^%;c:\tools",
+            r"/env:TEMP=d:\temp",
+            "config.cmd",
+        ]);
+        let expected = [("path", r"^%path^%;c:\tools"), ("TEMP", r"d:\temp")];
+        assert_eq!(
+            environment.environment,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert_eq!(environment.command_line, "config.cmd");
+
+        let words = [
+            "netdom",
+            "join",
+            "myserver",
+            "/domain:testdomain",
+            "/userd:johns",
+            "/passwordd:$%fgh789",
+        ];
+        let verbatim = run(&[["/r:myserver"].as_slice(), &words].concat());
+        assert_eq!(
+            verbatim.command_line,
+            "netdom join myserver /domain:testdomain /userd:johns /passwordd:$%fgh789"
+        );
+        assert!(matches!(verbatim.password, PasswordSource::Unsaid));
+    }
+
+    #[test]
+    fn examples_that_need_what_is_not_there_yet_say_so() {
+        let https = "cannot connect to";
+        assert!(refusal(&["/r:https://contoso.com", "command"]).contains(https));
+        assert!(refusal(&["/r:contoso.com", "/usessl", "command"]).contains(https));
+        assert!(refusal(&["/r:https://[::FFFF:129.144.52.38]", "command"]).contains(https));
+        let old = ["/r:https://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"];
+        assert!(refusal(&old).contains(https));
+        assert!(
+            refusal(&["/r:http://169.51.2.101:80", "/unencrypted", "command"])
+                .contains("always encrypt")
+        );
+        let delegate = [
+            "/r:myserver",
+            "/ad",
+            "/u:administrator",
+            "/p:$%fgh7",
+            "dir",
+            r"\\anotherserver\share",
+        ];
+        assert!(refusal(&delegate).contains("pass credentials on"));
+        assert!(refusal(&["/comp", "x"]).contains("compress"));
+    }
+
+    #[test]
+    fn example_with_user_and_password_is_understood_on_http() {
+        let got =
+            run(&["/r:http://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"]);
+        assert_eq!(got.user.as_deref(), Some("administrator"));
+        assert!(
+            matches!(got.password, PasswordSource::Given(secret) if secret.expose() == "$%fgh7")
+        );
+        assert_eq!(got.command_line, "ipconfig");
+    }
+
+    #[test]
+    fn switches_come_in_any_case_and_spelling() {
+        for spelling in ["/R:h", "-remote:h", "-REM:h", "--remote=h", "/r=h"] {
+            assert_eq!(run(&[spelling, "x"]).endpoint, "h", "{spelling}");
+        }
+        assert_eq!(run(&["--remote", "h", "x"]).endpoint, "h");
+        assert!(!run(&["-NoE", "x"]).echo);
+        assert!(!run(&["/noprofile", "x"]).load_profile);
+        assert!(!run(&["/nop", "x"]).load_profile);
+        assert_eq!(run(&["-D:/tmp", "x"]).directory.as_deref(), Some("/tmp"));
+        assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Scheme::Ntlm);
+        assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));
+        assert!(matches!(request(&["/?"]), Ok(Request::Help)));
+        assert!(matches!(request(&["--help", "x"]), Ok(Request::Help)));
+    }
+
+    #[test]
+    fn command_line_begins_at_the_first_word_that_is_no_switch() {
+        assert_eq!(run(&["-r:h", "/usr/bin/id", "-u"]).command_line, "/usr/bin/id -u");
+        assert_eq!(run(&["-r:h", "--", "-u:x", "a  b"]).command_line, "-u:x a  b");
+        assert_eq!(run(&["-r:h", "echo", "--", "/r:x"]).command_line, "echo -- /r:x");
+    }
+
+    #[test]
+    fn misuse_names_the_switch_and_never_a_value() {
+        assert!(
+            refusal(&["-pasword:geheim", "x"]).starts_with("Winrs error:Unknown switch -pasword\n")
+        );
+        assert!(refusal(&["-no", "x"]).contains("-no may mean -noecho or -noprofile"));
+        assert!(refusal(&["-r", "h", "x"]).contains("-r needs a value"));
+        assert!(refusal(&["-noecho:yes", "x"]).contains("-noecho takes no value"));
+        assert!(refusal(&["-r:a", "/remote:b", "x"]).contains("-remote is there twice"));
+        assert!(refusal(&["-p:x", "x"]).contains("A password without a user name"));
+        assert!(refusal(&["-env:=x", "x"]).contains("NAME=VALUE"));
+        assert!(refusal(&["-auth:digest", "x"]).contains("digest"));
+        assert!(refusal(&["-r:h"]).contains("No command line"));
+    }
+
+    #[test]
+    fn place_of_the_password_is_known() {
+        let words: Vec<OsString> = ["-r:h", "/p:geheim", "x"].map(OsString::from).into();
+        assert_eq!(Parsed::new(&words).unwrap().password_place(), Some((1, 3)));
+        let words: Vec<OsString> = ["--password", "geheim", "x"].map(OsString::from).into();
+        assert_eq!(Parsed::new(&words).unwrap().password_place(), Some((1, 0)));
+    }
+}

@@ -1,0 +1,125 @@
+//! `winrs`: from the command line to the exit code.
+
+mod args;
+mod argv;
+mod escape;
+mod session;
+mod stdio;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+
+use auth::Secret;
+
+use crate::command_error::{CommandError, Program};
+use crate::terminal::{self, Answer};
+use args::{Invocation, Parsed, PasswordSource, Request};
+
+pub(crate) use session::Security;
+
+/// The variable that may hold the password.
+pub(crate) const PASSWORD_VARIABLE: &str = "TRANSOM_PASSWORD";
+/// The longest password in a file, in bytes.
+const PASSWORD_LIMIT: u64 = 4096;
+
+/// Runs `winrs`; its own words begin at `first` in the process's `words`.
+pub(crate) fn run(words: &[OsString], first: usize) -> ExitCode {
+    match try_run(words, first) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => error.report(Program::Winrs),
+    }
+}
+
+fn try_run(words: &[OsString], first: usize) -> Result<u8, CommandError> {
+    let parsed = Parsed::new(words.get(first..).unwrap_or_default())?;
+    if let Some((word, from)) = parsed.password_place() {
+        // Where the system does not let us, the help has warned.
+        let _visible = argv::wipe(first + word, from);
+    }
+    let invocation = match parsed.request()? {
+        Request::Help => return print(&args::help()).map(|()| 0),
+        Request::Run(invocation) => *invocation,
+    };
+    // One thread does it all: a small process that starts fast.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::caused("starting", &error))?;
+    let result = runtime.block_on(async {
+        let (user, password) = credentials(&invocation).await?;
+        session::run(invocation, user, password).await
+    });
+    // A name look-up that still waits must not hold us.
+    runtime.shutdown_background();
+    result
+}
+
+fn print(text: &str) -> Result<(), CommandError> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CommandError::reader_gone()),
+        Err(error) => Err(CommandError::caused("writing to stdout", &error)),
+    }
+}
+
+/// User name and password, asked for where nobody gave them.
+async fn credentials(invocation: &Invocation) -> Result<(String, Secret), CommandError> {
+    let endpoint = &invocation.endpoint;
+    let user = match &invocation.user {
+        Some(user) => user.clone(),
+        None => {
+            let question = format!("Enter the user name to connect to '{endpoint}': ");
+            let answer = terminal::ask(&question, Answer::Shown).await?;
+            let missing = || {
+                CommandError::usage("no user name, and no terminal to ask for it")
+                    .hint("add -u:USER")
+            };
+            answer.ok_or_else(missing)?.expose().trim().to_owned()
+        }
+    };
+    if user.is_empty() {
+        return Err(CommandError::usage("the user name is empty").hint("add -u:USER"));
+    }
+    let password = match &invocation.password {
+        PasswordSource::Given(password) => password.clone(),
+        PasswordSource::File(file) => password_from(file)?,
+        PasswordSource::Unsaid => match std::env::var_os(PASSWORD_VARIABLE) {
+            Some(password) => {
+                let not_text =
+                    |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
+                password.into_string().map(Secret::from).map_err(not_text)?
+            }
+            None => ask_password(&user, endpoint).await?,
+        },
+    };
+    Ok((user, password))
+}
+
+async fn ask_password(user: &str, endpoint: &str) -> Result<Secret, CommandError> {
+    let question = format!("Enter the password for '{user}' to connect to '{endpoint}': ");
+    let answer = terminal::ask(&question, Answer::Hidden).await?;
+    answer.ok_or_else(|| {
+        CommandError::usage(format!("no password for '{user}', and no terminal to ask for it"))
+            .hint("-password-file:FILE, whose first line is the password")
+            .hint(format!("the environment variable {PASSWORD_VARIABLE}"))
+    })
+}
+
+/// The first line of a file.
+fn password_from(path: &Path) -> Result<Secret, CommandError> {
+    let failed = |error: io::Error| {
+        CommandError::caused(format!("reading the password file {}", path.display()), &error)
+    };
+    let file = File::open(path).map_err(failed)?;
+    let mut line = Vec::with_capacity(256);
+    BufReader::with_capacity(256, file.take(PASSWORD_LIMIT))
+        .read_until(b'\n', &mut line)
+        .map_err(failed)?;
+    while matches!(line.last(), Some(b'\n' | b'\r')) {
+        line.pop();
+    }
+    terminal::text(line).map_err(failed)
+}

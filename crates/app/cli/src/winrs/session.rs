@@ -1,0 +1,304 @@
+//! One command on one host: its streams, the user's signals, and a clean end whatever happens.
+//!
+//! ```text
+//!  open, start ──► output ─────────────────► Done ──► close the shell ──► exit code
+//!       │            ║ input (until its end)
+//!       │            ║ signals: first Ctrl-C to the command
+//!       │            ╚═ second Ctrl-C, SIGTERM, SIGHUP, reader gone, error
+//!       └──────────────────► leave: terminate and close, as far as that goes in two seconds ──► 255
+//! ```
+
+use std::future;
+use std::io::{self, IsTerminal as _};
+use std::pin::pin;
+use std::time::Duration;
+
+use auth::Secret;
+use client::{
+    Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, Event, Input,
+    Settings, Shell, ShellOptions, Signal,
+};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::args::{Invocation, Scheme};
+use super::stdio::{self, Handle, Output};
+use crate::command_error::CommandError;
+use crate::signals::{Interruption, Signals};
+use crate::terminal::EchoOff;
+
+/// How long the end may take when the user wants to leave.
+const LEAVE: Duration = Duration::from_secs(2);
+/// How long a host may take to close the shell of a command that is done: the exit code is known already.
+const CLOSE: Duration = Duration::from_secs(10);
+/// The code page of the streams: UTF-8.
+const UTF_8: u32 = 65_001;
+
+/// What comes in by stdin.
+type Stdin = mpsc::Receiver<stdio::Input>;
+
+/// How a connection is protected, as `-verbose` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Security {
+    /// The mechanism of the login.
+    pub(crate) mechanism: String,
+    /// Whether messages are encrypted and signed.
+    pub(crate) sealed: bool,
+}
+
+impl Security {
+    const START: &str = "winrs: logged in by ";
+    const SEALED: &str = ", messages are sealed";
+    const READABLE: &str = ", messages are readable by others";
+
+    /// The line for people.
+    pub(crate) fn line(&self) -> String {
+        let messages = if self.sealed { Self::SEALED } else { Self::READABLE };
+        format!("{}{}{messages}\n", Self::START, self.mechanism)
+    }
+
+    /// Reads such a line.
+    pub(crate) fn from_line(line: &str) -> Option<Self> {
+        let rest = line.strip_prefix(Self::START)?;
+        if let Some(mechanism) = rest.strip_suffix(Self::SEALED) {
+            return Some(Self { mechanism: mechanism.to_owned(), sealed: true });
+        }
+        rest.strip_suffix(Self::READABLE)
+            .map(|mechanism| Self { mechanism: mechanism.to_owned(), sealed: false })
+    }
+}
+
+/// Why the conversation with the command is over.
+enum End {
+    /// The command ended; hosts leave out the code of one that was killed.
+    Done(Option<u32>),
+    /// The user, or the system in the user's name, does not want to wait.
+    Left,
+    /// The connection or our own output failed.
+    Failed(CommandError),
+}
+
+/// Runs the command and hands out the exit code for our own process.
+pub(super) async fn run(
+    invocation: Invocation,
+    user: String,
+    password: Secret,
+) -> Result<u8, CommandError> {
+    let mut signals = Signals::listen()?;
+    let output = Output::new();
+    let client = Client::new(config(&invocation, user, password)?)?;
+    // Read while the shell opens, so that what is there can go with the first messages.
+    let input = stdio::input();
+    let (shell, mut command) = {
+        let mut opening = pin!(open(&client, &invocation));
+        tokio::select! {
+            opened = &mut opening => opened?,
+            _signal = signals.next() => {
+                // A shell that is being opened would stay behind on the host: its name is needed to close it.
+                if let Ok(Ok((shell, command))) = timeout(LEAVE, &mut opening).await {
+                    leave(shell, &command.input()).await;
+                }
+                return Err(left());
+            }
+        }
+    };
+    if invocation.verbose {
+        let (mechanism, sealed) =
+            (client.mechanism().unwrap_or("nothing").to_owned(), client.is_sealed());
+        let line = Security { mechanism, sealed }.line();
+        output.write(Handle::Stderr, line.into_bytes()).await.map_err(output_error)?;
+    }
+    let stdin = io::stdin();
+    let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin));
+    let end = match &echo_off {
+        Some(Err(error)) => End::Failed(CommandError::caused("switching the echo off", error)),
+        Some(Ok(_)) | None => converse(&mut command, input, &output, &mut signals).await,
+    };
+    match end {
+        End::Done(code) => {
+            // The command has ended and its output is out: whatever becomes of the shell changes nothing.
+            tokio::select! {
+                _closed = timeout(CLOSE, shell.close()) => {}
+                _signal = signals.next() => {}
+            }
+            code.map(exit_code)
+                .ok_or_else(|| CommandError::failed("the command was ended, and has no exit code"))
+        }
+        End::Left => {
+            leave(shell, &command.input()).await;
+            Err(left())
+        }
+        End::Failed(error) => {
+            leave(shell, &command.input()).await;
+            Err(error)
+        }
+    }
+}
+
+fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Config, CommandError> {
+    let endpoint = Endpoint::parse(&invocation.endpoint, false).map_err(|error| {
+        CommandError::usage(error.to_string()).hint("-r:HOST or -r:http://HOST:PORT")
+    })?;
+    let mut config = Config::new(endpoint, Credentials { user, password });
+    config.authentication = match invocation.scheme {
+        Scheme::Basic => Authentication::Basic,
+        Scheme::Ntlm => Authentication::Ntlm,
+        Scheme::Negotiate => Authentication::Negotiate,
+    };
+    config.settings = Settings::load()
+        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    Ok(config)
+}
+
+async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Command), CommandError> {
+    let shell = client
+        .open_shell(ShellOptions {
+            environment: invocation.environment.clone(),
+            directory: invocation.directory.clone(),
+            no_profile: !invocation.load_profile,
+            code_page: Some(UTF_8),
+            ..ShellOptions::default()
+        })
+        .await?;
+    let options = CommandOptions {
+        command: invocation.command_line.clone(),
+        console_mode_stdin: io::stdin().is_terminal(),
+        ..CommandOptions::default()
+    };
+    match shell.start(options).await {
+        Ok(command) => Ok((shell, command)),
+        Err(error) => {
+            let _closed = timeout(LEAVE, shell.close()).await;
+            Err(error.into())
+        }
+    }
+}
+
+/// Lets streams and signals flow until one of them ends the conversation.
+async fn converse(
+    command: &mut Command,
+    mut stdin: Stdin,
+    output: &Output,
+    signals: &mut Signals,
+) -> End {
+    let input = command.input();
+    tokio::select! {
+        end = async {
+            // Input that is there already goes first: while a Receive waits, it would need a connection of its own.
+            if let Ok(piece) = stdin.try_recv() {
+                send(&input, piece).await;
+            }
+            tokio::select! {
+                end = forward_output(command, output) => end,
+                // Input that fails leaves the command without input; what else is wrong shows on the output's side.
+                () = forward_input(&input, stdin) => End::Left,
+            }
+        } => end,
+        () = forward_signals(&input, signals) => End::Left,
+    }
+}
+
+async fn forward_output(command: &mut Command, output: &Output) -> End {
+    loop {
+        let (handle, data) = match command.next().await {
+            Ok(Some(Event::Stdout(data))) => (Handle::Stdout, data),
+            Ok(Some(Event::Stderr(data))) => (Handle::Stderr, data),
+            Ok(Some(Event::Done { exit_code })) => return End::Done(exit_code),
+            Ok(None) => return End::Done(None),
+            Err(error) => return End::Failed(error.into()),
+        };
+        if let Err(error) = output.write(handle, data).await {
+            return End::Failed(output_error(error));
+        }
+    }
+}
+
+/// Never returns: the end of input is no end of the conversation.
+async fn forward_input(input: &Input, mut stdin: Stdin) {
+    while let Some(piece) = stdin.recv().await {
+        send(input, piece).await;
+    }
+    future::pending().await
+}
+
+async fn send(input: &Input, piece: stdio::Input) {
+    let sent = async {
+        if !piece.data.is_empty() {
+            input.write(&piece.data).await?;
+        }
+        if piece.end { input.end_input().await } else { Ok(()) }
+    };
+    // A command that is over takes no input, and a connection that is broken shows at the output.
+    let _untaken = sent.await;
+}
+
+/// Passes the first Ctrl-C on; returns when the user wants to leave.
+async fn forward_signals(input: &Input, signals: &mut Signals) {
+    let mut interrupted = false;
+    loop {
+        let signal = match signals.next().await {
+            Interruption::End => return,
+            Interruption::CtrlC if interrupted => return,
+            Interruption::CtrlC => Signal::CtrlC,
+            Interruption::CtrlBreak => Signal::CtrlBreak,
+        };
+        interrupted |= signal == Signal::CtrlC;
+        tokio::select! {
+            // A host that does not take it: the second Ctrl-C is still there.
+            _sent = input.signal(signal) => {}
+            _impatient = signals.next() => return,
+        }
+    }
+}
+
+/// Ends the command and the shell as far as that goes in [`LEAVE`]; the shell's idle time ends the rest.
+async fn leave(shell: Shell, command: &Input) {
+    let _ended = timeout(LEAVE, async {
+        let _terminated = command.signal(Signal::Terminate).await;
+        shell.close().await
+    })
+    .await;
+}
+
+fn left() -> CommandError {
+    CommandError::failed("interrupted before the command ended; it was told to end")
+}
+
+fn output_error(error: io::Error) -> CommandError {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        CommandError::reader_gone()
+    } else {
+        CommandError::caused("writing the command's output", &error)
+    }
+}
+
+/// The remote exit code in the eight bits that a process here has: the remainder by 256, and 1 for what would
+/// become a false 0.
+fn exit_code(remote: u32) -> u8 {
+    let [low, ..] = remote.to_le_bytes();
+    if low == 0 && remote != 0 { 1 } else { low }
+}
+
+impl From<client::Error> for CommandError {
+    fn from(error: client::Error) -> Self {
+        Self::failed(error.to_string()).hints(error.hints())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_keep_their_low_byte_and_failure_never_becomes_success() {
+        assert_eq!([0, 7, 255, 256, 257, 0x8007_0002].map(exit_code), [0, 7, 255, 1, 1, 2]);
+    }
+
+    #[test]
+    fn line_about_security_is_read_as_written() {
+        for sealed in [true, false] {
+            let security = Security { mechanism: "NTLM".to_owned(), sealed };
+            assert_eq!(Security::from_line(security.line().trim_end()), Some(security));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! The help texts: what a newcomer reads first.
+
+use crate::tool;
+
+fn help(mut command: std::process::Command, words: &[&str]) -> String {
+    let ran = tool::run(command.args(words)).ended(0);
+    assert_eq!(ran.stderr, "");
+    ran.stdout
+}
+
+#[test]
+fn help_of_winrs_shows_every_switch() {
+    insta::assert_snapshot!(help(tool::winrs(), &["-?"]));
+    assert_eq!(help(tool::winrs(), &["/?"]), help(tool::transom(), &["winrs", "--help"]));
+}
+
+#[test]
+fn help_of_transom_shows_its_subcommands() {
+    insta::assert_snapshot!(help(tool::transom(), &["--help"]));
+}
+
+#[test]
+fn help_of_serve_shows_its_options() {
+    insta::assert_snapshot!(help(tool::transom(), &["serve", "--help"]));
+}
+
+#[test]
+fn help_of_account_shows_its_subcommands() {
+    insta::assert_snapshot!(help(tool::transom(), &["account", "--help"]));
+}
+
+#[test]
+fn help_of_account_add_shows_its_options() {
+    insta::assert_snapshot!(help(tool::transom(), &["account", "add", "--help"]));
+}
+
+#[test]
+fn link_named_winrs_is_winrs() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = folder.path().join("winrs");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_transom"), &link).unwrap();
+    assert_eq!(help(tool::program(link), &["-?"]), help(tool::winrs(), &["-?"]));
+}

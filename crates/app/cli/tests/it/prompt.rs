@@ -1,0 +1,181 @@
+//! Questions on a terminal: what is asked, what is shown of the answer, and how the terminal is left.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use nix::pty::openpty;
+use nix::sys::termios::{LocalFlags, tcgetattr};
+
+use crate::service::{PASSWORD, Service, flavours};
+use crate::tool;
+
+/// A program with a terminal of its own.
+struct Terminal {
+    master: File,
+    /// Kept open: the terminal's settings can be read after the program's end.
+    _slave: File,
+    shown: Arc<Mutex<String>>,
+    child: Child,
+}
+
+impl Terminal {
+    fn run(command: &Command) -> Self {
+        let pty = openpty(None, None).unwrap();
+        let (master, slave) = (File::from(pty.master), File::from(pty.slave));
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        let mut session = tool::program("setsid");
+        session.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => session.env(name, value),
+                None => session.env_remove(name),
+            };
+        }
+        let child = session.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let shown = Arc::new(Mutex::new(String::new()));
+        let (mut reader, kept) = (master.try_clone().unwrap(), Arc::clone(&shown));
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = reader.read(&mut piece) {
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..length]));
+            }
+        });
+        Self { master, _slave: slave, shown, child }
+    }
+
+    fn shown(&self) -> String {
+        self.shown.lock().unwrap().clone()
+    }
+
+    fn expect(&self, text: &str) {
+        tool::until(&format!("{text:?} in {:?}", self.shown()), || self.shown().contains(text));
+    }
+
+    fn type_in(&self, text: &str) {
+        (&self.master).write_all(text.as_bytes()).unwrap();
+    }
+
+    fn echoes(&self) -> bool {
+        tcgetattr(&self.master).unwrap().local_flags.contains(LocalFlags::ECHO)
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        tool::wait(&mut self.child).code()
+    }
+}
+
+#[test]
+fn password_is_asked_for_and_not_shown() {
+    let service = Service::start(flavours()[0]);
+    let mut command = service.winrs(&["echo in"]);
+    command.env_remove("TRANSOM_PASSWORD");
+    let mut terminal = Terminal::run(&command);
+    terminal.expect(&format!("Enter the password for 'alice' to connect to '{}': ", service.url));
+    assert!(!terminal.echoes());
+    terminal.type_in(&format!("{PASSWORD}\n"));
+    terminal.expect("\r\nin\r\n");
+    assert_eq!(terminal.code(), Some(0));
+    assert!(terminal.echoes());
+    assert!(!terminal.shown().contains(PASSWORD), "{}", terminal.shown());
+}
+
+#[test]
+fn ctrl_c_at_the_question_leaves_with_the_echo_back() {
+    let mut terminal =
+        Terminal::run(tool::winrs().args(["-r:http://127.0.0.1:1", "-u:alice", "id"]));
+    terminal.expect("Enter the password for 'alice' to connect to 'http://127.0.0.1:1': ");
+    assert!(!terminal.echoes());
+    terminal.type_in("\x03");
+    assert_eq!(terminal.code(), Some(255));
+    assert!(terminal.echoes());
+    terminal.expect("Winrs error:");
+}
+
+#[test]
+fn user_name_is_asked_for_first() {
+    let service = Service::start(flavours()[0]);
+    let mut command = tool::winrs();
+    command.arg(format!("-r:{}", service.url)).arg("echo in");
+    let mut terminal = Terminal::run(&command);
+    terminal.expect("Enter the user name to connect to ");
+    assert!(terminal.echoes());
+    terminal.type_in("alice\n");
+    terminal.expect("Enter the password for 'alice' to connect to ");
+    terminal.type_in(&format!("{PASSWORD}\n"));
+    terminal.expect("\r\nin\r\n");
+    assert_eq!(terminal.code(), Some(0));
+}
+
+#[test]
+fn noecho_hides_answers_and_is_undone_on_every_way_out() {
+    let service = Service::start(flavours()[0]);
+    let mut terminal = Terminal::run(
+        &service.winrs(&["-noecho", "echo ready; read answer; echo \"got ${#answer}\""]),
+    );
+    terminal.expect("ready");
+    assert!(!terminal.echoes());
+    terminal.type_in("geheim\n");
+    terminal.expect("got 6");
+    assert_eq!(terminal.code(), Some(0));
+    assert!(terminal.echoes());
+    assert!(!terminal.shown().contains("geheim"), "{}", terminal.shown());
+
+    let line = "trap 'echo first' INT; echo ready; while :; do sleep 0.1; done";
+    let mut terminal = Terminal::run(&service.winrs(&["-noecho", line]));
+    terminal.expect("ready");
+    assert!(!terminal.echoes());
+    terminal.type_in("\x03");
+    terminal.expect("first");
+    terminal.type_in("\x03");
+    assert_eq!(terminal.code(), Some(255));
+    assert!(terminal.echoes());
+}
+
+#[test]
+fn without_noecho_the_terminal_shows_what_is_typed() {
+    let service = Service::start(flavours()[0]);
+    let mut terminal =
+        Terminal::run(&service.winrs(&["echo ready; read answer; echo \"got ${#answer}\""]));
+    terminal.expect("ready");
+    assert!(terminal.echoes());
+    terminal.type_in("visible\n");
+    terminal.expect("got 7");
+    terminal.expect("visible");
+    assert_eq!(terminal.code(), Some(0));
+}
+
+#[test]
+fn output_cannot_make_the_terminal_answer() {
+    let service = Service::start(flavours()[0]);
+    let line = r"printf 'a\033[31mred\033[0m\033[6n\033]0;title\007z\n'";
+    let mut terminal = Terminal::run(&service.winrs(&[line]));
+    terminal.expect("z");
+    assert_eq!(terminal.code(), Some(0));
+    assert_eq!(terminal.shown(), "a\x1b[31mred\x1b[0mz\r\n");
+    // A pipe gets every byte.
+    assert_eq!(service.run(line).ended(0).stdout, "a\x1b[31mred\x1b[0m\x1b[6n\x1b]0;title\x07z\n");
+}
+
+#[test]
+fn new_password_is_asked_for_twice() {
+    let service = Service::start(flavours()[0]);
+    let mut terminal = Terminal::run(&service.transom(&["account", "passwd", "alice"]));
+    terminal.expect("Password for the account alice: ");
+    terminal.type_in("one\n");
+    terminal.expect("The same again: ");
+    terminal.type_in("two\n");
+    assert_eq!(terminal.code(), Some(1));
+    terminal.expect("the passwords differ");
+    service.run("true").ended(0);
+
+    let mut terminal = Terminal::run(&service.transom(&["account", "passwd", "alice"]));
+    terminal.expect("Password for the account alice: ");
+    terminal.type_in("one\n");
+    terminal.expect("The same again: ");
+    terminal.type_in("one\n");
+    assert_eq!(terminal.code(), Some(0));
+    tool::run(service.winrs(&["true"]).env("TRANSOM_PASSWORD", "one")).ended(0);
+}

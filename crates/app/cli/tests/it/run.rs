@@ -1,0 +1,195 @@
+//! Commands on a real service: their streams, their input, their exit codes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::Stdio;
+
+use crate::service::{PASSWORD, Service, USER, flavours};
+use crate::tool;
+
+#[test]
+fn both_streams_and_the_exit_code_come_back() {
+    for flavour in flavours() {
+        let service = Service::start(flavour);
+        let ran = service.run("echo out; echo err >&2; exit 7").ended(7);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out\n", "err\n"), "{flavour:?}");
+    }
+}
+
+#[test]
+fn input_is_passed_on_with_its_end() {
+    for flavour in flavours() {
+        let service = Service::start(flavour);
+        let ran = tool::run_with_input(&mut service.winrs(&["sort"]), b"b\na\n").ended(0);
+        assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("a\nb\n", ""), "{flavour:?}");
+    }
+}
+
+#[test]
+fn exit_codes_pass_through() {
+    let service = Service::start(flavours()[0]);
+    for code in [0, 1, 42, 127, 255] {
+        assert_eq!(service.run(&format!("exit {code}")).ended(code).stderr, "");
+    }
+    service.run("kill -KILL $$").ended(128 + 9);
+}
+
+#[test]
+fn each_login_says_how_messages_travel() {
+    let service = Service::start(flavours()[0]);
+    for scheme in ["ntlm", "negotiate"] {
+        let ran = tool::run(&mut service.winrs(&["--auth", scheme, "-v", "true"])).ended(0);
+        assert_eq!(ran.stderr, "winrs: logged in by NTLM, messages are sealed\n", "{scheme}");
+    }
+}
+
+#[test]
+fn environment_and_directory_are_the_commands() {
+    let service = Service::start(flavours()[0]);
+    let words = [
+        "/ENV:ONE=1 <&> ü",
+        "-env:TWO=a=b",
+        "-d:/usr",
+        "-noprofile",
+        "-t:5",
+        "echo \"$ONE|$TWO|$(pwd)\"",
+    ];
+    let ran = tool::run(&mut service.winrs(&words)).ended(0);
+    assert_eq!(ran.stdout, "1 <&> ü|a=b|/usr\n");
+}
+
+#[test]
+fn absent_directory_is_an_error_of_the_hosts() {
+    let service = Service::start(flavours()[0]);
+    let ran = tool::run(&mut service.winrs(&["-d:/nonexistent", "true"])).ended(255);
+    assert!(ran.stderr.starts_with("Winrs error:"), "{ran:#?}");
+}
+
+#[test]
+fn command_line_keeps_its_switches_and_characters() {
+    let service = Service::start(flavours()[0]);
+    let ran = tool::run(&mut service.winrs(&["printf", "%s-%s", "/r:x", "-u:y"])).ended(0);
+    assert_eq!(ran.stdout, "/r:x--u:y");
+    assert_eq!(
+        service.run("printf '%s' 'grüße, 世界 😀 <&>\"'").ended(0).stdout,
+        "grüße, 世界 😀 <&>\""
+    );
+}
+
+#[test]
+fn output_arrives_while_the_command_runs() {
+    let service = Service::start(flavours()[0]);
+    let mut command = service.winrs(&["echo question; read answer; echo \"got $answer\""]);
+    let mut child = tool::spawn(command.stdin(Stdio::piped()));
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "question\n");
+    child.stdin.take().unwrap().write_all(b"42\n").unwrap();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "question\ngot 42\n");
+    assert!(tool::wait(&mut child).success());
+}
+
+#[test]
+fn stdin_that_never_gives_anything_does_not_delay_the_end() {
+    let service = Service::start(flavours()[0]);
+    let mut child = tool::spawn(service.winrs(&["echo done"]).stdin(Stdio::piped()));
+    let held_open = child.stdin.take().unwrap();
+    assert_eq!(tool::finish(child).ended(0).stdout, "done\n");
+    drop(held_open);
+}
+
+#[test]
+fn closed_stdin_is_the_end_of_input() {
+    let service = Service::start(flavours()[0]);
+    let winrs = service.winrs(&["cat; echo end"]);
+    let mut shell = tool::program("/bin/sh");
+    shell.args(["-c", "exec \"$@\" <&-", "sh"]).arg(winrs.get_program()).args(winrs.get_args());
+    let ran = tool::run(shell.env("TRANSOM_PASSWORD", PASSWORD)).ended(0);
+    assert_eq!(ran.stdout, "end\n");
+}
+
+#[test]
+fn megabytes_pass_both_ways_unchanged() {
+    let service = Service::start(flavours()[0]);
+    let mut data = Vec::new();
+    for number in 0..200_000u32 {
+        data.extend(number.to_be_bytes());
+        data.push(b'\n');
+    }
+    let mut command = service.winrs(&["cat"]);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let sent = data.clone();
+    let writer = std::thread::spawn(move || stdin.write_all(&sent));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout == data, "{} bytes came back of {}", output.stdout.len(), data.len());
+}
+
+#[test]
+fn two_hundred_at_once_get_their_own_answers() {
+    let service = Service::start(flavours()[0]);
+    let children: Vec<_> = (0..200)
+        .map(|number| {
+            tool::spawn(
+                &mut service.winrs(&[&format!("echo answer {number}; exit {}", number % 100)]),
+            )
+        })
+        .collect();
+    for (number, child) in children.into_iter().enumerate() {
+        let ran = tool::finish(child).ended(number as i32 % 100);
+        assert_eq!(ran.stdout, format!("answer {number}\n"));
+    }
+}
+
+#[test]
+fn password_comes_from_switch_file_or_environment() {
+    let service = Service::start(flavours()[0]);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), format!("{PASSWORD}\r\nsecond line\n")).unwrap();
+    let by_file = format!("--password-file={}", file.path().display());
+    let by_switch = format!("/p:{PASSWORD}");
+    for words in [[by_file.as_str(), "echo in"], [by_switch.as_str(), "echo in"]] {
+        let mut command = service.winrs(&words);
+        command.env_remove("TRANSOM_PASSWORD");
+        assert_eq!(tool::run(&mut command).ended(0).stdout, "in\n");
+        // A switch wins over the environment.
+        command.env("TRANSOM_PASSWORD", "wrong");
+        assert_eq!(tool::run(&mut command).ended(0).stdout, "in\n");
+    }
+}
+
+#[test]
+fn user_names_come_in_any_case_and_with_the_hosts_name() {
+    let service = Service::start(flavours()[0]);
+    for user in ["ALICE", r".\alice", r"localhost\alice"] {
+        let mut command = tool::winrs();
+        command.arg(format!("-r:{}", service.url)).arg(format!("-u:{user}")).arg("echo in");
+        let ran = tool::run(command.env("TRANSOM_PASSWORD", PASSWORD));
+        assert_eq!(
+            (ran.code(), ran.stdout.as_str()),
+            (0, "in\n"),
+            "{user} instead of {USER}: {}",
+            ran.stderr
+        );
+    }
+}
+
+#[test]
+fn service_that_stops_meanwhile_is_an_error_with_255() {
+    let service = Service::start(flavours()[0]);
+    let mut child = tool::spawn(&mut service.winrs(&["echo ready; sleep 600"]));
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    service.stop();
+    let ran = tool::finish(child).ended(255);
+    assert!(ran.stderr.starts_with("Winrs error:"), "{ran:#?}");
+}

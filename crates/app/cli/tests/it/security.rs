@@ -1,0 +1,160 @@
+//! Who gets in, what the other side learns, and what stays hidden.
+
+use std::fs;
+use std::io::Read as _;
+use std::net::TcpListener;
+
+use nix::unistd::Uid;
+
+use crate::report;
+use crate::service::{Flavour, PASSWORD, Service, USER, flavours, local_user};
+use crate::tool;
+
+#[test]
+fn wrong_password_and_unknown_account_look_the_same() {
+    let service = Service::start(flavours()[0]);
+    let ran = tool::run(service.winrs(&["id"]).env("TRANSOM_PASSWORD", "wrong")).ended(255);
+    assert_eq!(ran.stdout, "");
+    let mut unknown = tool::winrs();
+    unknown
+        .arg(format!("-r:{}", service.url))
+        .args(["-u:mallory", "id"])
+        .env("TRANSOM_PASSWORD", PASSWORD);
+    let other = tool::run(&mut unknown).ended(255);
+    assert_eq!(ran.stderr, other.stderr);
+    insta::assert_snapshot!(ran.stderr.replace(&service.port.to_string(), "PORT"));
+    // The log of the service does tell.
+    let log = service.log();
+    assert!(log.contains("mallory"), "{log}");
+    assert!(!log.contains(PASSWORD), "{log}");
+}
+
+#[test]
+fn basic_needs_the_clients_and_the_services_consent() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("transom")).unwrap();
+    fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
+    let basic = |service: &Service| {
+        let mut command = service.winrs(&["--auth", "basic", "-un", "-v", "echo in"]);
+        tool::run(command.env("XDG_CONFIG_HOME", folder.path()))
+    };
+
+    let strict = Service::start(flavours()[0]);
+    let ran = basic(&strict).ended(255);
+    insta::assert_snapshot!(ran.stderr.replace(&strict.port.to_string(), "PORT"));
+
+    let open = "[Service]\nAllowUnencrypted = true\n[Service.Auth]\nBasic = true\n";
+    let ran = basic(&Service::configured(flavours()[0], open)).ended(0);
+    assert_eq!(ran.stdout, "in\n");
+    assert_eq!(ran.stderr, "winrs: logged in by Basic, messages are readable by others\n");
+}
+
+#[test]
+fn new_password_counts_from_the_next_login_and_a_removed_account_is_out() {
+    for flavour in flavours() {
+        let service = Service::start(flavour);
+        service.run("true").ended(0);
+        let passwd = &mut service.transom(&["account", "passwd", USER, "--password-stdin"]);
+        tool::run_with_input(passwd, b"new one\n").ended(0);
+        service.run("true").ended(255);
+        tool::run(service.winrs(&["true"]).env("TRANSOM_PASSWORD", "new one")).ended(0);
+        tool::run(&mut service.transom(&["account", "remove", USER])).ended(0);
+        tool::run(service.winrs(&["true"]).env("TRANSOM_PASSWORD", "new one")).ended(255);
+    }
+}
+
+#[test]
+fn password_on_the_command_line_is_wiped() {
+    // A host that takes the connection and says nothing keeps winrs waiting.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("-r:http://{}", listener.local_addr().unwrap());
+    for words in [vec!["/p:geheim"], vec!["--password", "geheim"], vec!["-PASSWORD=geheim"]] {
+        let mut command = tool::winrs();
+        command.arg(&url).arg("-u:alice").args(words).args(["echo", "geheim-not"]);
+        let mut child = tool::spawn(&mut command);
+        let (mut connection, _) = listener.accept().unwrap();
+        connection.read_exact(&mut [0; 1]).unwrap();
+        let cmdline = fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let shown: Vec<_> = cmdline.split(|byte| *byte == 0).map(String::from_utf8_lossy).collect();
+        assert!(shown.iter().any(|word| word.ends_with("******")), "{shown:?}");
+        assert!(!shown.iter().any(|word| word.ends_with("geheim")), "{shown:?}");
+        assert!(
+            shown.iter().any(|word| word == "geheim-not") && shown.iter().any(|word| word == &url),
+            "{shown:?}"
+        );
+    }
+}
+
+#[test]
+fn network_process_and_commands_are_neither_root_nor_each_other() {
+    if !Uid::effective().is_root() {
+        report::skipped("network_process_and_commands_are_neither_root_nor_each_other", "not root");
+        return;
+    }
+    let service = Service::start(Flavour::Root);
+    let network = children(service.spawner());
+    assert_eq!(network.len(), 1, "{network:?}");
+    let service_uids = uids(network[0]);
+    let user = local_user(Flavour::Root);
+    assert!(
+        service_uids.iter().all(|uid| *uid != 0 && *uid != user.uid.as_raw()),
+        "{service_uids:?}"
+    );
+
+    let command = uids_of_status(&service.run("cat /proc/self/status").ended(0).stdout);
+    assert_eq!(command, vec![user.uid.as_raw(); 4]);
+    let groups = service.run("id -G").ended(0).stdout;
+    assert!(groups.split_whitespace().all(|group| group != "0"), "{groups}");
+}
+
+#[test]
+fn commands_cannot_read_the_state_of_roots_service() {
+    if !Uid::effective().is_root() {
+        report::skipped("commands_cannot_read_the_state_of_roots_service", "not root");
+        return;
+    }
+    let service = Service::start(Flavour::Root);
+    let state = service.state();
+    for file in ["accounts", "users", "lock"] {
+        let path = state.join(file);
+        assert!(path.exists(), "{}", path.display());
+        let ran = service.run(&format!("cat '{}'", path.display()));
+        assert_ne!(ran.code(), 0, "{file}");
+        assert_eq!(ran.stdout, "", "{file}");
+    }
+    assert_ne!(service.run(&format!("ls '{}/service'", state.display())).code(), 0);
+    assert_ne!(service.run(&format!("ls '{}'", state.display())).code(), 0);
+}
+
+#[test]
+fn accounts_become_their_own_local_users() {
+    if !Uid::effective().is_root() {
+        report::skipped("accounts_become_their_own_local_users", "not root");
+        return;
+    }
+    let service = Service::start(Flavour::Root);
+    service.add_account("bob", "daemon").ended(0);
+    let mut bob = tool::winrs();
+    bob.arg(format!("-r:{}", service.url))
+        .args(["-u:bob", "id -un"])
+        .env("TRANSOM_PASSWORD", PASSWORD);
+    assert_eq!(tool::run(&mut bob).ended(0).stdout, "daemon\n");
+    assert_eq!(service.run("id -un").ended(0).stdout, "nobody\n");
+}
+
+fn children(parent: u32) -> Vec<u32> {
+    let text = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap();
+    text.split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
+
+fn uids(id: u32) -> Vec<u32> {
+    uids_of_status(&fs::read_to_string(format!("/proc/{id}/status")).unwrap())
+}
+
+/// Real, effective, saved and file-system uid.
+fn uids_of_status(status: &str) -> Vec<u32> {
+    let line = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
+    line.split_whitespace().map(|uid| uid.parse().unwrap()).collect()
+}

@@ -1,0 +1,233 @@
+//! A running `transom serve` for one test: as root, or as a user who may become nobody else.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, Uid, User};
+use tempfile::TempDir;
+
+use crate::tool::{self, Ran};
+
+/// The account that every service has.
+pub(crate) const USER: &str = "alice";
+/// Its password.
+pub(crate) const PASSWORD: &str = "Pässword 1!";
+
+/// Who starts the service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flavour {
+    /// Root: network process and commands are other users.
+    Root,
+    /// Somebody else: everything is that user.
+    Unprivileged,
+}
+
+/// The flavours that are possible for whoever runs the tests.
+pub(crate) fn flavours() -> Vec<Flavour> {
+    if Uid::effective().is_root() {
+        vec![Flavour::Root, Flavour::Unprivileged]
+    } else {
+        vec![Flavour::Unprivileged]
+    }
+}
+
+/// A service that is stopped when it goes out of scope.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) url: String,
+    pub(crate) port: u16,
+    pub(crate) flavour: Flavour,
+    folder: TempDir,
+    program: PathBuf,
+    child: Child,
+    log: Arc<Mutex<String>>,
+}
+
+impl Service {
+    /// Starts a service with the account [`USER`] and the default settings.
+    #[track_caller]
+    pub(crate) fn start(flavour: Flavour) -> Self {
+        Self::configured(flavour, "")
+    }
+
+    /// Starts a service with these lines as its settings.
+    #[track_caller]
+    pub(crate) fn configured(flavour: Flavour, settings: &str) -> Self {
+        let folder = tempfile::Builder::new().prefix("transom-test-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
+        // Whoever runs the service may not be able to reach the build folder.
+        let program = folder.path().join("transom");
+        fs::copy(env!("CARGO_BIN_EXE_transom"), &program).unwrap();
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let config = folder.path().join("config.toml");
+        fs::write(&config, settings).unwrap();
+        fs::set_permissions(&config, Permissions::from_mode(0o644)).unwrap();
+        if flavour == Flavour::Unprivileged && Uid::effective().is_root() {
+            let user = local_user(flavour);
+            chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
+        }
+        add_account(&program, flavour, folder.path(), USER, None).ended(0);
+
+        for _ in 0..5 {
+            let port = free_port();
+            let url = format!("http://127.0.0.1:{port}");
+            let mut command = as_flavour(flavour, &program);
+            command.arg("serve").arg("--state").arg(folder.path().join("state"));
+            command.arg("--config").arg(&config).args(["--listen", &url]);
+            match listen(command) {
+                Ok((child, log)) => {
+                    return Self { url, port, flavour, folder, program, child, log };
+                }
+                // Another test was faster.
+                Err(log) if log.contains("in use") => {}
+                Err(log) => panic!("the service does not start:\n{log}"),
+            }
+        }
+        panic!("no free port");
+    }
+
+    /// The service's state folder.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Everything logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// The process that was started, the spawner.
+    pub(crate) fn spawner(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A `transom` subcommand on this service's state, as whoever runs the service.
+    pub(crate) fn transom(&self, words: &[&str]) -> Command {
+        let mut command = as_flavour(self.flavour, &self.program);
+        command.args(words).arg("--state").arg(self.state());
+        command
+    }
+
+    /// Adds another account; only root's service can have one.
+    pub(crate) fn add_account(&self, name: &str, local_user: &str) -> Ran {
+        add_account(&self.program, self.flavour, self.folder.path(), name, Some(local_user))
+    }
+
+    /// `winrs` to this service as [`USER`] by NTLM, with these further words.
+    pub(crate) fn winrs(&self, words: &[&str]) -> Command {
+        let mut command = tool::winrs();
+        command.arg(format!("-r:{}", self.url)).arg(format!("-u:{USER}"));
+        command.env("TRANSOM_PASSWORD", PASSWORD).args(words);
+        command
+    }
+
+    /// Runs a command line through [`Service::winrs`].
+    #[track_caller]
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        tool::run(&mut self.winrs(&[line]))
+    }
+
+    /// Stops in order, as a service manager does.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        kill(pid(self.child.id()), Signal::SIGTERM).unwrap();
+        tool::wait(&mut self.child)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _gone = kill(pid(self.child.id()), Signal::SIGTERM);
+            tool::wait(&mut self.child);
+        }
+        if thread::panicking() {
+            eprintln!("--- log of the service\n{}", self.log());
+        }
+    }
+}
+
+/// Whom commands of [`USER`] run as.
+pub(crate) fn local_user(flavour: Flavour) -> User {
+    match flavour {
+        Flavour::Root => User::from_name("nobody").unwrap().expect("there is a user nobody"),
+        Flavour::Unprivileged if Uid::effective().is_root() => {
+            User::from_name("nobody").unwrap().expect("there is a user nobody")
+        }
+        Flavour::Unprivileged => {
+            User::from_uid(Uid::effective()).unwrap().expect("who runs the tests has a name")
+        }
+    }
+}
+
+/// The program, started by whom the flavour says.
+pub(crate) fn as_flavour(flavour: Flavour, program: &Path) -> Command {
+    if flavour == Flavour::Root || !Uid::effective().is_root() {
+        return tool::program(program);
+    }
+    let user = local_user(flavour);
+    let mut command = tool::program("setpriv");
+    command
+        .arg(format!("--reuid={}", user.uid))
+        .arg(format!("--regid={}", user.gid))
+        .arg("--clear-groups");
+    command.args(["--inh-caps=-all", "--bounding-set=-all", "--no-new-privs"]).arg(program);
+    command.env("HOME", "/").current_dir("/");
+    command
+}
+
+#[track_caller]
+fn add_account(
+    program: &Path,
+    flavour: Flavour,
+    folder: &Path,
+    name: &str,
+    local: Option<&str>,
+) -> Ran {
+    let local = local.map_or_else(|| local_user(flavour).name, str::to_owned);
+    let mut command = as_flavour(flavour, program);
+    command.args(["account", "add", name, "--local-user", &local, "--password-stdin", "--state"]);
+    command.arg(folder.join("state"));
+    tool::run_with_input(&mut command, format!("{PASSWORD}\n").as_bytes())
+}
+
+/// Starts the service, and returns once it listens; else what it logged.
+fn listen(mut command: Command) -> Result<(Child, Arc<Mutex<String>>), String> {
+    let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let log = Arc::new(Mutex::new(String::new()));
+    let (sender, listening) = mpsc::channel();
+    let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let listens = line.contains("Listening");
+            kept.lock().unwrap().push_str(&format!("{line}\n"));
+            if listens && sender.send(()).is_err() {
+                // The test has the service already; the log goes on.
+            }
+        }
+    });
+    if listening.recv_timeout(tool::LIMIT).is_ok() {
+        return Ok((child, log));
+    }
+    // It has ended, or hangs: both must be over before the next try.
+    let _gone = child.kill();
+    child.wait().unwrap();
+    let text = log.lock().unwrap().clone();
+    Err(text)
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn pid(id: u32) -> Pid {
+    Pid::from_raw(id.try_into().unwrap())
+}
