@@ -223,10 +223,7 @@ async fn forward_input(input: &Input, mut stdin: Stdin) {
 
 async fn send(input: &Input, piece: stdio::Input) {
     let sent = async {
-        if !piece.data.is_empty() {
-            input.write(&piece.data).await?;
-        }
-        if piece.end { input.end_input().await } else { Ok(()) }
+        if piece.end { input.end(&piece.data).await } else { input.write(&piece.data).await }
     };
     // A command that is over takes no input, and a connection that is broken shows at the output.
     let _untaken = sent.await;
