@@ -16,7 +16,7 @@ pub use check::{MIN_ENVELOPE_SIZE, MIN_OPERATION_TIMEOUT};
 pub use duration::Duration;
 pub use envelope::{Envelope, guid, same_id, uuid_uri};
 pub use error::Error;
-pub use fault::{ErrorCode, Fault};
+pub use fault::{ErrorCode, Fault, FaultCode};
 pub use header::{Block, Header, HeaderValue};
 pub use selector::{
     EndpointReference, OptionItem, OptionSet, Selector, SelectorSet, SelectorValue, parse_boolean,
