@@ -1,4 +1,6 @@
 //! WS-Management messages, typed to and from XML, and the remote shell's machines for both roles.
+//!
+#![doc = include_str!("../README.md")]
 
 mod check;
 pub mod duration;

@@ -125,6 +125,7 @@ fn faults_of_other_stacks_are_read() {
     let quota = read("wmi_error_v2.xml");
     assert_eq!(quota.wsman_fault, None);
     assert_eq!(quota.error_code(), Some(ErrorCode::QUOTA_MAX_SHELLS));
+    assert!(quota.text().contains("maximum number of 30 concurrent shells"));
     let type_ = quota.wmi_error().unwrap();
     let type_ = type_.qname(type_.attribute_ns(ns::XSI, "type").unwrap());
     assert_eq!(type_, Some((ns::MSFT_WMI_ERROR, "MSFT_WmiError_Type")));
