@@ -1,4 +1,4 @@
-//! The codec against recorded messages, golden bytes, limits and hostile input.
+//! The codec against recorded messages, golden bytes, limits and hostile input; the machines rule by rule.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,3 +18,8 @@ mod limits;
 mod properties;
 mod round_trip;
 mod shell;
+mod shell_client;
+mod shell_pair;
+mod shell_replay;
+mod shell_scene;
+mod shell_server;
