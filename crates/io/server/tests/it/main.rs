@@ -1,8 +1,10 @@
 //! The service on loopback: a raw TCP client, logins by our own initiator, and a stand-in plug-in
 //! with real pipes.
 
+mod audit;
 mod http_rules;
 mod logins;
+mod malformed;
 mod ownership;
 mod sealing;
 mod service;

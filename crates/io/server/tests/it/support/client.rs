@@ -64,6 +64,11 @@ impl Http {
         drop(self.stream.write_all(bytes).await);
     }
 
+    /// Tells the service that nothing more comes.
+    pub(crate) async fn finish(&mut self) {
+        drop(self.stream.shutdown().await);
+    }
+
     /// `POST /wsman` with these headers, a Content-Length and this body.
     pub(crate) async fn post(&mut self, headers: &[(&str, &str)], body: &[u8]) {
         let mut head = String::from("POST /wsman HTTP/1.1\r\nHost: box\r\n");
@@ -115,13 +120,9 @@ impl Http {
     }
 
     async fn fill(&mut self) -> Option<()> {
-        let mut piece = [0; 64 * 1024];
-        match self.stream.read(&mut piece).await {
+        match self.stream.read_buf(&mut self.buffer).await {
             Ok(0) | Err(_) => None,
-            Ok(read) => {
-                self.buffer.extend_from_slice(&piece[..read]);
-                Some(())
-            }
+            Ok(_) => Some(()),
         }
     }
 }
