@@ -1,0 +1,13 @@
+//! The service on loopback: a raw TCP client, logins by our own initiator, and a stand-in plug-in
+//! with real pipes.
+
+mod audit;
+mod http_rules;
+mod logins;
+mod malformed;
+mod ownership;
+mod sealing;
+mod service;
+mod shells;
+mod stopping;
+mod support;
