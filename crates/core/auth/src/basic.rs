@@ -137,7 +137,12 @@ fn split(token: &[u8]) -> Result<(String, Secret), Refusal> {
     }
     let text = Zeroizing::new(match std::str::from_utf8(token) {
         Ok(text) => text.to_owned(),
-        Err(_) => token.iter().copied().map(char::from).collect(),
+        Err(_) => {
+            // Room for all, so that no reallocation leaves an unwiped copy behind.
+            let mut text = String::with_capacity(token.len().saturating_mul(2));
+            text.extend(token.iter().copied().map(char::from));
+            text
+        }
     });
     let Some((user, password)) = text.split_once(':') else {
         return Err(malformed("colon", DecodeErrorKind::Missing));

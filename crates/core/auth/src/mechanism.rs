@@ -46,7 +46,8 @@ pub trait Initiator: Send + Debug {
 pub enum Step {
     /// Send this token and call `step` with the one that comes back.
     Send(Vec<u8>),
-    /// Send this token. The login is complete for us, unless the answer carries a token, which must go to `step`.
+    /// Send this token; the login is complete for us unless the answer says otherwise. The answer's token must go to
+    /// `step`; when it has none, `step(None)` tells whether that is enough.
     Last(Vec<u8>),
     /// Nothing more to send.
     Done,

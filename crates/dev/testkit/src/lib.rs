@@ -8,5 +8,5 @@ pub mod outside;
 pub mod stub;
 
 pub use entropy::Seeded;
-pub use outside::{corpora, peers_python, report};
+pub use outside::{corpora, peers_python, report, root};
 pub use stub::Stub;

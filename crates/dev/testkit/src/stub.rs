@@ -1,10 +1,10 @@
 //! An independent little WinRM server in Python, run in place from the shared folder.
 
-use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::{env, fs};
 
 use crate::outside::{peers_python, report, root};
 
@@ -30,7 +30,8 @@ impl Stub {
     #[must_use]
     #[expect(clippy::expect_used, reason = "a test that needs a peer fails without it")]
     pub fn start(test: &str, folder: &Path, options: &[&str]) -> Option<Self> {
-        let script = root().join("../shared/peers/winrm_stub.py");
+        let script = env::var_os("TRANSOM_STUB")
+            .map_or_else(|| root().join("../shared/peers/winrm_stub.py"), PathBuf::from);
         if !script.is_file() {
             report(&format!("SKIPPED {test}: the stub server is absent"));
             return None;

@@ -6,7 +6,7 @@
 //!  anywhere ──refused──► Failed, for good
 //! ```
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -42,7 +42,7 @@ pub enum MicPolicy {
     /// of the response, so nobody on the way can take it back. WinRb, winrm4j and MetricsHub never promise one.
     #[default]
     WhenPromised,
-    /// Every client must send one, and keep the target information flag. Clients made after 2015 do.
+    /// Every client must send one, and keep the target information flag. Windows, pywinrm and pypsrp do.
     Required,
 }
 
@@ -64,6 +64,10 @@ pub struct AcceptorOptions {
 }
 
 /// The service's half of a login over raw NTLM messages.
+///
+/// Where sealing is optional, the context that it hands out may be one that only signs, which SPNEGO needs:
+/// [`Sealer::can_seal`] tells. [`spnego::Acceptor`](crate::spnego::Acceptor), which also takes raw messages, hands such
+/// a context to nobody.
 #[derive(Debug)]
 pub struct Acceptor {
     options: AcceptorOptions,
@@ -97,7 +101,6 @@ struct Handshake {
 }
 
 /// An AUTHENTICATE_MESSAGE that waits for its verdict.
-#[derive(Debug)]
 struct Pending {
     handshake: Handshake,
     message: Vec<u8>,
@@ -303,6 +306,13 @@ impl Acceptor {
     }
 }
 
+impl fmt::Debug for Pending {
+    /// Leaves the message out: with its response a weak password can be guessed offline.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("flags", &self.flags).finish_non_exhaustive()
+    }
+}
+
 impl Pending {
     /// ExportedSessionKey ([MS-NLMP] 3.2.5.1.2).
     fn session_key(&self, base: &SessionBaseKey) -> Result<Key, Refusal> {
@@ -340,7 +350,7 @@ fn challenge(
         flags: granted,
         server_challenge,
         target_name: names.target().to_owned(),
-        target_info: names.av_pairs(now).encode(),
+        target_info: names.av_pairs(now).encode()?,
         version: if granted.contains(Flags::VERSION) { VERSION } else { [0; 8] },
     };
     Ok((granted, message.encode()?))

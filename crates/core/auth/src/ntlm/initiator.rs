@@ -157,7 +157,7 @@ impl Initiator {
         let (server_challenge, client_challenge) =
             (&challenge.server_challenge, &self.nonce.client_challenge);
         let time = timestamp.unwrap_or(self.now).0;
-        let response = respond(&key, server_challenge, client_challenge, time, &pairs.encode());
+        let response = respond(&key, server_challenge, client_challenge, time, &pairs.encode()?);
         let base = response.session_base_key.expose();
         let lm_response = match timestamp {
             Some(_) => [0; 24],
@@ -251,10 +251,7 @@ impl crate::Initiator for Initiator {
     }
 
     fn sealer(&mut self) -> Option<Box<dyn Sealer>> {
-        match &mut self.state {
-            State::Complete { sealer } => sealer.take().map(|sealer| sealer as Box<dyn Sealer>),
-            State::Start | State::AwaitChallenge { .. } | State::Failed(_) => None,
-        }
+        if crate::Initiator::can_seal(self) { self.context() } else { None }
     }
 
     fn mechanism(&self) -> &'static str {
@@ -265,6 +262,13 @@ impl crate::Initiator for Initiator {
 impl InitiatorMechanism for Initiator {
     fn oids(&self) -> &[Oid] {
         &[Oid::NTLMSSP]
+    }
+
+    fn context(&mut self) -> Option<Box<dyn Sealer>> {
+        match &mut self.state {
+            State::Complete { sealer } => sealer.take().map(|sealer| sealer as Box<dyn Sealer>),
+            State::Start | State::AwaitChallenge { .. } | State::Failed(_) => None,
+        }
     }
 
     /// Every AUTHENTICATE_MESSAGE of ours carries an integrity code, and then so must SPNEGO ([MS-SPNG] 3.3.5.1).

@@ -191,6 +191,27 @@ impl fmt::Debug for NtlmSealer {
 mod tests {
     use super::*;
 
+    /// [MS-NLMP] 4.2.3.4: a 56-bit key, and a checksum that is not encrypted because no key was exchanged.
+    #[test]
+    fn s4_2_3_4_weak_key_without_exchange_seals_to_the_published_bytes() {
+        let key = [
+            0xEB, 0x93, 0x42, 0x9A, 0x8B, 0xD9, 0x52, 0xF8, 0xB8, 0x9C, 0x55, 0xB8, 0x7F, 0x47,
+            0x5E, 0xDC,
+        ];
+        let mut sealer = NtlmSealer::new(Flags(0x820A_8233), &key, Writer::Client).unwrap();
+        let mut data: Vec<u8> = "Plaintext".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let sealed = sealer.seal(&mut data).unwrap();
+        let expected = [
+            0xA0, 0x23, 0x72, 0xF6, 0x53, 2, 0x73, 0xF3, 0xAA, 0x1E, 0xB9, 1, 0x90, 0xCE, 0x52, 0,
+            0xC9, 0x9D,
+        ];
+        assert_eq!(data, expected);
+        assert_eq!(
+            sealed.header,
+            [1, 0, 0, 0, 0xFF, 0x2A, 0xEB, 0x52, 0xF6, 0x81, 0x79, 0x3A, 0, 0, 0, 0]
+        );
+    }
+
     #[test]
     fn a_context_whose_numbers_are_used_up_seals_nothing_more() {
         let flags = Flags::SEAL | Flags::SIGN | Flags::KEY_128 | Flags::EXTENDED_SESSIONSECURITY;

@@ -1,7 +1,7 @@
 //! [`AvPairs`]: the attribute list of target information and of NTLMv2 responses ([MS-NLMP] 2.2.2.1).
 
 use super::wire::encode_utf16;
-use crate::{DecodeError, DecodeErrorKind, FileTime};
+use crate::{ApiMisuse, DecodeError, DecodeErrorKind, FileTime};
 
 /// The number of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,19 +81,20 @@ impl AvPairs {
         Err(DecodeError { message: MESSAGE, field: "MsvAvEOL", kind: DecodeErrorKind::Missing })
     }
 
-    /// The list with its end mark. Values longer than 65,535 bytes cannot occur: [`set`](Self::set) cuts none, but
-    /// names of that length are refused before.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    /// The list with its end mark.
+    ///
+    /// # Errors
+    /// When a value is longer than 65,535 bytes.
+    pub fn encode(&self) -> Result<Vec<u8>, ApiMisuse> {
         let mut out = Vec::new();
         for (id, value) in &self.0 {
-            let Ok(length) = u16::try_from(value.len()) else { continue };
+            let length = u16::try_from(value.len()).map_err(|_| ApiMisuse::TooLong("AV_PAIR"))?;
             out.extend_from_slice(&id.0.to_le_bytes());
             out.extend_from_slice(&length.to_le_bytes());
             out.extend_from_slice(value);
         }
         out.extend_from_slice(&[0; 4]);
-        out
+        Ok(out)
     }
 
     /// The value of an attribute.

@@ -105,7 +105,11 @@ pub(crate) fn decode_utf16(bytes: &[u8]) -> Option<String> {
 }
 
 pub(crate) fn encode_utf16(text: &str) -> Vec<u8> {
-    text.encode_utf16().flat_map(u16::to_le_bytes).collect()
+    // UTF-16 takes at most twice the bytes of UTF-8: with room for all there is no reallocation, which would leave an
+    // unwiped copy of a password behind.
+    let mut out = Vec::with_capacity(text.len().saturating_mul(2));
+    out.extend(text.encode_utf16().flat_map(u16::to_le_bytes));
+    out
 }
 
 /// Builds the fixed part and the payload of a message side by side.

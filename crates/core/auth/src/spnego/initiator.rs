@@ -153,7 +153,7 @@ impl Initiator {
         }
         if let Some(mechanism) = self.mechanisms.get_mut(self.chosen) {
             self.mic.needed |= mechanism.needs_mech_list_mic();
-            if let Some(sealer) = mechanism.sealer() {
+            if let Some(sealer) = mechanism.context() {
                 self.sealer = Some(sealer);
             }
         }

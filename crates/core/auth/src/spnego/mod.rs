@@ -82,6 +82,9 @@ pub trait InitiatorMechanism: crate::Initiator {
     /// Its object identifiers, in the order in which they are offered.
     fn oids(&self) -> &[Oid];
 
+    /// Hands out the security context, once, after the mechanism's last token: also one that signs, but cannot seal.
+    fn context(&mut self) -> Option<Box<dyn crate::Sealer>>;
+
     /// Whether `mechListMIC` is needed although the mechanism was the first choice.
     fn needs_mech_list_mic(&self) -> bool;
 }

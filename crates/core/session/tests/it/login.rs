@@ -10,9 +10,10 @@ use session::server::login::{Acceptors, Login, Refused, Turn};
 use testkit::Seeded;
 
 const NOW: FileTime = FileTime(134_000_000_000_000_000);
-const PASSWORD: &str = "Pässword";
+pub(crate) const SEED: u64 = 7;
+pub(crate) const PASSWORD: &str = "Pässword";
 
-struct Offer;
+pub(crate) struct Offer;
 
 impl Acceptors for Offer {
     fn offered(&self) -> Vec<HeaderValue> {
@@ -36,8 +37,8 @@ impl Acceptors for Offer {
 
 /// One connection's service side, with alice's account behind it.
 #[derive(Default)]
-struct Service {
-    login: Login,
+pub(crate) struct Service {
+    pub(crate) login: Login,
     questions: u64,
 }
 
@@ -86,14 +87,15 @@ impl Service {
     }
 }
 
-fn ntlm_initiator(user: &str, password: &str) -> ntlm::Initiator {
+/// A login whose random numbers come from [`SEED`].
+pub(crate) fn ntlm_initiator(user: &str, password: &str) -> ntlm::Initiator {
     let credential =
         ntlm::Credential::from_password(UserName::parse(user), &Secret::from(password));
     let options = ntlm::InitiatorOptions::default();
-    ntlm::Initiator::new(credential, options, &mut Seeded::new(7), NOW).unwrap()
+    ntlm::Initiator::new(credential, options, &mut Seeded::new(SEED), NOW).unwrap()
 }
 
-fn negotiate(user: &str, password: &str) -> Box<dyn Initiator> {
+pub(crate) fn negotiate(user: &str, password: &str) -> Box<dyn Initiator> {
     Box::new(spnego::Initiator::new(vec![Box::new(ntlm_initiator(user, password))]).unwrap())
 }
 
@@ -122,7 +124,7 @@ fn seen(turn: &Turn, service: &mut Service) -> (StatusCode, HeaderMap) {
 }
 
 /// Walks a login to its end; the number of requests that it took.
-fn walk(client: &mut ClientLogin, service: &mut Service) -> Result<usize, LoginError> {
+pub(crate) fn walk(client: &mut ClientLogin, service: &mut Service) -> Result<usize, LoginError> {
     let mut leg = client.start()?;
     for count in 1.. {
         let turn = service.request(&with_authorization(&leg), leg.carries != Carries::Nothing);

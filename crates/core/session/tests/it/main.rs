@@ -1,6 +1,7 @@
 //! Tests of the crate `session` from outside.
 #![allow(
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
@@ -10,5 +11,7 @@
 )]
 
 mod access;
+mod fuzz;
 mod login;
+mod oracle;
 mod sealed;

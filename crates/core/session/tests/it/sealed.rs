@@ -9,8 +9,8 @@ const SOAP: &str = "application/soap+xml;charset=UTF-8";
 
 /// Flips bits instead of sealing, and keeps what it was given.
 #[derive(Debug, Default)]
-struct Flip {
-    seen: Vec<(Vec<u8>, Vec<u8>)>,
+pub(crate) struct Flip {
+    pub(crate) seen: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Sealer for Flip {

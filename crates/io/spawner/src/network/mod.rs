@@ -23,6 +23,7 @@ use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::io::Errno;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
@@ -174,10 +175,13 @@ impl Spawner {
         let permit = self.0.opens.acquire().await.map_err(|_| RequestError::Lost)?;
         let answer = self.0.ask(&Request::Open { account, login }).await?;
         drop(permit);
-        let Answer { event: Event::Opened { shell, .. }, descriptor: Some(descriptor), ended: Some(ended) } = answer else {
+        let Answer { event: Event::Opened { shell, .. }, descriptor, ended: Some(ended) } = answer else {
             return Err(RequestError::Unexpected);
         };
-        Keeper::new(Arc::clone(&self.0), shell, descriptor, ended).map_err(|error| {
+        // The kernel leaves a descriptor out when this process may have no more.
+        let descriptor = descriptor.ok_or_else(|| io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()));
+        let keeper = descriptor.and_then(|descriptor| Keeper::new(Arc::clone(&self.0), shell, descriptor, ended));
+        keeper.map_err(|error| {
             self.0.tell(Request::Close { shell });
             RequestError::Descriptor(error)
         })

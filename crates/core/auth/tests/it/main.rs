@@ -1,0 +1,24 @@
+//! Tests of the login crate through its public interface: one file per topic.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "test code, also outside of functions marked as tests: it reads corpora, starts a peer, and fails loudly"
+)]
+
+mod basic;
+mod fuzz_inputs;
+mod initiator;
+mod ms_nlmp;
+mod mutations;
+mod pair;
+mod peer_pyspnego;
+mod pyspnego_tokens;
+mod refusals;
+mod sealing;
+mod spnego;
+mod support;

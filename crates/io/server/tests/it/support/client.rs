@@ -1,0 +1,333 @@
+//! A raw HTTP client, and a sealed session on top of it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use auth::ntlm::{self, Credential, InitiatorOptions};
+use auth::spnego::{self, InitiatorMechanism};
+use auth::{Entropy, FileTime, Initiator, Sealer, Secret, Step, UserName};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use session::http::sealed::{self, Dialect, Frame, Protocol};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use uuid::Uuid;
+use wsman::fault::Fault;
+use wsman::ns::resource;
+use wsman::shell::{
+    CommandLine, CommandOptions, CommandResponse, CreateResponse, DesiredStream, Receive,
+    ReceiveResponse, Request, RequestContext, ShellDescription, ShellOptions,
+};
+use wsman::xml::Limits;
+use wsman::Envelope;
+
+use super::PASSWORD;
+
+/// No answer takes longer; a test that waits for ever says nothing.
+const PATIENCE: Duration = Duration::from_secs(20);
+const SOAP: &str = "application/soap+xml;charset=UTF-8";
+
+/// A connection, and what was read ahead.
+pub(crate) struct Http {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// The status line and the headers as they came.
+    pub(crate) head: String,
+    pub(crate) body: Vec<u8>,
+}
+
+impl Response {
+    /// The values of a header, in any case.
+    pub(crate) fn values(&self, name: &str) -> Vec<&str> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        let found = lines.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.trim()).collect()
+    }
+}
+
+impl Http {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: Vec::new() }
+    }
+
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        // The service may have closed the connection already; the answer tells.
+        drop(self.stream.write_all(bytes).await);
+    }
+
+    /// `POST /wsman` with these headers, a Content-Length and this body.
+    pub(crate) async fn post(&mut self, headers: &[(&str, &str)], body: &[u8]) {
+        let mut head = String::from("POST /wsman HTTP/1.1\r\nHost: box\r\n");
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        let mut bytes = head.into_bytes();
+        bytes.extend_from_slice(body);
+        self.send(&bytes).await;
+    }
+
+    /// The next answer; `None` when the connection ends before one.
+    pub(crate) async fn receive(&mut self) -> Option<Response> {
+        timeout(PATIENCE, self.read_response()).await.expect("no answer in time")
+    }
+
+    /// [`Self::post`], then the answer.
+    pub(crate) async fn ask(&mut self, headers: &[(&str, &str)], body: &[u8]) -> Response {
+        self.post(headers, body).await;
+        self.receive().await.expect("an answer")
+    }
+
+    /// Whether the service has closed the connection.
+    pub(crate) async fn is_closed(&mut self) -> bool {
+        self.buffer.is_empty() && self.receive().await.is_none()
+    }
+
+    async fn read_response(&mut self) -> Option<Response> {
+        let end = loop {
+            if let Some(end) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {
+                break end;
+            }
+            self.fill().await?;
+        };
+        let head = String::from_utf8(self.buffer[..end].to_vec()).unwrap();
+        self.buffer.drain(..end + 4);
+        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+        if status == 100 {
+            return Box::pin(self.read_response()).await;
+        }
+        let mut response = Response { status, head, body: Vec::new() };
+        let length = response.values("Content-Length").first().map_or(0, |text| text.parse().unwrap());
+        while self.buffer.len() < length {
+            self.fill().await?;
+        }
+        response.body = self.buffer.drain(..length).collect();
+        Some(response)
+    }
+
+    async fn fill(&mut self) -> Option<()> {
+        let mut piece = [0; 64 * 1024];
+        match self.stream.read(&mut piece).await {
+            Ok(0) | Err(_) => None,
+            Ok(read) => {
+                self.buffer.extend_from_slice(&piece[..read]);
+                Some(())
+            }
+        }
+    }
+}
+
+/// `Authorization` for Basic.
+pub(crate) fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
+}
+
+/// The system's generator.
+struct Random;
+
+impl Entropy for Random {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        getrandom::fill(bytes).unwrap();
+    }
+}
+
+/// The client's half of a login: NTLM inside SPNEGO, or raw.
+pub(crate) fn negotiate(user: &str, password: &str, raw: bool) -> Box<dyn Initiator> {
+    let credential = Credential::from_password(UserName::parse(user), &Secret::new(password));
+    let options = InitiatorOptions::default();
+    let now = FileTime::from_unix(Duration::from_secs(1_800_000_000));
+    let ntlm = ntlm::Initiator::new(credential, options, &mut Random, now).unwrap();
+    if raw {
+        return Box::new(ntlm);
+    }
+    let mechanism: Box<dyn InitiatorMechanism> = Box::new(ntlm);
+    Box::new(spnego::Initiator::new(vec![mechanism]).unwrap())
+}
+
+/// A logged-in connection that seals its messages.
+pub(crate) struct Session {
+    pub(crate) http: Http,
+    pub(crate) sealer: Box<dyn Sealer>,
+    pub(crate) dialect: Dialect,
+    pub(crate) context: RequestContext,
+    /// The operation time-out of its requests.
+    pub(crate) timeout: Duration,
+}
+
+impl Session {
+    pub(crate) async fn login(address: SocketAddr, user: &str) -> Self {
+        Self::try_login(address, user, PASSWORD, false).await.expect("the login is accepted")
+    }
+
+    /// Empty POSTs until the login is complete; the last answer where it is refused.
+    pub(crate) async fn try_login(
+        address: SocketAddr,
+        user: &str,
+        password: &str,
+        raw: bool,
+    ) -> Result<Self, Response> {
+        let mut http = Http::connect(address).await;
+        let sealer = Self::log_in(&mut http, user, password, raw).await?;
+        let context = RequestContext::new("http://box:5985/wsman", resource::CMD, Uuid::nil());
+        let timeout = Duration::from_secs(10);
+        Ok(Self { http, sealer, dialect: Dialect::Tab, context, timeout })
+    }
+
+    /// A login on a connection that may have had another one.
+    pub(crate) async fn log_in(
+        http: &mut Http,
+        user: &str,
+        password: &str,
+        raw: bool,
+    ) -> Result<Box<dyn Sealer>, Response> {
+        let mut login = negotiate(user, password, raw);
+        let mut reply: Option<Vec<u8>> = None;
+        loop {
+            let (token, is_last) = match login.step(reply.as_deref()).unwrap() {
+                Step::Send(token) => (token, false),
+                Step::Last(token) => (token, true),
+                Step::Done => break,
+            };
+            let header = format!("Negotiate {}", STANDARD.encode(token));
+            let headers = [("Authorization", header.as_str()), ("Content-Type", SOAP)];
+            let answer = http.ask(&headers, b"").await;
+            let token = answer.values("WWW-Authenticate").iter().find_map(|value| {
+                let (_, token) = value.split_once(' ')?;
+                STANDARD.decode(token).ok()
+            });
+            match (answer.status, token) {
+                (200, None) if is_last => break,
+                (200 | 401, Some(token)) => reply = Some(token),
+                _ => return Err(answer),
+            }
+        }
+        Ok(login.sealer().expect("a sealing context"))
+    }
+
+    /// Seals a message: its Content-Type and body.
+    pub(crate) fn seal(&mut self, message: &[u8]) -> (String, Vec<u8>) {
+        let frame = Frame { protocol: Protocol::Spnego, dialect: self.dialect };
+        let sealed = sealed::seal(self.sealer.as_mut(), frame, SOAP, message.to_vec()).unwrap();
+        (sealed.content_type, sealed.body)
+    }
+
+    /// Opens an answer, which must be in our own dialect.
+    pub(crate) fn open(&mut self, response: &Response) -> Vec<u8> {
+        let content_type = response.values("Content-Type")[0].to_owned();
+        let opened = sealed::open(self.sealer.as_mut(), &content_type, response.body.clone());
+        let opened = opened.expect("an answer that our context opens");
+        assert_eq!(opened.frame.dialect, self.dialect, "the answer is in another dialect");
+        opened.body
+    }
+
+    /// Sends bytes sealed, and opens the answer.
+    pub(crate) async fn ask_bytes(&mut self, message: &[u8]) -> (u16, Vec<u8>) {
+        let (content_type, body) = self.seal(message);
+        let response = self.http.ask(&[("Content-Type", &content_type)], &body).await;
+        let body = if response.body.is_empty() { Vec::new() } else { self.open(&response) };
+        (response.status, body)
+    }
+
+    /// An envelope of a request to a shell.
+    pub(crate) fn envelope(&self, request: &Request, shell: Option<&str>) -> Envelope {
+        request.to_envelope(&self.context, shell, random_id(), self.timeout)
+    }
+
+    /// A request to a shell: the reply, or the fault.
+    pub(crate) async fn request(
+        &mut self,
+        request: &Request,
+        shell: Option<&str>,
+    ) -> Result<Envelope, Fault> {
+        let envelope = self.envelope(request, shell);
+        self.ask_envelope(&envelope).await
+    }
+
+    pub(crate) async fn ask_envelope(&mut self, envelope: &Envelope) -> Result<Envelope, Fault> {
+        let (status, bytes) = self.ask_bytes(&envelope.encode()).await;
+        let reply = envelope_of(&bytes);
+        match Fault::from_envelope(&reply).unwrap() {
+            Some(fault) => {
+                assert_eq!(status, 500);
+                Err(fault)
+            }
+            None => {
+                assert_eq!(status, 200);
+                assert_eq!(reply.header.relates_to(), envelope.header.message_id());
+                Ok(reply)
+            }
+        }
+    }
+
+    pub(crate) async fn open_shell(&mut self) -> String {
+        self.open_shell_as(ShellDescription::default()).await.unwrap()
+    }
+
+    pub(crate) async fn open_shell_as(&mut self, shell: ShellDescription) -> Result<String, Fault> {
+        let shell = Box::new(shell);
+        let request = Request::Create { shell, options: ShellOptions::default() };
+        let reply = self.request(&request, None).await?;
+        let created = CreateResponse::from_body(&reply.body).unwrap();
+        Ok(created.shell_id().unwrap().to_owned())
+    }
+
+    pub(crate) async fn start(&mut self, shell: &str, line: &str) -> Result<String, Fault> {
+        let command = CommandLine { command: line.to_owned(), ..CommandLine::default() };
+        let request = Request::Command { command, options: CommandOptions::default() };
+        let reply = self.request(&request, Some(shell)).await?;
+        Ok(CommandResponse::from_body(&reply.body).unwrap().command_id)
+    }
+
+    pub(crate) async fn receive(&mut self, shell: &str, id: &str) -> Result<ReceiveResponse, Fault> {
+        let reply = self.request(&receive(id), Some(shell)).await?;
+        Ok(ReceiveResponse::from_body(&reply.body).unwrap())
+    }
+
+    /// Receives until the command is done: stdout, stderr and the exit code.
+    pub(crate) async fn finish(&mut self, shell: &str, id: &str) -> (Vec<u8>, Vec<u8>, u32) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        loop {
+            let response = self.receive(shell, id).await.unwrap();
+            for stream in response.streams {
+                match stream.name.as_str() {
+                    "stdout" => out.extend(stream.data),
+                    "stderr" => err.extend(stream.data),
+                    other => panic!("stream {other}"),
+                }
+            }
+            if let Some(code) = response.state.and_then(|state| state.exit_code) {
+                return (out, err, code);
+            }
+        }
+    }
+}
+
+/// A Receive of both streams of a command.
+pub(crate) fn receive(id: &str) -> Request {
+    let desired = DesiredStream {
+        command_id: Some(id.to_owned()),
+        streams: vec!["stdout".to_owned(), "stderr".to_owned()],
+        ..DesiredStream::default()
+    };
+    let receive = Receive { desired: vec![desired], ..Receive::default() };
+    Request::Receive { receive, keep_alive: true }
+}
+
+pub(crate) fn envelope_of(bytes: &[u8]) -> Envelope {
+    Envelope::decode(bytes, &Limits::default()).unwrap()
+}
+
+fn random_id() -> Uuid {
+    let mut bytes = [0; 16];
+    Random.fill(&mut bytes);
+    Uuid::from_bytes(bytes)
+}

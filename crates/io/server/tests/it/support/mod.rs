@@ -1,0 +1,9 @@
+//! What every test here needs: a running service, a plug-in, clients.
+
+mod client;
+mod plugin;
+mod running;
+
+pub(crate) use client::{Http, Response, Session, basic, envelope_of, negotiate, receive};
+pub(crate) use plugin::Pipes;
+pub(crate) use running::{PASSWORD, Service, settings};

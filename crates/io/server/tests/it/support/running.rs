@@ -1,0 +1,69 @@
+//! A service on a free port, with three accounts.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use auth::Secret;
+use server::accounts::{Editor, FileSource, MachineNames};
+use server::{Config, RunError, Settings, run};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::Pipes;
+
+/// Everybody's password.
+pub(crate) const PASSWORD: &str = "Pa$$wörd 1";
+
+/// A running service.
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    pub(crate) plugin: Arc<Pipes>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), RunError>>,
+    _folder: TempDir,
+}
+
+/// Settings with a listener on a free loopback port, and what the text adds.
+pub(crate) fn settings(text: &str) -> Settings {
+    let mut settings = Settings::parse(text, Path::new("test.toml")).unwrap();
+    settings.listeners = vec!["http://127.0.0.1:0".parse().unwrap()];
+    settings
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(settings("")).await
+    }
+
+    /// Alice and Bob are administrators, Carol is nothing.
+    pub(crate) async fn start_with(settings: Settings) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut editor = Editor::open(folder.path()).unwrap();
+        let administrators = || vec!["Administrators".to_owned()];
+        let password = Secret::new(PASSWORD);
+        editor.accounts.add([1; 16], "alice", &password, administrators()).unwrap();
+        editor.accounts.add([2; 16], "bob", &password, administrators()).unwrap();
+        editor.accounts.add([3; 16], "carol", &password, Vec::new()).unwrap();
+        editor.save().unwrap();
+        let plugin = Arc::new(Pipes::default());
+        let source = Arc::new(FileSource(folder.path().join(Editor::FILE)));
+        let (stop, stopped) = oneshot::channel();
+        let (ready, listening) = oneshot::channel();
+        let mut config = Config::new(settings, source);
+        config.names = MachineNames::new("box.example.test");
+        config.plugins = vec![Arc::<Pipes>::clone(&plugin)];
+        config.stop = Box::pin(async move { drop(stopped.await) });
+        config.ready = Box::new(|addresses| drop(ready.send(addresses[0])));
+        let task = tokio::spawn(run(config));
+        let address = listening.await.unwrap();
+        Self { address, plugin, stop, task, _folder: folder }
+    }
+
+    /// Asks it to stop, and waits until it has.
+    pub(crate) async fn stop(self) {
+        drop(self.stop);
+        self.task.await.unwrap().unwrap();
+    }
+}

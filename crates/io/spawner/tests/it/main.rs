@@ -1,0 +1,37 @@
+//! Tests with real processes. This program plays every part: without a role it is the runner, with one it is the spawner, the
+//! network process (friendly or hostile), or a step on the way to another user.
+
+mod decode;
+mod hostile;
+mod network;
+mod runner;
+mod service;
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1);
+    match arguments.next().as_deref() {
+        Some("role-spawner") => service::spawner_role(arguments),
+        Some("role-two-threads") => {
+            // A thread that waits for ever, as a runtime's would.
+            let _waiting = std::thread::spawn(std::thread::park);
+            service::spawner_role(arguments)
+        }
+        Some("network") => network::role(arguments),
+        Some("role-as") => as_user(arguments),
+        filter => runner::run(filter.filter(|filter| !filter.starts_with('-'))),
+    }
+}
+
+/// Becomes `uid` without any way back, then executes this program again with the rest of the arguments.
+fn as_user(mut arguments: impl Iterator<Item = String>) -> ExitCode {
+    let uid: u32 = arguments.next().unwrap().parse().unwrap();
+    let (uid, gid) = (nix::unistd::Uid::from_raw(uid), nix::unistd::Gid::from_raw(uid));
+    nix::unistd::setgroups(&[gid]).unwrap();
+    nix::unistd::setresgid(gid, gid, gid).unwrap();
+    nix::unistd::setresuid(uid, uid, uid).unwrap();
+    let error = Command::new("/proc/self/exe").args(arguments).exec();
+    panic!("cannot execute this program again: {error}");
+}
