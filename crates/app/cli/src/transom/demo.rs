@@ -30,8 +30,7 @@ use crate::winrs::{PASSWORD_VARIABLE, Security};
 
 const ACCOUNT: &str = "demo";
 /// What runs remotely: both streams and an exit code of its own.
-const LINE: &str =
-    "echo \"user $(id -un), uid $(id -u), on $(uname -s)\"; echo 'this came by stderr' >&2; exit 7";
+const LINE: &str = "echo \"user $(id -un), uid $(id -u), on $(uname -s)\"; echo \"this came by stderr\" >&2; exit 7";
 const EXIT_CODE: i32 = 7;
 /// How long the service may take to listen.
 const START: Duration = Duration::from_secs(20);

@@ -97,6 +97,12 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
             Err(error) => return error.report(Program::Transom),
         }
     }
+    // The network process holds password hashes: nobody may look into it, from its first moment on.
+    if words.get(1).is_some_and(|word| word == NETWORK)
+        && let Err(error) = spawner::network::protect()
+    {
+        return CommandError::caused("protecting this process", &error).report(Program::Transom);
+    }
     let matches = match Transom::command().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return explain(error),

@@ -1,7 +1,85 @@
-//! The service's network process: logs, settings, and the server with its plug-ins.
+//! The service's network process: its logs, its settings, and the server with its plug-ins.
+//!
+//! The spawner starts it, as the service user, with descriptor 3 as the way back. It reads bytes from strangers, so
+//! it has no right that those strangers may not have when something goes wrong.
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
-#[derive(clap::Args, Debug)]
-pub(super) struct NetworkArgs {}
-pub(super) fn run(_a: NetworkArgs) -> ExitCode {
-    ExitCode::FAILURE
+use std::sync::Arc;
+
+use clap::Args;
+use server::settings::Listener;
+use server::{Config, Settings};
+use spawner::network::Spawner;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::EnvFilter;
+
+use super::LogFormat;
+use crate::command_error::{CommandError, Program};
+
+/// The variable RUST_LOG says how much is logged, for instance `debug` or `info,server=trace`. At `trace`, messages of
+/// users are logged whole.
+const LOG_VARIABLE: &str = EnvFilter::DEFAULT_ENV;
+
+/// The options of `serve` that the spawner passes on.
+#[derive(Args, Debug)]
+pub(super) struct NetworkArgs {
+    #[arg(long)]
+    config: Option<PathBuf>,
+    #[arg(long)]
+    listen: Vec<Listener>,
+    #[arg(long, default_value = "text")]
+    log: LogFormat,
+}
+
+/// Runs the network process to its end.
+pub(super) fn run(args: NetworkArgs) -> ExitCode {
+    match try_run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => error.report(Program::Transom),
+    }
+}
+
+fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
+    start_log(args.log);
+    let mut settings = match &args.config {
+        Some(path) => Settings::load(path),
+        None => Settings::load_default(),
+    }
+    .map_err(|error| CommandError::caused("reading the settings", &error))?;
+    if !args.listen.is_empty() {
+        settings.listeners = args.listen;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::caused("starting", &error))?;
+    let result = runtime.block_on(async {
+        let spawner = Spawner::inherited().map_err(|error| {
+            CommandError::caused("reaching the privileged process", &error)
+                .hint("transom serve, which starts this process")
+        })?;
+        let mut config = Config::new(settings, Arc::new(spawner.clone()));
+        config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];
+        config.spawner = Some(spawner);
+        server::run(config).await.map_err(|error| CommandError::caused("serving", &error))
+    });
+    // A name look-up that hangs must not keep a service that is done.
+    runtime.shutdown_background();
+    result
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::INFO.into())
+        .with_env_var(LOG_VARIABLE)
+        .from_env_lossy();
+    let colours = io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(colours).init(),
+        LogFormat::Json => log.json().init(),
+    }
 }

@@ -103,9 +103,10 @@ pub(super) async fn run(
         }
     };
     if invocation.verbose {
-        let (mechanism, sealed) =
-            (client.mechanism().unwrap_or("nothing").to_owned(), client.is_sealed());
-        let line = Security { mechanism, sealed }.line();
+        let security = client
+            .security()
+            .map(|(mechanism, sealed)| Security { mechanism: mechanism.to_owned(), sealed });
+        let line = security.map(|security| security.line()).unwrap_or_default();
         output.write(Handle::Stderr, line.into_bytes()).await.map_err(output_error)?;
     }
     let stdin = io::stdin();
@@ -204,6 +205,8 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
             Ok(Some(Event::Stdout(data))) => (Handle::Stdout, data),
             Ok(Some(Event::Stderr(data))) => (Handle::Stderr, data),
             Ok(Some(Event::Done { exit_code })) => return End::Done(exit_code),
+            // A kind of event that a later client knows is nothing that we could show.
+            Ok(Some(_)) => continue,
             Ok(None) => return End::Done(None),
             Err(error) => return End::Failed(error.into()),
         };
