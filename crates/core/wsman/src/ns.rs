@@ -131,6 +131,11 @@ pub(crate) fn preferred_prefix(uri: &str) -> Option<&'static str> {
     PREFIXES.iter().find(|(_, known)| *known == uri).map(|(prefix, _)| *prefix)
 }
 
+/// The namespace that Windows usually means by a prefix.
+pub(crate) fn usual_namespace(prefix: &str) -> Option<&'static str> {
+    PREFIXES.iter().find(|(usual, _)| *usual == prefix).map(|(_, namespace)| *namespace)
+}
+
 /// Namespaces that are declared on the envelope when the message uses them, in Windows's order.
 pub(crate) const ON_ENVELOPE: [(&str, &str); 8] = [
     ("s", SOAP),

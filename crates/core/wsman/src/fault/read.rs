@@ -74,13 +74,14 @@ impl Fault {
     }
 }
 
-/// A subcode whose prefix is bound nowhere keeps its local part.
+/// A prefix that is bound nowhere, as in [MS-WSMV] 4.10, means what Windows usually means by it.
 fn subcode_name(value: &Element) -> Name {
     let text = value.trimmed_text();
-    match value.qname(&text) {
-        Some((namespace, local)) => Name::from_parts(namespace, local),
-        None => Name::from_parts("", text.rsplit(':').next().unwrap_or_default()),
+    if let Some((namespace, local)) = value.qname(&text) {
+        return Name::from_parts(namespace, local);
     }
+    let (prefix, local) = text.split_once(':').unwrap_or(("", &text));
+    Name::from_parts(ns::usual_namespace(prefix).unwrap_or_default(), local)
 }
 
 impl WsmanFault {

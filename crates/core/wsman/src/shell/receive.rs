@@ -121,11 +121,11 @@ impl Receive {
 pub struct ReceiveResponse {
     /// Output in the order it came.
     pub streams: Vec<Stream>,
-    /// What the command does now.
+    /// What the command does now: the last state, where a service sends several.
     pub state: Option<CommandState>,
     /// Attributes.
     pub attributes: Vec<Attribute>,
-    /// Other elements.
+    /// Other elements, such as earlier states.
     pub other: Vec<Element>,
 }
 
@@ -241,8 +241,10 @@ impl ReceiveResponse {
         for child in element.elements() {
             if child.is(ns::SHELL, "Stream") {
                 response.streams.push(Stream::from_element(child)?);
-            } else if child.is(ns::SHELL, "CommandState") && response.state.is_none() {
-                response.state = Some(CommandState::from_element(child)?);
+            } else if child.is(ns::SHELL, "CommandState") {
+                let state = CommandState::from_element(child)?;
+                let earlier = response.state.replace(state);
+                response.other.extend(earlier.map(|state| state.to_element()));
             } else {
                 response.other.push(child.clone());
             }
@@ -256,10 +258,10 @@ impl ReceiveResponse {
         let mut response = Element::new(ns::SHELL, "ReceiveResponse");
         response.attributes.clone_from(&self.attributes);
         self.streams.iter().for_each(|stream| response.push(stream.to_element()));
+        response.children.extend(self.other.iter().cloned().map(Node::Element));
         if let Some(state) = &self.state {
             response.push(state.to_element());
         }
-        response.children.extend(self.other.iter().cloned().map(Node::Element));
         vec![response]
     }
 }

@@ -55,11 +55,15 @@ impl SignalCode {
     /// The code of a URI, in any case: some clients write `Terminate`.
     #[must_use]
     pub fn from_uri(uri: &str) -> Self {
-        if uri.eq_ignore_ascii_case("powershell/signal/ctrl_c") {
-            return Self::PowerShellCtrlC;
-        }
         let known = URIS.iter().find(|(_, known)| known.eq_ignore_ascii_case(uri));
         known.map_or_else(|| Self::Other(uri.to_owned()), |(code, _)| code.clone())
+    }
+
+    /// Whether it is PowerShell's Ctrl+C, also in the right spelling, which pypsrp sends.
+    #[must_use]
+    pub fn is_powershell_ctrl_c(&self) -> bool {
+        let uri = self.uri();
+        *self == Self::PowerShellCtrlC || uri.eq_ignore_ascii_case("powershell/signal/ctrl_c")
     }
 }
 

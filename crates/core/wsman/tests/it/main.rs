@@ -1,5 +1,24 @@
-//! Tests of the codec and the machines through their public interface.
+//! The codec against recorded messages, golden bytes, limits and hostile input; the shell's
+//! machines against their rules, each other and recorded conversations.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that cannot go on has failed; helpers are not marked as tests"
+)]
+
+mod canonical;
+mod check;
+mod corpora;
+mod fault;
+mod fuzz;
+mod golden;
+mod identify;
+mod limits;
+mod properties;
+mod round_trip;
+mod shell;
 mod shell_client;
 mod shell_pair;
 mod shell_replay;

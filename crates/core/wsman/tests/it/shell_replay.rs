@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,32 +16,10 @@ use wsman::shell::{
 use wsman::xml::Limits;
 use wsman::{Envelope, ErrorCode, Fault, HeaderValue};
 
+use crate::corpora::{folder, read};
 use crate::shell_scene::{ENVELOPE, Scene, TIMEOUT, identity};
 
 use OutputStream::{Stderr, Stdout};
-
-/// The folder of a corpus; `None`, with a message, where it is absent.
-fn folder(test: &str, name: &str) -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "the test run says where the corpora are")]
-    let root = std::env::var_os("TRANSOM_CORPORA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/corpora"),
-        PathBuf::from,
-    );
-    let folder = root.join(name);
-    if folder.exists() {
-        return Some(folder);
-    }
-    #[expect(clippy::print_stderr, reason = "skips are listed at the end of a test run")]
-    {
-        eprintln!("SKIPPED {test}: corpora absent");
-    }
-    None
-}
-
-#[expect(clippy::disallowed_methods, reason = "tests read files")]
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
 
 fn decode(text: &str) -> Envelope {
     Envelope::decode(text.as_bytes(), &Limits::default()).unwrap()
