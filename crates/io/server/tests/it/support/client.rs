@@ -64,11 +64,6 @@ impl Http {
         drop(self.stream.write_all(bytes).await);
     }
 
-    /// Tells the service that nothing more comes.
-    pub(crate) async fn finish(&mut self) {
-        drop(self.stream.shutdown().await);
-    }
-
     /// `POST /wsman` with these headers, a Content-Length and this body.
     pub(crate) async fn post(&mut self, headers: &[(&str, &str)], body: &[u8]) {
         let mut head = String::from("POST /wsman HTTP/1.1\r\nHost: box\r\n");
