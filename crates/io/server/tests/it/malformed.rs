@@ -64,8 +64,10 @@ fn broken_request(random: &mut Seeded, command: &[u8]) -> (Vec<u8>, bool) {
         _ => format!("Authorization: Negotiate {token}\r\n"),
     };
     let content_type = match pick(random, 4) {
-        0 => "Content-Type: multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\"\
-              ;boundary=\"Encrypted Boundary\"\r\n",
+        0 => {
+            "Content-Type: multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\"\
+              ;boundary=\"Encrypted Boundary\"\r\n"
+        }
         1 => "Content-Type: a\r\nContent-Type: b\r\nTransfer-Encoding: chunked\r\n",
         2 => "",
         _ => "Content-Type: application/soap+xml;charset=UTF-8\r\n",
