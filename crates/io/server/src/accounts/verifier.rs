@@ -238,7 +238,7 @@ mod tests {
         match verifier.answer(question).await.unwrap() {
             Answer::Accepted { account, .. } => Some(account.name),
             Answer::Refused => None,
-            other => panic!("{other:?}"),
+            other @ (Answer::Challenge { .. } | _) => panic!("{other:?}"),
         }
     }
 

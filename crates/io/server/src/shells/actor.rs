@@ -20,9 +20,7 @@ use tracing::{debug, error};
 use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::shell::SignalCode;
-use wsman::shell::server::{
-    Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell,
-};
+use wsman::shell::server::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell};
 
 use super::command::{Event, Handle, Write};
 use super::{Registration, faults};
@@ -270,7 +268,6 @@ fn signal_of(code: &SignalCode) -> CommandSignal {
         SignalCode::Terminate => CommandSignal::Terminate,
         SignalCode::CtrlC | SignalCode::CtrlBreak => CommandSignal::Interrupt,
         // The machine passes on the codes that a command shell has.
-        _ => CommandSignal::Interrupt,
+        SignalCode::PowerShellCtrlC | SignalCode::Other(_) | _ => CommandSignal::Interrupt,
     }
 }
-

@@ -24,8 +24,9 @@ fn pick(random: &mut Seeded, below: usize) -> usize {
     usize::try_from(random.draw() >> 8).unwrap() % below
 }
 
-/// A request that is wrong in one of many ways; none of them logs anybody in.
-fn broken_request(random: &mut Seeded, command: &[u8]) -> Vec<u8> {
+/// A request that is wrong in one of many ways; none of them logs anybody in. The flag tells that
+/// it breaks off.
+fn broken_request(random: &mut Seeded, command: &[u8]) -> (Vec<u8>, bool) {
     let mut garbage = vec![0; pick(random, 600)];
     random.fill(&mut garbage);
     let token = match pick(random, 4) {
@@ -63,8 +64,10 @@ fn broken_request(random: &mut Seeded, command: &[u8]) -> Vec<u8> {
         _ => format!("Authorization: Negotiate {token}\r\n"),
     };
     let content_type = match pick(random, 4) {
-        0 => "Content-Type: multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\"\
-              ;boundary=\"Encrypted Boundary\"\r\n",
+        0 => {
+            "Content-Type: multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\"\
+              ;boundary=\"Encrypted Boundary\"\r\n"
+        }
         1 => "Content-Type: a\r\nContent-Type: b\r\nTransfer-Encoding: chunked\r\n",
         2 => "",
         _ => "Content-Type: application/soap+xml;charset=UTF-8\r\n",
@@ -73,11 +76,12 @@ fn broken_request(random: &mut Seeded, command: &[u8]) -> Vec<u8> {
         format!("POST /wsman HTTP/1.1\r\nHost: b\r\n{authorization}{content_type}Content-Length: {length}\r\n\r\n")
             .into_bytes();
     request.extend_from_slice(command);
-    if pick(random, 5) == 0 {
+    let breaks_off = pick(random, 5) == 0;
+    if breaks_off {
         let at = pick(random, request.len());
         request.truncate(at);
     }
-    request
+    (request, breaks_off)
 }
 
 fn first(step: auth::Step) -> Vec<u8> {
@@ -97,23 +101,26 @@ async fn ten_thousand_malformed_requests_before_the_login_change_nothing() {
     let request = Request::Command { command, options: CommandOptions::default() };
     let command = owner.envelope(&request, Some(&shell)).encode();
     let mut random = Seeded::new(3);
-    let mut before = 0;
+    let (mut before, mut answered) = (0, 0);
     for number in 0..10_000 {
         if number == 1_000 {
             before = resident();
         }
-        let request = broken_request(&mut random, &command);
+        let (request, breaks_off) = broken_request(&mut random, &command);
         let mut http = Http::connect(service.address).await;
         http.send(&request).await;
-        // The end of our sending tells the service that nothing follows.
-        http.finish().await;
-        while let Some(answer) = http.receive().await {
-            assert!([400, 401, 411, 413, 431, 500].contains(&answer.status), "{answer:?}");
-            assert_eq!(answer.body, b"");
+        if breaks_off {
+            continue;
         }
+        let answer = http.receive().await;
+        let answer = answer.unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(&request)));
+        assert!([400, 401].contains(&answer.status), "{answer:?}");
+        assert_eq!(answer.body, b"");
+        answered += 1;
     }
     assert!(resident() < before + MOST_GROWTH, "{before} KiB have become {} KiB", resident());
     assert_eq!((service.plugin.opened(), service.plugin.started()), (1, 0));
+    assert!(answered > 7_000, "{answered}");
     let mut owner = Session::login(service.address, "alice").await;
     owner.start(&shell, "true").await.unwrap();
 }
@@ -127,18 +134,18 @@ fn broken_message(random: &mut Seeded, good: &[u8]) -> Vec<u8> {
             let at = pick(random, good.len());
             message[at] = 0xFF;
         }
-        2 => message = "<a>".repeat(20_000).into_bytes(),
+        2 => message = "<a>".repeat(2_000).into_bytes(),
         3 => {
             message = b"<!DOCTYPE x [<!ENTITY a \"aaaaaaaaaa\">]><x>&a;</x>".to_vec();
         }
         4 => random.fill(&mut message),
         5 => {
-            let attributes: String = (0..5_000).map(|number| format!(" a{number}=\"\"")).collect();
+            let attributes: String = (0..500).map(|number| format!(" a{number}=\"\"")).collect();
             message = format!("<s:Envelope{attributes}/>").into_bytes();
         }
         6 => {
             let text = String::from_utf8(message).unwrap();
-            let headers = "<a:MessageID>uuid:1</a:MessageID>".repeat(1 + pick(random, 2_000));
+            let headers = "<a:MessageID>uuid:1</a:MessageID>".repeat(1 + pick(random, 200));
             message = text.replace("</s:Header>", &format!("{headers}</s:Header>")).into_bytes();
         }
         _ => {

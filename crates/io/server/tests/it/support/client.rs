@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use uuid::Uuid;
+use wsman::Envelope;
 use wsman::fault::Fault;
 use wsman::ns::resource;
 use wsman::shell::{
@@ -20,7 +21,6 @@ use wsman::shell::{
     ReceiveResponse, Request, RequestContext, ShellDescription, ShellOptions,
 };
 use wsman::xml::Limits;
-use wsman::Envelope;
 
 use super::PASSWORD;
 
@@ -62,11 +62,6 @@ impl Http {
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         // The service may have closed the connection already; the answer tells.
         drop(self.stream.write_all(bytes).await);
-    }
-
-    /// Tells the service that nothing more comes.
-    pub(crate) async fn finish(&mut self) {
-        drop(self.stream.shutdown().await);
     }
 
     /// `POST /wsman` with these headers, a Content-Length and this body.
@@ -111,7 +106,8 @@ impl Http {
             return Box::pin(self.read_response()).await;
         }
         let mut response = Response { status, head, body: Vec::new() };
-        let length = response.values("Content-Length").first().map_or(0, |text| text.parse().unwrap());
+        let length =
+            response.values("Content-Length").first().map_or(0, |text| text.parse().unwrap());
         while self.buffer.len() < length {
             self.fill().await?;
         }
@@ -288,7 +284,11 @@ impl Session {
         Ok(CommandResponse::from_body(&reply.body).unwrap().command_id)
     }
 
-    pub(crate) async fn receive(&mut self, shell: &str, id: &str) -> Result<ReceiveResponse, Fault> {
+    pub(crate) async fn receive(
+        &mut self,
+        shell: &str,
+        id: &str,
+    ) -> Result<ReceiveResponse, Fault> {
         let reply = self.request(&receive(id), Some(shell)).await?;
         Ok(ReceiveResponse::from_body(&reply.body).unwrap())
     }
