@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
-use crate::config::Config;
+use crate::config::{Config, Protection};
 use crate::connection::{Connection, ExchangeError, Shared};
-use crate::error::{Error, ErrorKind};
+use crate::error::{ConfigError, Error, ErrorKind};
 
 /// How often a lost Receive is sent again.
 const REPLAYS: u32 = 5;
@@ -42,16 +42,19 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Calls {
     shared: Arc<Shared>,
     idle: Mutex<Vec<Connection>>,
-    security: Mutex<Option<(&'static str, bool)>>,
+    security: Mutex<Option<(&'static str, Protection)>>,
 }
 
 impl Calls {
-    pub(crate) fn new(config: Config) -> Self {
-        Self {
-            shared: Arc::new(Shared::new(config)),
+    /// # Errors
+    ///
+    /// What must not or cannot be sent.
+    pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            shared: Arc::new(Shared::new(config)?),
             idle: Mutex::default(),
             security: Mutex::default(),
-        }
+        })
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -63,8 +66,8 @@ impl Calls {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// The mechanism of the last login, and whether messages are sealed.
-    pub(crate) fn security(&self) -> Option<(&'static str, bool)> {
+    /// The mechanism of the last login, and what protects messages.
+    pub(crate) fn security(&self) -> Option<(&'static str, Protection)> {
         *lock(&self.security)
     }
 

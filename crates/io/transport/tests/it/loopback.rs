@@ -27,7 +27,10 @@ fn verdict(made: Result<transport::tls::Connected, TlsError>) -> &'static str {
             CertificateError::WrongName { .. } => "wrong name",
             CertificateError::WrongPin { .. } => "wrong pin",
             CertificateError::WrongPurpose => "wrong purpose",
-            other => panic!("{other}"),
+            CertificateError::Malformed
+            | CertificateError::Absent
+            | CertificateError::Unacceptable(_)
+            | _ => panic!("{error}"),
         },
         Err(other) => panic!("{other}"),
     }
