@@ -102,6 +102,15 @@ fn service_that_ignores_the_chosen_command_id_works() {
 }
 
 #[test]
+fn command_response_without_an_id_is_misbehaviour() {
+    let mut scene = Scene::open();
+    let (_, request) = scene.start();
+    let body = command_response("");
+    let refused = scene.try_answer(&request, ns::action::COMMAND_RESPONSE, body);
+    assert_eq!(refused, Err(Error::PeerMisbehaved(PeerMisbehaved::MissingCommandId)));
+}
+
+#[test]
 fn command_cannot_be_used_before_it_is_started() {
     let mut scene = Scene::open();
     let (key, _) = scene.start();
