@@ -180,6 +180,8 @@ impl Pair {
             self.shell().handle_timeout(now);
             self.drain();
             self.deliver();
+            let next = self.shell().poll_timeout();
+            assert!(next.is_none_or(|next| next > now), "the machine wakes for nothing");
         }
         self.now = until;
     }
