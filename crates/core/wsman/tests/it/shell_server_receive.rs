@@ -125,6 +125,20 @@ fn receive_after_the_end_brings_everything_at_once() {
 }
 
 #[test]
+fn end_of_a_stream_is_marked_once_while_the_other_goes_on() {
+    let mut scene = Scene::new();
+    let (key, id) = scene.run();
+    scene.output(key, Stdout, b"all");
+    scene.shell.handle_end(key, Stdout, scene.now).unwrap();
+    for (number, marked) in [(1, true), (2, false)] {
+        scene.output(key, Stderr, &[number]);
+        scene.wait(GATHER);
+        let token = scene.ask(receive(&id));
+        assert_eq!(stream(&scene.received(token), Stdout).1, marked);
+    }
+}
+
+#[test]
 fn done_waits_for_both_ends_and_the_exit() {
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
         let mut scene = Scene::new();
