@@ -487,7 +487,7 @@ impl Root {
 
     /// Sends an event with a descriptor, or says why not. Never behind queued frames, which would mean keeping it open.
     fn send_with(
-        &mut self,
+        &self,
         sequence: u32,
         event: Event,
         descriptor: &OwnedFd,
