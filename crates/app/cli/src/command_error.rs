@@ -53,6 +53,15 @@ impl CommandError {
         }
     }
 
+    /// Work that failed, told by an error and its sources alone.
+    pub(crate) fn chain(error: &(dyn Error + '_)) -> Self {
+        let text = error.to_string();
+        match error.source() {
+            Some(source) => Self::caused(text, source),
+            None => Self::failed(text),
+        }
+    }
+
     /// Work that failed, with the error and its sources appended to what was being done.
     pub(crate) fn caused(doing: impl Into<String>, cause: &(dyn Error + '_)) -> Self {
         let mut text = doing.into();
@@ -81,7 +90,7 @@ impl CommandError {
             Program::Winrs => format!("Winrs error:{}\n", capitalised(&self.error)),
         };
         for hint in &self.hints {
-            text.push_str("  try: ");
+            text.push_str("  hint: ");
             text.push_str(hint);
             text.push('\n');
         }
@@ -148,7 +157,7 @@ mod tests {
     #[test]
     fn winrs_speaks_as_windows_does_and_always_ends_with_255() {
         let error = CommandError::usage("no command").hint("winrs -?");
-        assert_eq!(error.text(Program::Winrs), "Winrs error:No command\n  try: winrs -?\n");
+        assert_eq!(error.text(Program::Winrs), "Winrs error:No command\n  hint: winrs -?\n");
         assert_eq!(error.code(Program::Winrs), 255);
     }
 

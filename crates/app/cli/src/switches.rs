@@ -193,7 +193,7 @@ fn has_slash(name: &OsStr, value: Option<&OsStr>) -> bool {
 
 fn needs_value(arg: &Arg, shown: &str) -> CommandError {
     CommandError::usage(format!("the switch {shown} needs a value"))
-        .hint(format!("{}, without a space after the colon", spelling(arg)))
+        .hint(format!("write {}, without a space after the colon", spelling(arg)))
 }
 
 fn unknown(shown: &str, style: Style) -> CommandError {

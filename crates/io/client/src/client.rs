@@ -68,11 +68,16 @@ impl Client {
         Shell::open(Arc::clone(&self.calls), context, options).await
     }
 
-    /// The mechanism of the last login, `NTLM` or `Basic`, and whether it seals messages; `None`
-    /// before the first.
+    /// The mechanism of the last login, `NTLM` or `Basic`; `None` before the first.
     #[must_use]
-    pub fn security(&self) -> Option<(&'static str, bool)> {
-        self.calls.security()
+    pub fn mechanism(&self) -> Option<&'static str> {
+        self.calls.security().map(|(mechanism, _)| mechanism)
+    }
+
+    /// Whether the last login seals messages.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.calls.security().is_some_and(|(_, is_sealed)| is_sealed)
     }
 
     /// HTTP requests sent so far, logins included.

@@ -166,20 +166,20 @@ impl NewAccount {
             .map_err(|error| CommandError::caused(format!("looking up {local}"), &error))?;
         let user = found.ok_or_else(|| {
             CommandError::failed(format!("there is no local user {local}"))
-                .hint("--local-user USER")
+                .hint("name another one with --local-user USER")
         })?;
         if user.uid.is_root() && !self.allow_root {
             return Err(CommandError::failed(format!("the local user {local} is root"))
-                .hint("--local-user with another user")
-                .hint("--allow-root, if whoever knows the password shall be root"));
+                .hint("name another one with --local-user USER")
+                .hint("say --allow-root, if whoever knows the password shall be root"));
         }
         let me = Uid::effective();
         if !me.is_root() && me != user.uid {
             return Err(CommandError::failed(format!(
                 "a service that is not started as root cannot become {local}"
             ))
-            .hint("--local-user with your own name")
-            .hint("run `transom account` and `transom serve` as root"));
+            .hint("name yourself with --local-user")
+            .hint("or run `transom account` and `transom serve` as root"));
         }
         let mut account = [0; 16];
         getrandom::fill(&mut account)
@@ -219,7 +219,7 @@ fn first_line() -> Result<Secret, CommandError> {
 
 async fn ask_twice(account: &str) -> Result<Secret, CommandError> {
     let missing =
-        || CommandError::usage("no terminal to ask for the password").hint("--password-stdin");
+        || CommandError::usage("no terminal to ask for the password").hint("use --password-stdin");
     let first =
         terminal::ask(&format!("Password for the account {account}: "), Answer::Hidden).await?;
     let first = first.ok_or_else(missing)?;
@@ -323,7 +323,7 @@ fn store_error(error: StoreError) -> CommandError {
     let absent = error.errno() == nix::errno::Errno::ENOENT as i32;
     let error = CommandError::failed(error.to_string());
     if denied {
-        return error.hint("as root, or --state with a folder of your own");
+        return error.hint("run it as root, or use --state with a folder of your own");
     }
-    if absent { error.hint("--state with the folder that the service uses") } else { error }
+    if absent { error.hint("use --state with the folder that the service uses") } else { error }
 }

@@ -127,7 +127,9 @@ fn explain(error: clap::Error) -> ExitCode {
     if error.use_stderr() {
         let help = error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
         if !help {
-            return CommandError::from(error).hint("transom --help").report(Program::Transom);
+            return CommandError::from(error)
+                .hint("`transom --help` shows the subcommands, and each has a help of its own")
+                .report(Program::Transom);
         }
         let _unread = std::io::stderr().write_all(error.render().to_string().as_bytes());
         return ExitCode::from(2);

@@ -58,7 +58,7 @@ fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
     let result = runtime.block_on(async {
         let spawner = Spawner::inherited().map_err(|error| {
             CommandError::caused("reaching the privileged process", &error)
-                .hint("transom serve, which starts this process")
+                .hint("use `transom serve`, which starts this process")
         })?;
         let mut config = Config::new(settings, Arc::new(spawner.clone()));
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];

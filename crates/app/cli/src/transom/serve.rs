@@ -119,7 +119,7 @@ fn privileged_port(url: &OsStr) -> Option<SocketAddr> {
 }
 
 fn usage(message: impl Into<String>) -> CommandError {
-    CommandError::usage(message).hint("transom serve --help")
+    CommandError::usage(message).hint("`transom serve --help` shows the options")
 }
 
 /// Splits `--name=value`.

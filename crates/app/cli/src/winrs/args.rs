@@ -205,7 +205,7 @@ impl Switches {
                 "this version cannot connect to {} by https yet",
                 self.remote
             ))
-            .hint("http, where NTLM and Negotiate encrypt every message"));
+            .hint("use http, where NTLM and Negotiate encrypt every message"));
         }
         if self.compression {
             return Err(CommandError::usage("this version cannot compress messages yet")
@@ -224,7 +224,9 @@ impl Switches {
                 "NTLM and Negotiate always encrypt messages on http in this version",
             )
             .hint("leave out -unencrypted")
-            .hint("--auth basic, where everyone on the way may read password and messages"));
+            .hint(
+                "or use --auth basic, where everyone on the way may read password and messages",
+            ));
         }
         Ok(())
     }

@@ -103,8 +103,8 @@ async fn ask_password(user: &str, endpoint: &str) -> Result<Secret, CommandError
     let answer = terminal::ask(&question, Answer::Hidden).await?;
     answer.ok_or_else(|| {
         CommandError::usage(format!("no password for '{user}', and no terminal to ask for it"))
-            .hint("-password-file:FILE, whose first line is the password")
-            .hint(format!("the environment variable {PASSWORD_VARIABLE}"))
+            .hint("use -password-file:FILE, whose first line is the password")
+            .hint(format!("or set the environment variable {PASSWORD_VARIABLE}"))
     })
 }
 

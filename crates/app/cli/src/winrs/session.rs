@@ -103,10 +103,8 @@ pub(super) async fn run(
         }
     };
     if invocation.verbose {
-        let security = client
-            .security()
-            .map(|(mechanism, sealed)| Security { mechanism: mechanism.to_owned(), sealed });
-        let line = security.map(|security| security.line()).unwrap_or_default();
+        let mechanism = client.mechanism().unwrap_or("nothing").to_owned();
+        let line = Security { mechanism, sealed: client.is_sealed() }.line();
         output.write(Handle::Stderr, line.into_bytes()).await.map_err(output_error)?;
     }
     let stdin = io::stdin();
@@ -138,7 +136,7 @@ pub(super) async fn run(
 
 fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Config, CommandError> {
     let endpoint = Endpoint::parse(&invocation.endpoint, false).map_err(|error| {
-        CommandError::usage(error.to_string()).hint("-r:HOST or -r:http://HOST:PORT")
+        CommandError::usage(error.to_string()).hint("write -r:HOST or -r:http://HOST:PORT")
     })?;
     let mut config = Config::new(endpoint, Credentials { user, password });
     config.authentication = match invocation.scheme {
@@ -205,8 +203,6 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
             Ok(Some(Event::Stdout(data))) => (Handle::Stdout, data),
             Ok(Some(Event::Stderr(data))) => (Handle::Stderr, data),
             Ok(Some(Event::Done { exit_code })) => return End::Done(exit_code),
-            // A kind of event that a later client knows is nothing that we could show.
-            Ok(Some(_)) => continue,
             Ok(None) => return End::Done(None),
             Err(error) => return End::Failed(error.into()),
         };
@@ -281,7 +277,8 @@ fn exit_code(remote: u32) -> u8 {
 
 impl From<client::Error> for CommandError {
     fn from(error: client::Error) -> Self {
-        Self::failed(error.to_string()).hints(error.hints())
+        let hints = error.hints();
+        Self::chain(&error).hints(hints)
     }
 }
 

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 
-use crate::report;
 use crate::tool::{self, Ran};
+use testkit::outside::report;
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -117,7 +117,7 @@ fn password_must_not_be_empty() {
 #[test]
 fn root_is_a_local_user_only_when_that_is_said() {
     if !Uid::effective().is_root() {
-        report::skipped("root_is_a_local_user_only_when_that_is_said", "not root");
+        report("SKIPPED root_is_a_local_user_only_when_that_is_said: not root");
         return;
     }
     let folder = folder();

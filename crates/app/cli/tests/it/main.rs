@@ -16,7 +16,6 @@ mod help;
 mod peers;
 mod processes;
 mod prompt;
-mod report;
 mod run;
 mod security;
 mod service;

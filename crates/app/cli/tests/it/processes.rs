@@ -16,15 +16,21 @@ fn ready(child: &mut Child) {
 
 #[test]
 fn processes_of_a_killed_client_are_gone_after_the_idle_time() {
-    for flavour in flavours() {
-        let service = Service::configured(flavour, "[Winrs]\nIdleTimeout = 60000\n");
-        let mark = mark();
-        let line = format!("setsid sleep {mark} & sleep {mark} & echo ready; sleep {mark}");
-        let mut child = tool::spawn(&mut service.winrs(&[&line]));
-        ready(&mut child);
-        tool::until("three processes run", || processes_with(&mark).len() >= 3);
-        child.kill().unwrap();
-        child.wait().unwrap();
+    let killed: Vec<_> = flavours()
+        .into_iter()
+        .map(|flavour| {
+            let service = Service::configured(flavour, "[Winrs]\nIdleTimeout = 60000\n");
+            let mark = mark();
+            let line = format!("setsid sleep {mark} & sleep {mark} & echo ready; sleep {mark}");
+            let mut child = tool::spawn(&mut service.winrs(&[&line]));
+            ready(&mut child);
+            tool::until("three processes run", || processes_with(&mark).len() >= 3);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            (service, mark)
+        })
+        .collect();
+    for (service, mark) in killed {
         tool::until("the idle time ends them", || processes_with(&mark).is_empty());
         // The service itself is well.
         service.run("true").ended(0);

@@ -170,7 +170,10 @@ fn password_comes_from_switch_file_or_environment() {
 #[test]
 fn user_names_come_in_any_case_and_with_the_hosts_name() {
     let service = Service::start(flavours()[0]);
-    for user in ["ALICE", r".\alice", r"localhost\alice"] {
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    for user in
+        ["ALICE", r".\alice", &format!(r"{}\alice", host.trim()), &format!("alice@{}", host.trim())]
+    {
         let mut command = tool::winrs();
         command.arg(format!("-r:{}", service.url)).arg(format!("-u:{user}")).arg("echo in");
         let ran = tool::run(command.env("TRANSOM_PASSWORD", PASSWORD));

@@ -6,9 +6,9 @@ use std::net::TcpListener;
 
 use nix::unistd::Uid;
 
-use crate::report;
 use crate::service::{Flavour, PASSWORD, Service, USER, flavours, local_user};
 use crate::tool;
+use testkit::outside::report;
 
 #[test]
 fn wrong_password_and_unknown_account_look_the_same() {
@@ -90,7 +90,7 @@ fn password_on_the_command_line_is_wiped() {
 #[test]
 fn network_process_and_commands_are_neither_root_nor_each_other() {
     if !Uid::effective().is_root() {
-        report::skipped("network_process_and_commands_are_neither_root_nor_each_other", "not root");
+        report("SKIPPED network_process_and_commands_are_neither_root_nor_each_other: not root");
         return;
     }
     let service = Service::start(Flavour::Root);
@@ -112,7 +112,7 @@ fn network_process_and_commands_are_neither_root_nor_each_other() {
 #[test]
 fn commands_cannot_read_the_state_of_roots_service() {
     if !Uid::effective().is_root() {
-        report::skipped("commands_cannot_read_the_state_of_roots_service", "not root");
+        report("SKIPPED commands_cannot_read_the_state_of_roots_service: not root");
         return;
     }
     let service = Service::start(Flavour::Root);
@@ -131,7 +131,7 @@ fn commands_cannot_read_the_state_of_roots_service() {
 #[test]
 fn accounts_become_their_own_local_users() {
     if !Uid::effective().is_root() {
-        report::skipped("accounts_become_their_own_local_users", "not root");
+        report("SKIPPED accounts_become_their_own_local_users: not root");
         return;
     }
     let service = Service::start(Flavour::Root);

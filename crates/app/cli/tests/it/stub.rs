@@ -8,9 +8,8 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::peers::python;
-use crate::report;
 use crate::tool::{self, Ran};
+use testkit::outside::{peers_python, report};
 
 const USER: &str = "vagrant";
 const PASSWORD: &str = "vagrant";
@@ -31,14 +30,14 @@ impl Stub {
         let script =
             script.unwrap_or_else(|| tool::repository().join("../shared/peers/winrm_stub.py"));
         if !script.exists() {
-            report::skipped(test, "the stub server is absent");
+            report(&format!("SKIPPED {test}: the stub server is absent"));
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
         let users = folder.path().join("users");
         fs::write(&users, format!(":{USER}:{PASSWORD}\nSTUB:{USER}:{PASSWORD}\n")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command: Command = tool::program(python());
+        let mut command: Command = tool::program(peers_python());
         command
             .arg(script)
             .args(["--port", &port.to_string(), "--cap"])
@@ -90,6 +89,10 @@ fn seven(ran: Ran) {
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out\n", "err\n"));
 }
 
+fn peer(what: &str) {
+    report(&format!("PEER winrm_stub 1: {what}"));
+}
+
 const LINE: &str = "echo out; echo err >&2; exit 7";
 
 #[test]
@@ -98,11 +101,7 @@ fn stub_is_served_by_ntlm_in_few_requests() {
     seven(tool::run(&mut stub.winrs(&["--auth", "ntlm", LINE])));
     let requests = stub.requests();
     assert!(requests.len() <= MOST_REQUESTS, "{requests:?}");
-    report::peer(
-        "winrm_stub",
-        "1",
-        &format!("winrs by ntlm, one command in {} requests", requests.len()),
-    );
+    peer(&format!("winrs by ntlm, one command in {} requests", requests.len()));
 }
 
 #[test]
@@ -113,11 +112,7 @@ fn stub_is_served_by_negotiate_in_few_requests() {
     seven(tool::run(&mut stub.winrs(&[LINE])));
     let requests = stub.requests();
     assert!(requests.len() <= MOST_REQUESTS, "{requests:?}");
-    report::peer(
-        "winrm_stub",
-        "1",
-        &format!("winrs by negotiate, one command in {} requests", requests.len()),
-    );
+    peer(&format!("winrs by negotiate, one command in {} requests", requests.len()));
 }
 
 #[test]
@@ -127,7 +122,7 @@ fn stub_without_tabs_in_sealed_bodies_is_understood() {
         return;
     };
     seven(tool::run(&mut stub.winrs(&["--auth", "ntlm", LINE])));
-    report::peer("winrm_stub", "1", "winrs by ntlm, sealed bodies without tabs");
+    peer("winrs by ntlm, sealed bodies without tabs");
 }
 
 #[test]
@@ -135,7 +130,7 @@ fn stub_gets_input_with_its_end() {
     let Some(stub) = Stub::start("stub_gets_input_with_its_end", &[]) else { return };
     let ran = tool::run_with_input(&mut stub.winrs(&["sort"]), b"b\na\n").ended(0);
     assert_eq!(ran.stdout, "a\nb\n");
-    report::peer("winrm_stub", "1", "winrs with input");
+    peer("winrs with input");
 }
 
 #[test]
@@ -150,7 +145,7 @@ fn stub_is_served_by_basic_when_the_client_allows_it() {
     seven(tool::run(command.env("XDG_CONFIG_HOME", folder.path())));
     let requests = stub.requests();
     assert!(requests.len() <= MOST_REQUESTS, "{requests:?}");
-    report::peer("winrm_stub", "1", "winrs by basic");
+    peer("winrs by basic");
 }
 
 #[test]
@@ -165,5 +160,5 @@ fn command_that_is_silent_longer_than_the_hosts_patience_is_waited_for() {
     let name = "command_that_is_silent_longer_than_the_hosts_patience_is_waited_for";
     let Some(stub) = Stub::start(name, &["--optimeout", "1"]) else { return };
     assert_eq!(tool::run(&mut stub.winrs(&["sleep 3; echo late"])).ended(0).stdout, "late\n");
-    report::peer("winrm_stub", "1", "winrs with Receives that time out");
+    peer("winrs with Receives that time out");
 }

@@ -23,3 +23,5 @@ mod shell_pair;
 mod shell_replay;
 mod shell_scene;
 mod shell_server;
+mod shell_server_input;
+mod shell_server_lists;

@@ -60,17 +60,26 @@ impl Pair {
 
     fn open(max_envelope_size: u64) -> Self {
         let mut pair = Self::new(max_envelope_size);
-        let id = pair.id();
-        let description = ShellDescription::default();
-        pair.client.open(id, TIMEOUT, description, ShellOptions::default()).unwrap();
-        pair.go();
-        assert!(matches!(pair.take_events()[..], [Event::Opened { info: Some(_), .. }]));
+        pair.create_shell();
         pair
     }
 
+    fn create_shell(&mut self) {
+        let id = self.id();
+        let description = ShellDescription::default();
+        self.client.open(id, TIMEOUT, description, ShellOptions::default()).unwrap();
+        self.go();
+        assert!(matches!(self.take_events()[..], [Event::Opened { info: Some(_), .. }]));
+    }
+
+    fn open_and_start(&mut self) -> (client::CommandKey, server::CommandKey) {
+        self.create_shell();
+        self.start()
+    }
+
     fn running(max_envelope_size: u64) -> (Self, client::CommandKey, server::CommandKey) {
-        let mut pair = Self::open(max_envelope_size);
-        let (command, process) = pair.start();
+        let mut pair = Self::new(max_envelope_size);
+        let (command, process) = pair.open_and_start();
         (pair, command, process)
     }
 
@@ -281,45 +290,51 @@ fn exit_code_is_known_after_two_requests() {
     assert_eq!(pair.take_actions(), [close]);
 }
 
+/// Writes for a process what the credit of its streams allows.
+fn write_within_credit(
+    pair: &mut Pair,
+    process: server::CommandKey,
+    left: &mut [(OutputStream, &[u8], usize)],
+) {
+    for action in pair.take_actions() {
+        if let Action::Release { stream, bytes, .. } = action {
+            let of = left.iter_mut().find(|(of, ..)| *of == stream).unwrap();
+            of.2 += bytes;
+        }
+    }
+    for (stream, rest, credit) in left {
+        let (now, later) = rest.split_at(rest.len().min(*credit).min(30_000));
+        *rest = later;
+        *credit -= now.len();
+        if !now.is_empty() {
+            pair.write(process, *stream, now);
+        }
+    }
+}
+
 #[test]
 fn long_output_comes_through_small_envelopes_within_the_credit() {
-    let data: Vec<u8> = (0..400_000_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
-    for limit in [8_192, 153_600, 512_000] {
-        let (mut pair, command, process) = Pair::running(limit);
-        pair.settings.output_buffer = 50_000;
-        let mut left = BTreeMap::from([(Stdout, &data[..]), (Stderr, &data[..100_000])]);
-        let buffer = Settings::default().output_buffer;
-        let mut credit = BTreeMap::from([(Stdout, buffer), (Stderr, buffer)]);
-        let mut events = Vec::new();
-        while done(&events).is_none() {
-            for (stream, rest) in &mut left {
-                let room = credit.get_mut(stream).unwrap();
-                let (now, later) = rest.split_at(rest.len().min(*room).min(30_000));
-                *rest = later;
-                *room -= now.len();
-                pair.write(process, *stream, now);
-            }
-            if left.values().all(|rest| rest.is_empty()) {
-                left.clear();
+    let scrambled = |n: u32| n.wrapping_mul(2_654_435_761).to_le_bytes()[3];
+    let data: Vec<u8> = (0..400_000).map(scrambled).collect();
+    for (limit, output_buffer) in
+        [(8_192, 1_000), (8_192, 50_000), (153_600, 50_000), (512_000, 393_216)]
+    {
+        let mut pair = Pair::new(limit);
+        pair.settings.output_buffer = output_buffer;
+        let (command, process) = pair.open_and_start();
+        let mut left =
+            [(Stdout, &data[..], output_buffer), (Stderr, &data[..100_000], output_buffer)];
+        let mut finished = false;
+        while !pair.client.is_done(command) {
+            write_within_credit(&mut pair, process, &mut left);
+            if !finished && left.iter().all(|(_, rest, _)| rest.is_empty()) {
                 pair.finish(process, 0);
-                left.insert(Stdout, &[]);
-                while done(&events).is_none() {
-                    if !pair.client.is_done(command) {
-                        pair.receive(command);
-                    }
-                    events.extend(pair.take_events());
-                }
-                break;
+                finished = true;
             }
             pair.receive(command);
             pair.wait(GATHER);
-            events.extend(pair.take_events());
-            for action in pair.take_actions() {
-                if let Action::Release { stream, bytes, .. } = action {
-                    *credit.get_mut(&stream).unwrap() += bytes;
-                }
-            }
         }
+        let events = pair.take_events();
         assert!(output(&events, Stdout) == data, "limit {limit}");
         assert!(output(&events, Stderr) == data[..100_000], "limit {limit}");
     }
@@ -549,9 +564,8 @@ fn close_before_a_command_has_started_ends_it_too() {
     pair.go();
     pair.close();
     let events = pair.take_events();
-    let aborted = |event: &Event| {
-        matches!(event, Event::Aborted { operation: Operation::Command, .. })
-    };
+    let aborted =
+        |event: &Event| matches!(event, Event::Aborted { operation: Operation::Command, .. });
     assert!(events.iter().any(aborted) && events.contains(&Event::Closed), "{events:?}");
 }
 

@@ -39,7 +39,7 @@ async fn run_one(name: &str, options: &[&str], authentication: Authentication, m
     let (out, err, code) = finish(command).await.unwrap();
     assert_eq!((out.as_str(), err.as_str(), code), ("out\n", "err\n", Some(7)));
     shell.close().await.unwrap();
-    let (mechanism, sealed) = client.security().unwrap();
+    let (mechanism, sealed) = (client.mechanism().unwrap(), client.is_sealed());
     assert_eq!(sealed, authentication != Authentication::Basic);
     let requests = stub.requests();
     assert!(
