@@ -2,7 +2,6 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -76,22 +75,12 @@ impl Service {
         }
         add_account(&program, flavour, folder.path(), USER, None).ended(0);
 
-        for _ in 0..5 {
-            let port = free_port();
-            let url = format!("http://127.0.0.1:{port}");
-            let mut command = as_flavour(flavour, &program);
-            command.arg("serve").arg("--state").arg(folder.path().join("state"));
-            command.arg("--config").arg(&config).args(["--listen", &url]);
-            match listen(command) {
-                Ok((child, log)) => {
-                    return Self { url, port, flavour, folder, program, child, log };
-                }
-                // Another test was faster.
-                Err(log) if log.contains("in use") => {}
-                Err(log) => panic!("the service does not start:\n{log}"),
-            }
-        }
-        panic!("no free port");
+        let mut command = as_flavour(flavour, &program);
+        command.arg("serve").arg("--state").arg(folder.path().join("state"));
+        command.arg("--config").arg(&config).args(["--listen", "http://127.0.0.1:0"]);
+        let (child, log, url) = listen(command);
+        let port = url.rsplit_once(':').unwrap().1.parse().unwrap();
+        Self { url, port, flavour, folder, program, child, log }
     }
 
     /// The service's state folder.
@@ -199,33 +188,29 @@ fn add_account(
     tool::run_with_input(&mut command, format!("{PASSWORD}\n").as_bytes())
 }
 
-/// Starts the service, and returns once it listens; else what it logged.
-fn listen(mut command: Command) -> Result<(Child, Arc<Mutex<String>>), String> {
+/// Starts the service, and returns it with its URL once it listens.
+#[track_caller]
+fn listen(mut command: Command) -> (Child, Arc<Mutex<String>>, String) {
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let log = Arc::new(Mutex::new(String::new()));
     let (sender, listening) = mpsc::channel();
     let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
     thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let listens = line.contains("Listening");
             kept.lock().unwrap().push_str(&format!("{line}\n"));
-            if listens && sender.send(()).is_err() {
-                // The test has the service already; the log goes on.
+            if let Some((_, url)) = line.split_once("Listening url=") {
+                // The test may have failed meanwhile; the log goes on.
+                let _unasked = sender.send(url.trim_end_matches("/wsman").to_owned());
             }
         }
     });
-    if listening.recv_timeout(tool::LIMIT).is_ok() {
-        return Ok((child, log));
+    if let Ok(url) = listening.recv_timeout(tool::LIMIT) {
+        return (child, log, url);
     }
-    // It has ended, or hangs: both must be over before the next try.
+    // It has ended, or hangs.
     let _gone = child.kill();
     child.wait().unwrap();
-    let text = log.lock().unwrap().clone();
-    Err(text)
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    panic!("the service does not start:\n{}", log.lock().unwrap());
 }
 
 fn pid(id: u32) -> Pid {
