@@ -2,9 +2,11 @@
 #![no_main]
 
 use auth::{
-    AcceptStep, Acceptor as _, Answer, Entropy, FileTime, Initiator as _, Input, Question, Secret, UserName,
+    AcceptStep, Acceptor as _, Answer, Entropy, FileTime, Initiator as _, Input, Question, Secret,
+    UserName,
     ntlm::{
-        self, AcceptorOptions, Authenticate, AvPairs, Challenge, Credential, InitiatorOptions, Negotiate, TargetNames,
+        self, AcceptorOptions, Authenticate, AvPairs, Challenge, Credential, InitiatorOptions,
+        Negotiate, TargetNames,
     },
 };
 use libfuzzer_sys::fuzz_target;
@@ -60,7 +62,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let credential = Credential::from_password(UserName::parse("alice"), &Secret::from("password"));
     let options = InitiatorOptions::default();
-    let mut client = ntlm::Initiator::new(credential, options, &mut Zeros, FileTime(0)).expect("a user name");
+    let mut client =
+        ntlm::Initiator::new(credential, options, &mut Zeros, FileTime(0)).expect("a user name");
     drop(client.step(None));
     drop(client.step(Some(bytes)));
 });

@@ -2,7 +2,8 @@
 #![no_main]
 
 use auth::{
-    AcceptStep, Acceptor as _, Answer, Entropy, FileTime, Initiator as _, Input, Question, Secret, UserName,
+    AcceptStep, Acceptor as _, Answer, Entropy, FileTime, Initiator as _, Input, Question, Secret,
+    UserName,
     ntlm::{self, AcceptorOptions, Credential, InitiatorOptions, TargetNames},
     spnego::{self, NegTokenInit, NegTokenResp},
 };
@@ -46,8 +47,10 @@ fuzz_target!(|bytes: &[u8]| {
         assert!(!matches!(step, Ok(AcceptStep::Done { .. })));
     }
     let credential = Credential::from_password(UserName::parse("alice"), &Secret::from("password"));
-    let ntlm = ntlm::Initiator::new(credential, InitiatorOptions::default(), &mut Zeros, FileTime(0));
-    let mut client = spnego::Initiator::new(vec![Box::new(ntlm.expect("a user name"))]).expect("a mechanism");
+    let ntlm =
+        ntlm::Initiator::new(credential, InitiatorOptions::default(), &mut Zeros, FileTime(0));
+    let mut client =
+        spnego::Initiator::new(vec![Box::new(ntlm.expect("a user name"))]).expect("a mechanism");
     drop(client.step(None));
     for _ in 0..2 {
         drop(client.step(Some(bytes)));

@@ -1,4 +1,6 @@
 //! WS-Management messages, typed to and from XML, and the remote shell's machines for both roles.
+//!
+#![doc = include_str!("../README.md")]
 
 mod check;
 pub mod duration;
@@ -16,7 +18,7 @@ pub use check::{MIN_ENVELOPE_SIZE, MIN_OPERATION_TIMEOUT};
 pub use duration::Duration;
 pub use envelope::{Envelope, guid, same_id, uuid_uri};
 pub use error::Error;
-pub use fault::{ErrorCode, Fault};
+pub use fault::{ErrorCode, Fault, FaultCode};
 pub use header::{Block, Header, HeaderValue};
 pub use selector::{
     EndpointReference, OptionItem, OptionSet, Selector, SelectorSet, SelectorValue, parse_boolean,

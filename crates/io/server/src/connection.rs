@@ -93,7 +93,8 @@ impl Connection {
             return answer::last(StatusCode::UNAUTHORIZED);
         };
         let last_token = established.last_token.take();
-        let (answer, broken) = self.handle_known(established, login_id, &head, body, has_body).await;
+        let (answer, broken) =
+            self.handle_known(established, login_id, &head, body, has_body).await;
         if broken {
             state.login.reset();
         }
@@ -198,12 +199,10 @@ impl Connection {
             return (answer::empty(StatusCode::OK), false);
         }
         let mut types = head.headers.get_all(CONTENT_TYPE).iter();
-        let content_type = match (types.next().map(HeaderValue::to_str), types.next()) {
-            (Some(Ok(content_type)), None) => content_type,
-            _ => {
-                let answer = answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-                return (self.discard(body, answer).await, false);
-            }
+        let only = (types.next().map(HeaderValue::to_str), types.next());
+        let (Some(Ok(content_type)), None) = only else {
+            let answer = answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+            return (self.discard(body, answer).await, false);
         };
         let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
         if sealed::is_sealed(content_type) {
@@ -273,9 +272,7 @@ impl Connection {
             Reply::Bare(status) => return (answer::empty(status), false),
         };
         match sealed::seal(sealer.as_mut(), opened.frame, SOAP, message) {
-            Ok(sealed) => {
-                (answer::answer(status, Some(&sealed.content_type), sealed.body), false)
-            }
+            Ok(sealed) => (answer::answer(status, Some(&sealed.content_type), sealed.body), false),
             Err(error) => {
                 error!(%error, "an answer could not be sealed");
                 (answer::last(StatusCode::INTERNAL_SERVER_ERROR), true)
@@ -311,7 +308,7 @@ fn user_of(question: &Question) -> Option<String> {
         Question::Ntlm(attempt) if attempt.domain.is_empty() => Some(attempt.user.clone()),
         Question::Ntlm(attempt) => Some(format!("{}\\{}", attempt.domain, attempt.user)),
         Question::Password { user, .. } => Some(user.clone()),
-        _ => None,
+        Question::Challenge | _ => None,
     }
 }
 

@@ -84,7 +84,11 @@ impl Core {
         }
     }
 
-    async fn operate(&self, caller: Caller<'_>, envelope: &Envelope) -> Result<Content, Box<Fault>> {
+    async fn operate(
+        &self,
+        caller: Caller<'_>,
+        envelope: &Envelope,
+    ) -> Result<Content, Box<Fault>> {
         let header = &envelope.header;
         let uri = header.resource_uri().unwrap_or_default();
         let action = header.action().unwrap_or_default();
@@ -150,7 +154,7 @@ fn message(envelope: &Envelope) -> Reply {
 fn access(caller: Caller<'_>, operation: Operation, target: Target<'_>) -> Result<(), Box<Fault>> {
     decide(caller.account, operation, target).map_err(|denied| match denied {
         Denied::NotOwner => crate::shells::faults::no_such_shell(),
-        _ => Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. ").into(),
+        Denied::NotAllowed | _ => Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. ").into(),
     })
 }
 

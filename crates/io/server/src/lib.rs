@@ -28,7 +28,7 @@ mod shells;
 use std::pin::Pin;
 
 pub use plugin::ShellPlugin;
-pub use service::{Config, RunError, run};
+pub use service::{Config, Ready, RunError, run};
 pub use settings::Settings;
 
 /// A future that can be stored: what the plug-in traits return.

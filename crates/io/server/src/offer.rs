@@ -28,8 +28,7 @@ impl Offer {
     }
 
     fn start_negotiate(&self) -> Option<Box<dyn Acceptor>> {
-        let protection =
-            if self.unencrypted { Protection::Optional } else { Protection::Sealed };
+        let protection = if self.unencrypted { Protection::Optional } else { Protection::Sealed };
         let options = AcceptorOptions { protection, ..AcceptorOptions::default() };
         let mechanism: Box<dyn AcceptorMechanism> = Box::new(ntlm::Acceptor::new(options));
         let acceptor = spnego::Acceptor::new(vec![mechanism]).ok()?;
@@ -48,7 +47,8 @@ impl Acceptors for Offer {
         match scheme {
             Scheme::Negotiate if self.negotiate => self.start_negotiate(),
             Scheme::Basic if self.basic => Some(Box::new(basic::Acceptor::new())),
-            _ => None,
+            Scheme::Basic | Scheme::Negotiate => None,
+            Scheme::CredSsp | Scheme::Kerberos | Scheme::Ntlm | _ => None,
         }
     }
 }

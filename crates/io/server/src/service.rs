@@ -47,6 +47,9 @@ const STOP_CONNECTIONS: Duration = Duration::from_secs(5);
 /// How long accepting pauses when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What is called once all listeners accept.
+pub type Ready = Box<dyn FnOnce(&[SocketAddr]) + Send>;
+
 /// What the service is made of.
 pub struct Config {
     /// The settings, listeners among them.
@@ -62,7 +65,7 @@ pub struct Config {
     /// Becomes ready when the service is to stop.
     pub stop: BoxFuture<'static, ()>,
     /// Is called once all listeners accept, with their addresses.
-    pub ready: Box<dyn FnOnce(&[SocketAddr]) + Send>,
+    pub ready: Ready,
 }
 
 impl fmt::Debug for Config {
@@ -127,7 +130,8 @@ pub(crate) struct Core {
 impl Core {
     /// The plug-in of a resource URI.
     pub(crate) fn plugin(&self, uri: &str) -> Option<&dyn ShellPlugin> {
-        let serves = |plugin: &&Arc<dyn ShellPlugin>| plugin.resource_uri().eq_ignore_ascii_case(uri);
+        let serves =
+            |plugin: &&Arc<dyn ShellPlugin>| plugin.resource_uri().eq_ignore_ascii_case(uri);
         self.plugins.iter().find(serves).map(AsRef::as_ref)
     }
 
@@ -152,7 +156,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let Config { settings, accounts, names, plugins, spawner, stop, ready } = config;
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
-        if plugins.iter().skip(index + 1).any(|other| other.resource_uri().eq_ignore_ascii_case(uri))
+        if plugins
+            .iter()
+            .skip(index + 1)
+            .any(|other| other.resource_uri().eq_ignore_ascii_case(uri))
         {
             return Err(RunError::PluginTwice(uri.to_owned()));
         }
@@ -173,11 +180,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         settings,
     });
     let (stopping, stopped) = watch::channel(false);
-    let gate = Gate {
-        free: Arc::new(Semaphore::new(places(&core.settings))),
-        core,
-        stopped,
-    };
+    let gate = Gate { free: Arc::new(Semaphore::new(places(&core.settings))), core, stopped };
     let addresses: Vec<_> = open.iter().filter_map(|open| open.socket.local_addr().ok()).collect();
     let mut tasks = JoinSet::new();
     for open in open {

@@ -22,7 +22,8 @@ pub fn shell_line(start: &StartCommand) -> String {
 /// and loses the quotes that keep it in one piece.
 #[must_use]
 pub fn program_arguments(start: &StartCommand) -> Vec<String> {
-    let program = unquoted(start.command.trim()).unwrap_or(start.command.trim());
+    let command = start.command.trim();
+    let program = unquoted(command).unwrap_or(command);
     let arguments = start.arguments.iter();
     let arguments = arguments.map(|text| unquoted(text).unwrap_or(text).to_owned());
     std::iter::once(program.to_owned()).chain(arguments).collect()

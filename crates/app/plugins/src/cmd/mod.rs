@@ -68,17 +68,20 @@ impl ShellPlugin for Cmd {
 fn refused(error: &RequestError) -> Fault {
     tracing::warn!(%error, "a shell could not be opened");
     let RequestError::Refused { reason, .. } = error else {
-        return provider_fault(ErrorCode::INTERNAL_ERROR, "The shell's process could not be started. ");
+        return provider_fault(
+            ErrorCode::INTERNAL_ERROR,
+            "The shell's process could not be started. ",
+        );
     };
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others mean that nobody can be it")]
     match reason {
         Reason::AccountLimit => Fault::new(
             ErrorCode::QUOTA_MAX_SHELLS,
             "The user has as many shells as the service keeps for one account. ",
         ),
-        Reason::TotalLimit | Reason::PendingLimit => Fault::new(
-            ErrorCode::QUOTA_SYSTEM,
-            "The service has as many shells as it can hold. ",
-        ),
+        Reason::TotalLimit | Reason::PendingLimit => {
+            Fault::new(ErrorCode::QUOTA_SYSTEM, "The service has as many shells as it can hold. ")
+        }
         _ => Fault::new(
             ErrorCode::ACCESS_DENIED,
             "Access is denied: the account has no usable local user on this machine. ",

@@ -130,7 +130,7 @@ fn exit_code(outcome: Outcome) -> u32 {
         Outcome::Code(code) => code.cast_unsigned(),
         Outcome::Signal(signal) => BY_SIGNAL.saturating_add(signal.cast_unsigned()),
         // The keeper died first; its whole shell is ending, by SIGKILL.
-        _ => BY_SIGNAL + 9,
+        Outcome::Lost | _ => BY_SIGNAL + 9,
     }
 }
 
@@ -142,14 +142,13 @@ fn not_started(error: &StartError) -> Fault {
     let StartError::Failed { stage, errno } = error else {
         return match error {
             StartError::Request(_) => too_long(),
-            _ => gone(),
+            StartError::Failed { .. } | StartError::Pipes(_) | StartError::Ended | _ => gone(),
         };
     };
     match (stage, *errno) {
-        (Stage::Execute, ENOENT) => provider_fault(
-            HRESULT_FILE_NOT_FOUND,
-            "The system cannot find the file specified. ",
-        ),
+        (Stage::Execute, ENOENT) => {
+            provider_fault(HRESULT_FILE_NOT_FOUND, "The system cannot find the file specified. ")
+        }
         (Stage::Execute, EACCES) => {
             provider_fault(HRESULT_ACCESS_DENIED, "Access is denied. The file cannot be executed. ")
         }

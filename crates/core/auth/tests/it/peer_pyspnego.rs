@@ -26,7 +26,7 @@ struct Peer {
 fn interpreter() -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../..");
     let python = std::env::var_os("TRANSOM_PEERS_PYTHON")
-        .map_or_else(|| root.join("target/peers/bin/python"), PathBuf::from);
+        .map_or_else(|| root.join("target/peers/venv/bin/python"), PathBuf::from);
     assert!(
         python.exists(),
         "no interpreter with pyspnego at {}: run `cargo xtask test`",

@@ -368,3 +368,16 @@ fn oversized_message_is_refused() {
         Err(Error::Refused(Refusal::Malformed(error))) if error.kind == auth::DecodeErrorKind::TooLong
     ));
 }
+
+#[test]
+fn the_ntlm_half_alone_refuses_the_same_message_after_the_end() {
+    let setup = Setup::default();
+    let (mut client, mut acceptor) = (setup.ntlm_initiator(), setup.ntlm_acceptor());
+    let mut last = Vec::new();
+    crate::support::run(&mut client, &mut acceptor, &setup.verifier, &mut |_, token| {
+        last.clone_from(token)
+    })
+    .unwrap();
+    let error = setup.verifier.token(&mut acceptor, &last).unwrap_err();
+    assert_eq!(error, Error::Refused(Refusal::TokenAfterEnd));
+}

@@ -146,10 +146,8 @@ impl Login {
             (State::AwaitToken | State::AwaitEnd, None) if status == StatusCode::UNAUTHORIZED => {
                 Err(self.fail(refusal(self.initiator.scheme(), challenges.offered)))
             }
-            (State::AwaitEnd, None) => {
-                self.state = State::Complete;
-                Ok(None)
-            }
+            // Whether an end without a token is enough is the mechanism's to say.
+            (State::AwaitEnd, None) => self.advance(None),
             (State::AwaitToken, None) => Err(self.fail(LoginError::Status(status))),
             (State::Start | State::Complete | State::Failed(_), _) => Ok(None),
         }

@@ -6,6 +6,7 @@ mod map;
 mod read;
 mod write;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::ns;
@@ -188,12 +189,14 @@ impl Fault {
         })
     }
 
-    /// The text that tells a person most: the innermost message, else `MSFT_WmiError`'s, else the
-    /// reason.
+    /// The text that tells a person most: the innermost message, else that of `MSFT_WmiError`
+    /// (which has the numbers that the reason lacks), else the reason.
     #[must_use]
-    pub fn text(&self) -> &str {
-        let wsman = self.wsman_fault.as_ref().map(|fault| fault.message.innermost());
-        wsman.filter(|text| !text.is_empty()).unwrap_or(&self.reason)
+    pub fn text(&self) -> Cow<'_, str> {
+        let wsman = self.wsman_fault.as_ref().map(|fault| Cow::Borrowed(fault.message.innermost()));
+        let wsman = wsman.filter(|text| !text.is_empty());
+        let wmi = || self.wmi_error()?.child(ns::MSFT_WMI_ERROR, "Message").map(Element::text);
+        wsman.or_else(wmi).unwrap_or(Cow::Borrowed(&self.reason))
     }
 }
 
@@ -207,8 +210,9 @@ impl fmt::Display for Fault {
             (None, Some(subcode)) => f.write_str(subcode.local())?,
             (None, None) => f.write_str(self.code.local())?,
         }
-        let text = self.text().trim();
-        let text = if text.is_empty() { code.and_then(ErrorCode::summary) } else { Some(text) };
+        let text = self.text();
+        let text = Some(text.trim()).filter(|text| !text.is_empty());
+        let text = text.or_else(|| code.and_then(ErrorCode::summary));
         match text {
             Some(text) => write!(f, ": {text}"),
             None => Ok(()),

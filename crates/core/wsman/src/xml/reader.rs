@@ -33,7 +33,7 @@ impl Default for Limits {
             elements: 50_000,
             attributes_per_element: 64,
             name_length: 2_048,
-            namespaces: 256,
+            namespaces: 64,
         }
     }
 }
@@ -51,10 +51,13 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Element, Error> {
     }
     let text =
         std::str::from_utf8(bytes).map_err(|error| at(error.valid_up_to(), ErrorKind::NotUtf8))?;
-    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     if let Some((position, c)) = first_illegal(text) {
         return Err(at(position, ErrorKind::IllegalCharacter(c.into())));
     }
+    let (mark, text) = match text.strip_prefix('\u{FEFF}') {
+        Some(rest) => (3, rest),
+        None => (0, text),
+    };
     let mut reader = Reader::from_str(text);
     let config = reader.config_mut();
     config.check_comments = true;
@@ -68,10 +71,10 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Element, Error> {
         match step {
             Ok(false) => {}
             Ok(true) => break,
-            Err(kind) => return Err(Error { position: reader.buffer_position(), kind }),
+            Err(kind) => return Err(Error { position: mark + reader.buffer_position(), kind }),
         }
     }
-    let position = reader.buffer_position();
+    let position = mark + reader.buffer_position();
     if !decoder.open.is_empty() {
         return Err(Error { position, kind: ErrorKind::Truncated });
     }

@@ -13,14 +13,20 @@ pub(crate) struct Tree {
     pub(crate) name: String,
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) text: String,
-    pub(crate) children: Vec<Tree>,
+    pub(crate) children: Vec<Self>,
 }
 
 impl Tree {
     /// The first difference, for a message that can be read.
     pub(crate) fn difference(&self, other: &Self) -> Option<String> {
         let head = |tree: &Self| {
-            format!("<{} {:?}>{:?} ({})", tree.name, tree.attributes, tree.text, tree.children.len())
+            format!(
+                "<{} {:?}>{:?} ({})",
+                tree.name,
+                tree.attributes,
+                tree.text,
+                tree.children.len()
+            )
         };
         if head(self) != head(other) {
             return Some(format!("\n  theirs {}\n  ours   {}", head(self), head(other)));
@@ -86,8 +92,7 @@ pub(crate) fn tree(document: &[u8]) -> Tree {
                         .normalized_value(quick_xml::XmlVersion::Implicit1_0)
                         .unwrap()
                         .into_owned();
-                    let value =
-                        if key.ends_with("}type") { qname(&reader, &value) } else { value };
+                    let value = if key.ends_with("}type") { qname(&reader, &value) } else { value };
                     attributes.push((key, value));
                 }
                 open.push(Tree { name, attributes, text: String::new(), children: Vec::new() });
@@ -137,6 +142,8 @@ fn qname(reader: &NsReader<&[u8]>, text: &str) -> String {
 /// children in headers, sets, shells and output (a state is not tied to the streams near it), the spelling of booleans and a default
 /// that is spelt out, line breaks in base64.
 fn normalise(tree: &mut Tree) {
+    // The specification spells it in both ways.
+    tree.name = tree.name.replace("}OperationId", "}OperationID");
     let local = tree.name.rsplit('}').next().unwrap().to_owned();
     let local = local.as_str();
     tree.text = match local {

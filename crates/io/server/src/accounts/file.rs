@@ -84,7 +84,7 @@ impl Editor {
         file.write_all(text.as_bytes()).map_err(at("write", &fresh))?;
         file.sync_all().map_err(at("write", &fresh))?;
         fs::rename(&fresh, &self.path).map_err(at("replace", &self.path))?;
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+        let folder = self.path.parent().unwrap_or_else(|| Path::new("."));
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(at("write", folder))
     }
 }
@@ -96,8 +96,7 @@ fn read(path: &Path) -> Result<Accounts, EditError> {
         Err(source) => return Err(at("open", path)(source)),
     };
     let bytes = read_bounded(file).map_err(at("read", path))?;
-    Accounts::parse(&bytes)
-        .map_err(|source| EditError::Content { path: path.to_owned(), source })
+    Accounts::parse(&bytes).map_err(|source| EditError::Content { path: path.to_owned(), source })
 }
 
 /// The file's bytes, and one more than is allowed where it is too long.

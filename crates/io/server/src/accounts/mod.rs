@@ -362,9 +362,10 @@ mod tests {
         let hash = to_hex(hash_bytes(&nt_hash(&Secret::new("Pässword"))));
         assert!(accounts.to_text().contains(&hash));
         assert!(!format!("{accounts:?}").contains(&hash));
-        let broken = accounts.to_text().replace(&hash, &hash[1..]);
+        let shorter = hash.split_at(1).1;
+        let broken = accounts.to_text().replace(&hash, shorter);
         let error = Accounts::parse(broken.as_bytes()).unwrap_err();
-        assert!(!error.to_string().contains(&hash[1..]), "{error}");
+        assert!(!error.to_string().contains(shorter), "{error}");
     }
 
     #[test]

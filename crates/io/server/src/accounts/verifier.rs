@@ -238,7 +238,7 @@ mod tests {
         match verifier.answer(question).await.unwrap() {
             Answer::Accepted { account, .. } => Some(account.name),
             Answer::Refused => None,
-            other => panic!("{other:?}"),
+            other @ (Answer::Challenge { .. } | _) => panic!("{other:?}"),
         }
     }
 
@@ -274,7 +274,7 @@ mod tests {
         let verifier = Verifier::new(source, MachineNames::new("box"));
         for password in ["one", "two"] {
             let mut editor = Editor::open(folder.path()).unwrap();
-            let _ = editor.accounts.remove("alice");
+            drop(editor.accounts.remove("alice"));
             editor.accounts.add([1; 16], "alice", &Secret::new(password), Vec::new()).unwrap();
             editor.save().unwrap();
             assert_eq!(verdict(&verifier, "alice", password).await.as_deref(), Some("alice"));

@@ -114,8 +114,7 @@ impl Core {
 /// This service does not compress; a client that insists must be told so.
 fn check_compression(header: &Header, options: &ShellOptions) -> Result<(), Box<Fault>> {
     let insists = header.blocks.iter().any(|block| {
-        block.must_understand()
-            && matches!(block.value, wsman::HeaderValue::CompressionType(_))
+        block.must_understand() && matches!(block.value, wsman::HeaderValue::CompressionType(_))
     });
     if !(insists && options.compression) {
         return Ok(());

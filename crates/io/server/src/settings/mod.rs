@@ -110,7 +110,10 @@ pub struct Winrs {
     )]
     pub max_concurrent_users: u32,
     /// Shells of one user at the same time; 1 to 2,147,483,647, default 2,147,483,647.
-    #[serde(rename = "MaxShellsPerUser", deserialize_with = "range::within::<_, 1, 2_147_483_647>")]
+    #[serde(
+        rename = "MaxShellsPerUser",
+        deserialize_with = "range::within::<_, 1, 2_147_483_647>"
+    )]
     pub max_shells_per_user: u32,
 }
 
@@ -322,10 +325,7 @@ mod tests {
     #[test]
     fn value_out_of_range_is_named_with_file_line_key_and_range() {
         let error = parse("\n[Service]\nMaxConnections = 0\n").unwrap_err();
-        assert_eq!(
-            error,
-            "config.toml, line 3, Service.MaxConnections: 0 is not within 1 to 512"
-        );
+        assert_eq!(error, "config.toml, line 3, Service.MaxConnections: 0 is not within 1 to 512");
         let error = parse("MaxEnvelopeSizekb = -1").unwrap_err();
         assert!(error.contains("line 1, MaxEnvelopeSizekb: -1 is not within 32"), "{error}");
     }

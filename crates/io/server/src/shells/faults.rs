@@ -2,7 +2,6 @@
 
 use wsman::fault::{ErrorCode, Fault};
 
-
 /// The shell is not there, or belongs to somebody else: both look the same.
 pub(crate) fn no_such_shell() -> Box<Fault> {
     fault(
@@ -31,7 +30,10 @@ pub(crate) fn timed_out() -> Box<Fault> {
 
 /// The id that the client chose is taken.
 pub(crate) fn id_taken() -> Box<Fault> {
-    fault(ErrorCode::SHELL_CLIENTID_RESOURCE_CONFLICT, "A shell with the ShellId of the request exists. ")
+    fault(
+        ErrorCode::SHELL_CLIENTID_RESOURCE_CONFLICT,
+        "A shell with the ShellId of the request exists. ",
+    )
 }
 
 /// The user has as many shells as allowed.

@@ -14,7 +14,9 @@ fn identify() -> Vec<u8> {
 async fn negotiate_and_raw_ntlm_log_in_with_every_form_of_the_name() {
     let service = Service::start().await;
     for raw in [false, true] {
-        for user in ["alice", "ALICE", r".\alice", r"BOX\alice", r"box.example.test\alice", "alice@box"] {
+        for user in
+            ["alice", "ALICE", r".\alice", r"BOX\alice", r"box.example.test\alice", "alice@box"]
+        {
             let session = Session::try_login(service.address, user, PASSWORD, raw).await;
             let mut session = session.unwrap_or_else(|answer| panic!("{user} {raw}: {answer:?}"));
             assert_eq!(session.ask_bytes(&identify()).await.0, 200);

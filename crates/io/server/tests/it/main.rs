@@ -1,8 +1,17 @@
 //! The service on loopback: a raw TCP client, logins by our own initiator, and a stand-in plug-in
 //! with real pipes.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "tests may panic"
+)]
 
+mod audit;
 mod http_rules;
 mod logins;
+mod malformed;
 mod ownership;
 mod sealing;
 mod service;

@@ -12,10 +12,7 @@ fn requests(id: &str) -> Vec<Request> {
         receive(id),
         Request::Signal(Signal::command(id, SignalCode::Terminate)),
         Request::Command {
-            command: wsman::shell::CommandLine {
-                command: "true".to_owned(),
-                ..Default::default()
-            },
+            command: wsman::shell::CommandLine { command: "true".to_owned(), ..Default::default() },
             options: Default::default(),
         },
     ]

@@ -145,11 +145,9 @@ async fn too_large_message_is_refused_and_not_executed() {
 async fn other_content_types_are_refused_and_the_connection_goes_on() {
     let service = Service::start_with(settings("[Service]\nAllowUnencrypted = true\n")).await;
     let mut session = Session::login(service.address, "alice").await;
-    for headers in [
-        vec![("Content-Type", "text/xml")],
-        vec![],
-        vec![SOAP, ("Content-Type", "text/plain")],
-    ] {
+    for headers in
+        [vec![("Content-Type", "text/xml")], vec![], vec![SOAP, ("Content-Type", "text/plain")]]
+    {
         assert_eq!(session.http.ask(&headers, &identify()).await.status, 415, "{headers:?}");
     }
     assert_eq!(session.ask_bytes(&identify()).await.0, 200);
@@ -160,10 +158,9 @@ async fn chunked_requests_are_refused_after_the_login() {
     let service = Service::start().await;
     let mut session = Session::login(service.address, "alice").await;
     let shell = session.open_shell().await;
-    for (message, expected) in [
-        (session.envelope(&command("true"), Some(&shell)).encode(), 500),
-        (identify(), 411),
-    ] {
+    for (message, expected) in
+        [(session.envelope(&command("true"), Some(&shell)).encode(), 500), (identify(), 411)]
+    {
         let (content_type, body) = session.seal(&message);
         let mut request = format!(
             "POST /wsman HTTP/1.1\r\nHost: b\r\nContent-Type: {content_type}\r\n\

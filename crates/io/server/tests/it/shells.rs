@@ -28,7 +28,10 @@ async fn command_gives_both_streams_and_its_exit_code_in_one_receive() {
     let shell = session.open_shell().await;
     let id = session.start(&shell, "echo out; echo err >&2; exit 7").await.unwrap();
     let (out, err, code) = session.finish(&shell, &id).await;
-    assert_eq!((out.as_slice(), err.as_slice(), code), (b"out\n".as_slice(), b"err\n".as_slice(), 7));
+    assert_eq!(
+        (out.as_slice(), err.as_slice(), code),
+        (b"out\n".as_slice(), b"err\n".as_slice(), 7)
+    );
     session.request(&Request::Delete, Some(&shell)).await.unwrap();
     assert_eq!(service.plugin.closed(), 1);
 }
@@ -68,7 +71,8 @@ async fn environment_reaches_the_command() {
     let service = Service::start().await;
     let mut session = Session::login(service.address, "alice").await;
     let variable = Variable { name: "COLOUR".to_owned(), value: "grün & blau".to_owned() };
-    let description = ShellDescription { environment: vec![variable], ..ShellDescription::default() };
+    let description =
+        ShellDescription { environment: vec![variable], ..ShellDescription::default() };
     let shell = session.open_shell_as(description).await.unwrap();
     let id = session.start(&shell, "printf %s \"$COLOUR\"").await.unwrap();
     assert_eq!(session.finish(&shell, &id).await.0, "grün & blau".as_bytes());

@@ -200,6 +200,8 @@ impl Shell {
         } else if request.signal == Some(SignalCode::Terminate) {
             // Terminating may be tried again.
             self.change(command, |known| known.is_terminating = false);
+        } else if request.ends_input {
+            self.change(command, |known| known.input_ended = false);
         }
         self.forget_if_gone(command);
     }

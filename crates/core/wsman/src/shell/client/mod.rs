@@ -66,6 +66,8 @@ struct Outstanding {
     operation: Operation,
     command: Option<CommandKey>,
     signal: Option<SignalCode>,
+    /// Whether it is the Send that ends the input.
+    ends_input: bool,
 }
 
 impl Shell {
@@ -213,7 +215,7 @@ impl Shell {
             return Err(ApiMisuse::InputTooLong { got: data.len(), max }.into());
         }
         let request = send_request(id, data, end);
-        self.queue(message_id, timeout, Some(command), &request)?;
+        self.queue(message_id, timeout, Some(command), &request)?.ends_input = end;
         self.change(command, |known| {
             known.is_sending = true;
             known.input_ended |= end;
@@ -364,7 +366,7 @@ impl Shell {
         };
         let replay = operation == Operation::Receive;
         self.out.requests.push_back(Request { message_id, operation, command, envelope, replay });
-        Ok(entry.insert(Outstanding { operation, command, signal: None }))
+        Ok(entry.insert(Outstanding { operation, command, signal: None, ends_input: false }))
     }
 }
 

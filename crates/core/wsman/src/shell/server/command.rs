@@ -148,15 +148,21 @@ impl Command {
 
     /// `rsp:CommandState`.
     pub(super) const fn state(&self) -> State {
-        match self.phase {
-            Phase::Pending(_) => State::Pending,
-            Phase::Starting(_) | Phase::Running => {
-                if self.is_over() {
-                    State::Done
-                } else {
-                    State::Running
-                }
-            }
+        if self.is_ending() {
+            State::Pending
+        } else if self.is_over() {
+            State::Done
+        } else {
+            State::Running
+        }
+    }
+
+    /// Whether the process has been told to end, or will be as soon as it has started.
+    pub(super) const fn is_ending(&self) -> bool {
+        match &self.phase {
+            Phase::Starting(starting) => starting.terminate.is_some(),
+            Phase::Running => false,
+            Phase::Pending(_) => true,
         }
     }
 
@@ -277,6 +283,8 @@ impl Command {
             out.reply(request.token, Reply::command(&self.id));
         }
         if let Some(pending) = starting.terminate {
+            // A client that guessed the id of a command that was given up may wait here.
+            self.abort(&faults::aborted(), out);
             self.phase = Phase::Pending(pending);
             out.act(Action::Signal { command: key, code: SignalCode::Terminate });
             return;

@@ -137,7 +137,8 @@ mod tests {
         let data = vec![1; 20_000];
         let address = data.as_ptr();
         buffer.push(data);
-        assert_eq!(buffer.take(usize::MAX).as_ptr(), address);
+        let taken = buffer.take(usize::MAX);
+        assert_eq!(taken.as_ptr(), address);
     }
 
     #[test]

@@ -119,6 +119,9 @@ impl Shell {
                 receiving.desired.push(stream);
             }
         }
+        if receive.desired.iter().all(|desired| desired.streams.is_empty()) {
+            return Err(faults::invalid_parameter("the request names no stream"));
+        }
         let command = find(&mut self.commands, id)?;
         let out = &mut self.out;
         if let Some(answered) = &command.answered {
@@ -128,7 +131,7 @@ impl Shell {
                 return Ok(());
             }
         }
-        if matches!(command.phase, Phase::Pending(_)) {
+        if command.is_ending() {
             return Err(faults::aborted());
         }
         if receiving.room == 0 {
@@ -163,7 +166,7 @@ impl Shell {
             }
         }
         // A process that has ended, or is to end, takes no input: it is discarded.
-        if command.exit.is_some() || matches!(command.phase, Phase::Pending(_)) {
+        if command.exit.is_some() || command.is_ending() {
             self.out.reply(waiting.token, Reply::send());
             return Ok(());
         }

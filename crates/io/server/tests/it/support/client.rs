@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use uuid::Uuid;
+use wsman::Envelope;
 use wsman::fault::Fault;
 use wsman::ns::resource;
 use wsman::shell::{
@@ -20,7 +21,6 @@ use wsman::shell::{
     ReceiveResponse, Request, RequestContext, ShellDescription, ShellOptions,
 };
 use wsman::xml::Limits;
-use wsman::Envelope;
 
 use super::PASSWORD;
 
@@ -106,7 +106,8 @@ impl Http {
             return Box::pin(self.read_response()).await;
         }
         let mut response = Response { status, head, body: Vec::new() };
-        let length = response.values("Content-Length").first().map_or(0, |text| text.parse().unwrap());
+        let length =
+            response.values("Content-Length").first().map_or(0, |text| text.parse().unwrap());
         while self.buffer.len() < length {
             self.fill().await?;
         }
@@ -115,13 +116,9 @@ impl Http {
     }
 
     async fn fill(&mut self) -> Option<()> {
-        let mut piece = [0; 64 * 1024];
-        match self.stream.read(&mut piece).await {
+        match self.stream.read_buf(&mut self.buffer).await {
             Ok(0) | Err(_) => None,
-            Ok(read) => {
-                self.buffer.extend_from_slice(&piece[..read]);
-                Some(())
-            }
+            Ok(_) => Some(()),
         }
     }
 }
@@ -287,7 +284,11 @@ impl Session {
         Ok(CommandResponse::from_body(&reply.body).unwrap().command_id)
     }
 
-    pub(crate) async fn receive(&mut self, shell: &str, id: &str) -> Result<ReceiveResponse, Fault> {
+    pub(crate) async fn receive(
+        &mut self,
+        shell: &str,
+        id: &str,
+    ) -> Result<ReceiveResponse, Fault> {
         let reply = self.request(&receive(id), Some(shell)).await?;
         Ok(ReceiveResponse::from_body(&reply.body).unwrap())
     }

@@ -55,7 +55,7 @@ impl Service {
         config.names = MachineNames::new("box.example.test");
         config.plugins = vec![Arc::<Pipes>::clone(&plugin)];
         config.stop = Box::pin(async move { drop(stopped.await) });
-        config.ready = Box::new(|addresses| drop(ready.send(addresses[0])));
+        config.ready = Box::new(|addresses| ready.send(addresses[0]).unwrap());
         let task = tokio::spawn(run(config));
         let address = listening.await.unwrap();
         Self { address, plugin, stop, task, _folder: folder }
