@@ -167,8 +167,8 @@ mod tests {
             "json",
             "--service-user",
             "t",
-            "--listen",
-            "b",
+            "--config",
+            "/c",
         ];
         let expected = Start {
             state: "/s".into(),

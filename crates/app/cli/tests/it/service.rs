@@ -63,9 +63,7 @@ impl Service {
         let folder = tempfile::Builder::new().prefix("transom-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         // Whoever runs the service may not be able to reach the build folder.
-        let program = folder.path().join("transom");
-        fs::copy(env!("CARGO_BIN_EXE_transom"), &program).unwrap();
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let program = tool::copy_of_transom(folder.path());
         let config = folder.path().join("config.toml");
         fs::write(&config, settings).unwrap();
         fs::set_permissions(&config, Permissions::from_mode(0o644)).unwrap();
