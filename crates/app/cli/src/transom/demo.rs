@@ -227,6 +227,8 @@ impl Service {
         let failed = |error: io::Error| CommandError::caused("starting the service", &error);
         let mut command = program()?;
         command.arg("serve").arg("--state").arg(state).args(["--listen", "http://127.0.0.1:0"]);
+        // The administrator's settings are for the real service.
+        command.args(["--config", "/dev/null"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         let stderr = child.stderr.take();

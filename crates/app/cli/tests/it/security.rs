@@ -78,8 +78,14 @@ fn password_on_the_command_line_is_wiped() {
     // A host that takes the connection and says nothing keeps winrs waiting.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("-r:http://{}", listener.local_addr().unwrap());
-    for words in [vec!["/p:geheim"], vec!["--password", "geheim"], vec!["-PASSWORD=geheim"]] {
-        let mut command = tool::winrs();
+    let mut subcommand = tool::transom();
+    subcommand.arg("winrs");
+    let cases = [
+        (tool::winrs(), vec!["/p:geheim"]),
+        (tool::winrs(), vec!["--password", "geheim"]),
+        (subcommand, vec!["-PASSWORD=geheim"]),
+    ];
+    for (mut command, words) in cases {
         command.arg(&url).arg("-u:alice").args(words).args(["echo", "geheim-not"]);
         let mut child = tool::spawn(&mut command);
         let (mut connection, _) = listener.accept().unwrap();

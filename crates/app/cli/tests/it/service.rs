@@ -60,6 +60,12 @@ impl Service {
     /// Starts a service with these lines as its settings.
     #[track_caller]
     pub(crate) fn configured(flavour: Flavour, settings: &str) -> Self {
+        Self::with_options(flavour, settings, &[])
+    }
+
+    /// Starts a service with these settings and further options of `serve`.
+    #[track_caller]
+    pub(crate) fn with_options(flavour: Flavour, settings: &str, options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("transom-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         // Whoever runs the service may not be able to reach the build folder.
@@ -75,7 +81,7 @@ impl Service {
 
         let mut command = as_flavour(flavour, &program);
         command.arg("serve").arg("--state").arg(folder.path().join("state"));
-        command.arg("--config").arg(&config).args(["--listen", "http://127.0.0.1:0"]);
+        command.arg("--config").arg(&config).args(["--listen", "http://127.0.0.1:0"]).args(options);
         let (child, log, url) = listen(command);
         let port = url.rsplit_once(':').unwrap().1.parse().unwrap();
         Self { url, port, flavour, folder, program, child, log }
@@ -196,9 +202,9 @@ fn listen(mut command: Command) -> (Child, Arc<Mutex<String>>, String) {
     thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
             kept.lock().unwrap().push_str(&format!("{line}\n"));
-            if let Some((_, url)) = line.split_once("Listening url=") {
+            if let Some(url) = listening_url(&line) {
                 // The test may have failed meanwhile; the log goes on.
-                let _unasked = sender.send(url.trim_end_matches("/wsman").to_owned());
+                let _unasked = sender.send(url);
             }
         }
     });
@@ -209,6 +215,18 @@ fn listen(mut command: Command) -> (Child, Arc<Mutex<String>>, String) {
     let _gone = child.kill();
     child.wait().unwrap();
     panic!("the service does not start:\n{}", log.lock().unwrap());
+}
+
+/// The URL in the line about a listener, as text or as JSON, without the path.
+fn listening_url(line: &str) -> Option<String> {
+    let url = match serde_json::from_str::<serde_json::Value>(line) {
+        Ok(line) if line["fields"]["message"] == "Listening" => {
+            line["fields"]["url"].as_str()?.to_owned()
+        }
+        Ok(_) => return None,
+        Err(_) => line.split_once("Listening url=")?.1.to_owned(),
+    };
+    Some(url.trim_end_matches("/wsman").to_owned())
 }
 
 fn pid(id: u32) -> Pid {
