@@ -10,7 +10,9 @@ use tokio::sync::{oneshot, watch};
 use super::process::{Exit, Process};
 use super::socket::Socket;
 use super::{Shared as SpawnerShared, reached};
-use crate::frames::keeper::{Event, FrameError, MAX_EVENT_LENGTH, Outcome, Request, Signal, Stage, Start, Usage};
+use crate::frames::keeper::{
+    Event, FrameError, MAX_EVENT_LENGTH, Outcome, Request, Signal, Stage, Start, Usage,
+};
 use crate::frames::root;
 
 /// Why a command does not run.
@@ -90,12 +92,10 @@ impl Keeper {
     pub async fn start(&self, start: Start) -> Result<Process, StartError> {
         let (sender, receiver) = oneshot::channel();
         let command = self.0.expect(sender)?;
-        let forget = |error| {
-            drop(self.0.commands().running.remove(&command));
-            error
-        };
-        let frame = Request::Start { command, start }.encode().map_err(|error| forget(error.into()))?;
-        self.0.socket.send(&frame).await.map_err(|_| forget(StartError::Ended))?;
+        let unsent = Unsent { shared: &self.0, command };
+        let frame = Request::Start { command, start }.encode()?;
+        self.0.socket.send(&frame).await.map_err(|_| StartError::Ended)?;
+        std::mem::forget(unsent);
         receiver.await.map_err(|_| StartError::Ended)?
     }
 
@@ -112,6 +112,18 @@ impl Keeper {
     }
 }
 
+/// Forgets a command whose request was never sent.
+struct Unsent<'a> {
+    shared: &'a Shared,
+    command: u32,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        drop(self.shared.commands().running.remove(&self.command));
+    }
+}
+
 impl Drop for Keeper {
     fn drop(&mut self) {
         if !*self.0.ended.borrow() {
@@ -125,7 +137,10 @@ impl Shared {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn expect(&self, sender: oneshot::Sender<Result<Process, StartError>>) -> Result<u32, StartError> {
+    fn expect(
+        &self,
+        sender: oneshot::Sender<Result<Process, StartError>>,
+    ) -> Result<u32, StartError> {
         let mut commands = self.commands();
         if commands.gone {
             return Err(StartError::Ended);
@@ -146,14 +161,19 @@ impl Shared {
         let running = self.commands().running.contains_key(&command);
         if let Ok(frame) = (Request::Signal { command, signal }).encode()
             && running
-            && self.socket.try_send(&frame).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            && self
+                .socket
+                .try_send(&frame)
+                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
         {
             let shared = Arc::clone(self);
             drop(self.spawner.runtime.spawn(async move { shared.socket.send(&frame).await }));
         }
         match signal {
             Signal::Interrupt => {}
-            Signal::Terminate => self.spawner.tell(root::Request::KillSession { shell: self.shell, session }),
+            Signal::Terminate => {
+                self.spawner.tell(root::Request::KillSession { shell: self.shell, session })
+            }
         }
     }
 
@@ -167,7 +187,7 @@ impl Shared {
             }
             Event::Exited { command, outcome, usage, others } => {
                 if let Some(Command::Running(waiting)) = self.commands().running.remove(&command) {
-                    drop(waiting.send(Exit { outcome, usage, others }));
+                    let _ = waiting.send(Exit { outcome, usage, others });
                 }
             }
         }
@@ -212,7 +232,11 @@ async fn listen(shared: Arc<Shared>) {
         match command {
             Command::Starting(waiting) => drop(waiting.send(Err(StartError::Ended))),
             Command::Running(waiting) => {
-                drop(waiting.send(Exit { outcome: Outcome::Lost, usage: Usage::default(), others: true }));
+                let _ = waiting.send(Exit {
+                    outcome: Outcome::Lost,
+                    usage: Usage::default(),
+                    others: true,
+                });
             }
         }
     }

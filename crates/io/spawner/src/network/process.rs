@@ -50,13 +50,19 @@ impl Process {
     ) -> io::Result<Self> {
         let count = descriptors.len();
         let Ok([stdin, stdout, stderr]) = <[OwnedFd; 3]>::try_from(descriptors) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{count} descriptors instead of 3")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{count} descriptors instead of 3"),
+            ));
         };
         // Only a pipe can be waited for as a pipe is; a file or a device from a hostile keeper could block a thread.
         for descriptor in [&stdin, &stdout, &stderr] {
             let kind = FileType::from_raw_mode(rustix::fs::fstat(descriptor)?.st_mode);
             if kind != FileType::Fifo {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a {kind:?} instead of a pipe")));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("a {kind:?} instead of a pipe"),
+                ));
             }
             rustix::io::ioctl_fionbio(descriptor, true)?;
         }
