@@ -83,6 +83,11 @@ impl CommandError {
         self
     }
 
+    /// The sentence alone.
+    pub(crate) fn error(&self) -> &str {
+        &self.error
+    }
+
     /// The sentence and the hints as `program` prints them, lines ended by a line feed.
     pub(crate) fn text(&self, program: Program) -> String {
         let mut text = match program {
@@ -138,7 +143,7 @@ fn append_chain(text: &mut String, error: &(dyn Error + '_)) {
     while let Some(error) = next {
         let level = error.to_string();
         // Some errors print their source themselves.
-        if !text.ends_with(&level) {
+        if !text.contains(&level) {
             let _infallible = write!(text, ": {level}");
         }
         next = error.source();

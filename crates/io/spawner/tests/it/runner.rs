@@ -40,7 +40,10 @@ pub(crate) fn run(filter: Option<&str>) -> ExitCode {
             (Needs::Either, false) => &[Mode::Own],
             (Needs::Root, false) => &[],
         };
-        if matches!(test.needs, Needs::Root | Needs::Either) && !root && filter.is_none_or(|f| test.name.contains(f)) {
+        if matches!(test.needs, Needs::Root | Needs::Either)
+            && !root
+            && filter.is_none_or(|f| test.name.contains(f))
+        {
             eprintln!("SKIPPED {}: needs root", test.name);
             skipped += 1;
         }
