@@ -7,5 +7,6 @@
     reason = "tests may panic"
 )]
 
+mod https;
 mod stub;
 mod trust;
