@@ -230,8 +230,14 @@ fn few(mode: Mode) {
 }
 
 fn killed_spawner(mode: Mode) {
+    for scenario in ["idle", "idle_with_stopped_keeper"] {
+        killed_during(mode, scenario);
+    }
+}
+
+fn killed_during(mode: Mode, scenario: &str) {
     let place = Place::new(mode);
-    let mut service = place.start("idle", &[]);
+    let mut service = place.start(scenario, &[]);
     service.result(|_, _, action| panic!("{action}"));
     service.signal(SystemSignal::SIGKILL);
     assert_eq!(service.exit_code(), None);

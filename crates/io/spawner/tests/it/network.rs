@@ -62,6 +62,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios![
     hung_lookup,
     few_descriptors,
     idle,
+    idle_with_stopped_keeper,
     dies,
     ignores_stop,
     unprivileged,
@@ -649,6 +650,25 @@ async fn idle(spawner: Spawner, context: Context) -> Outcomes {
     // Both outlive the scenario.
     std::mem::forget((keeper, process));
     Ok(())
+}
+
+async fn idle_with_stopped_keeper(spawner: Spawner, context: Context) -> Outcomes {
+    let keeper = open(&spawner).await?;
+    let sleep = sleeper(&context);
+    let script = format!("setsid {sleep} & echo $PPID; sleep 0.2; kill -STOP $PPID; {sleep}");
+    let mut process = start(&keeper, &script).await?;
+    let number = read_line(&mut process).await;
+    wait_alive(&context, 3).await?;
+    for _ in 0..1_000 {
+        let stat = fs::read_to_string(format!("/proc/{number}/stat"))
+            .map_err(|error| error.to_string())?;
+        if stat.contains(") T ") {
+            std::mem::forget((keeper, process));
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Err("the keeper does not stop".into())
 }
 
 async fn dies(spawner: Spawner, context: Context) -> Outcomes {
