@@ -190,19 +190,21 @@ fn untrusted_files(mode: Mode) {
 fn hung(mode: Mode) {
     let place = Place::new(mode);
     let mut service = place.start("hung_lookup", &[]);
-    service.result(|place, _, action| {
-        let (passwd, aside) = (place.path("etc/passwd"), place.path("etc/passwd.aside"));
-        match action {
-            "hang" => {
-                fs::rename(&passwd, &aside).unwrap();
-                nix::unistd::mkfifo(&passwd, nix::sys::stat::Mode::from_bits_retain(0o644))
-                    .unwrap();
-            }
-            "heal" => fs::rename(&aside, &passwd).unwrap(),
-            other => panic!("{other}"),
-        }
-    });
+    service.result(|place, _, action| place_passwd(place, action));
     drop(service.stop());
+}
+
+/// Makes name look-ups in a place hang, or heals them.
+pub(crate) fn place_passwd(place: &Place, action: &str) {
+    let (passwd, aside) = (place.path("etc/passwd"), place.path("etc/passwd.aside"));
+    match action {
+        "hang" => {
+            fs::rename(&passwd, &aside).unwrap();
+            nix::unistd::mkfifo(&passwd, nix::sys::stat::Mode::from_bits_retain(0o644)).unwrap();
+        }
+        "heal" => fs::rename(&aside, &passwd).unwrap(),
+        other => panic!("{other}"),
+    }
 }
 
 fn nologin(mode: Mode) {

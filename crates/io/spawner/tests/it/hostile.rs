@@ -12,6 +12,7 @@ use rustix::net::{
 };
 use spawner::frames::root::{Event, LENGTH, Reason, Request};
 
+use crate::cases::place_passwd;
 use crate::network::{ALICE, Context, Outcomes, ensure};
 use crate::runner::{Needs, Test};
 use crate::service::{Mode, Place, assert_descriptors};
@@ -34,6 +35,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("hostile_descriptors", many_descriptors),
     ("hostile_flood", flood),
     ("hostile_opens", opens),
+    ("hostile_pending", pending),
 ];
 
 pub(crate) const TESTS: &[Test] = &[
@@ -57,6 +59,11 @@ pub(crate) const TESTS: &[Test] = &[
         name: "opens_that_nobody_fetches_are_ended",
         needs: Needs::Either,
         run: |mode| survives(mode, "hostile_opens", &["per-account=10"]),
+    },
+    Test {
+        name: "the_65th_pending_open_is_refused",
+        needs: Needs::Root,
+        run: |mode| survives(mode, "hostile_pending", &[]),
     },
 ];
 
@@ -132,11 +139,10 @@ fn malformed(mode: Mode) {
 fn survives(mode: Mode, scenario: &str, options: &[&str]) {
     let place = Place::new(mode);
     let mut service = place.start(scenario, options);
-    service.result(|_, spawner, action| {
-        assert_eq!(action, "count");
-        if mode.is_root() {
-            assert_descriptors(spawner);
-        }
+    service.result(|_, spawner, action| match action {
+        "count" if mode.is_root() => assert_descriptors(spawner),
+        "count" => {}
+        other => place_passwd(&place, other),
     });
     // Such a network process does not wait for Stop; it has exited, which is no graceful end.
     assert_eq!(service.exit_code(), Some(1), "{:?}", service.log);
@@ -144,10 +150,32 @@ fn survives(mode: Mode, scenario: &str, options: &[&str]) {
 }
 
 fn count(context: &Context) {
-    println!("ASK 0 count");
-    while !context.base.join("ack/0").exists() {
+    ask(context, 0, "count");
+}
+
+fn ask(context: &Context, number: u32, action: &str) {
+    println!("ASK {number} {action}");
+    while !context.base.join("ack").join(number.to_string()).exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// 64 Opens whose keepers hang in a name look-up: the next one is refused at once, these when their time is over.
+fn pending(context: &Context) -> Outcomes {
+    let socket = socket();
+    ask(context, 1, "hang");
+    for sequence in 1..=64 {
+        say(&socket, &Request::Open { account: ALICE, login: [0; 16] }, sequence)?;
+    }
+    expect(&socket, &Request::Open { account: ALICE, login: [0; 16] }, 65, Reason::PendingLimit)?;
+    for _ in 0..64 {
+        let (_, Event::Refused { reason: Reason::TimedOut, .. }, None) = hear(&socket, 20)? else {
+            return Err("not timed out".into());
+        };
+    }
+    ask(context, 2, "heal");
+    count(context);
+    Ok(())
 }
 
 fn expect(socket: &OwnedFd, request: &Request, sequence: u32, reason: Reason) -> Outcomes {
