@@ -215,6 +215,11 @@ impl Session {
         Ok(login.sealer().expect("a sealing context"))
     }
 
+    /// A `a:MessageID` that no other message has.
+    pub(crate) fn fresh_id(&self) -> String {
+        wsman::uuid_uri(random_id())
+    }
+
     /// Seals a message: its Content-Type and body.
     pub(crate) fn seal(&mut self, message: &[u8]) -> (String, Vec<u8>) {
         let frame = Frame { protocol: Protocol::Spnego, dialect: self.dialect };
