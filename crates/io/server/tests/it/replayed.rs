@@ -27,7 +27,9 @@ impl Outcome {
                 _ => self.stderr.extend(stream.data),
             }
         }
-        self.exit_code = self.exit_code.or(response.state.and_then(|state| state.exit_code));
+        if let Some(state) = response.state {
+            self.exit_code = self.exit_code.or(state.exit_code);
+        }
     }
 }
 
