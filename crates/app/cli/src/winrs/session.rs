@@ -83,8 +83,8 @@ pub(super) async fn run(
     invocation: Invocation,
     user: String,
     password: Secret,
+    signals: &mut Signals,
 ) -> Result<u8, CommandError> {
-    let mut signals = Signals::listen()?;
     let output = Output::new();
     let client = Client::new(config(&invocation, user, password)?)?;
     // Read while the shell opens, so that what is there can go with the first messages.
@@ -111,7 +111,7 @@ pub(super) async fn run(
     let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin));
     let end = match &echo_off {
         Some(Err(error)) => End::Failed(CommandError::caused("switching the echo off", error)),
-        Some(Ok(_)) | None => converse(&mut command, input, &output, &mut signals).await,
+        Some(Ok(_)) | None => converse(&mut command, input, &output, signals).await,
     };
     match end {
         End::Done(code) => {
