@@ -154,7 +154,10 @@ impl Error {
             ],
             ErrorKind::Config(ConfigError::NotTrusted) => vec![format!(
                 "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
-                self.host.rsplit_once(':').map_or(&*self.host, |(host, _)| host).trim_matches(['[', ']']),
+                self.host
+                    .rsplit_once(':')
+                    .map_or(&*self.host, |(host, _)| host)
+                    .trim_matches(['[', ']']),
                 crate::settings::display_path()
             )],
             ErrorKind::Config(_) => Vec::new(),

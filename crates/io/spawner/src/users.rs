@@ -289,7 +289,7 @@ mod tests {
             format!("{id} 1000 - a\r\n"),
             format!("{id} 1000 - a:b\n"),
             format!("{id} 1000 root a\n"),
-            format!("{}A 1000 - a\n", &id[1..]),
+            format!("{}A 1000 - a\n", "0".repeat(31)),
             format!("{id}0 1000 - a\n"),
             format!("{id} 1000 - a\n{id} 1001 - b\n"),
         ] {

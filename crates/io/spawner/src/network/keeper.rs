@@ -7,12 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
-use super::process::{Exit, Process};
+use super::process::{Exit, LOST, Process};
 use super::socket::Socket;
 use super::{Shared as SpawnerShared, reached};
-use crate::frames::keeper::{
-    Event, FrameError, MAX_EVENT_LENGTH, Outcome, Request, Signal, Stage, Start, Usage,
-};
+use crate::frames::keeper::{Event, FrameError, MAX_EVENT_LENGTH, Request, Signal, Stage, Start};
 use crate::frames::root;
 
 /// Why a command does not run.
@@ -60,7 +58,7 @@ struct Commands {
 
 #[derive(Debug)]
 enum Command {
-    Starting(oneshot::Sender<Result<Process, StartError>>),
+    Starting(oneshot::Sender<Result<Delivery, StartError>>),
     Running(oneshot::Sender<Exit>),
 }
 
@@ -96,7 +94,7 @@ impl Keeper {
         let frame = Request::Start { command, start }.encode()?;
         self.0.socket.send(&frame).await.map_err(|_| StartError::Ended)?;
         std::mem::forget(unsent);
-        receiver.await.map_err(|_| StartError::Ended)?
+        receiver.await.map_err(|_| StartError::Ended)??.take().ok_or(StartError::Ended)
     }
 
     /// Ends the shell and returns when every process of it is gone.
@@ -139,7 +137,7 @@ impl Shared {
 
     fn expect(
         &self,
-        sender: oneshot::Sender<Result<Process, StartError>>,
+        sender: oneshot::Sender<Result<Delivery, StartError>>,
     ) -> Result<u32, StartError> {
         let mut commands = self.commands();
         if commands.gone {
@@ -208,10 +206,28 @@ impl Shared {
             }
         };
         let process = Process::new(Arc::clone(self), command, session, descriptors, exit);
-        let usable = process.is_ok();
-        let heard = waiting.send(process.map_err(StartError::Pipes)).is_ok();
-        if !heard || !usable {
+        if process.is_err() {
             self.signal(command, session, Signal::Terminate);
+        }
+        let delivery = process.map(|process| Delivery(Some(process))).map_err(StartError::Pipes);
+        drop(waiting.send(delivery));
+    }
+}
+
+/// A command on its way to whoever started it; killed when it is dropped there.
+#[derive(Debug)]
+struct Delivery(Option<Process>);
+
+impl Delivery {
+    fn take(mut self) -> Option<Process> {
+        self.0.take()
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(process) = &self.0 {
+            process.signal(Signal::Terminate);
         }
     }
 }
@@ -232,11 +248,7 @@ async fn listen(shared: Arc<Shared>) {
         match command {
             Command::Starting(waiting) => drop(waiting.send(Err(StartError::Ended))),
             Command::Running(waiting) => {
-                let _ = waiting.send(Exit {
-                    outcome: Outcome::Lost,
-                    usage: Usage::default(),
-                    others: true,
-                });
+                let _ = waiting.send(LOST);
             }
         }
     }

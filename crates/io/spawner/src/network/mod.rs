@@ -101,7 +101,8 @@ struct State {
 struct Answer {
     event: Event,
     descriptor: Option<OwnedFd>,
-    ended: Option<watch::Receiver<bool>>,
+    /// Made before the answer is handed over, so that an answer that is dropped on its way closes the shell.
+    keeper: Option<io::Result<Keeper>>,
 }
 
 impl Spawner {
@@ -178,19 +179,12 @@ impl Spawner {
         let permit = self.0.opens.acquire().await.map_err(|_| RequestError::Lost)?;
         let answer = self.0.ask(&Request::Open { account, login }).await?;
         drop(permit);
-        let Answer { event: Event::Opened { shell, .. }, descriptor, ended: Some(ended) } = answer
-        else {
-            return Err(RequestError::Unexpected);
-        };
-        // The kernel leaves a descriptor out when this process may have no more.
-        let descriptor =
-            descriptor.ok_or_else(|| io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()));
-        let keeper = descriptor
-            .and_then(|descriptor| Keeper::new(Arc::clone(&self.0), shell, descriptor, ended));
-        keeper.map_err(|error| {
-            self.0.tell(Request::Close { shell });
-            RequestError::Descriptor(error)
-        })
+        match answer {
+            Answer { event: Event::Opened { .. }, keeper: Some(keeper), .. } => {
+                keeper.map_err(RequestError::Descriptor)
+            }
+            Answer { .. } => Err(RequestError::Unexpected),
+        }
     }
 
     /// Resolves when the service is to drain and to exit, or the spawner is gone.
@@ -273,16 +267,23 @@ impl Shared {
                     state.shells.insert(shell, sender);
                     state.answers.remove(&sequence)
                 };
-                let answer = Answer { event, descriptor, ended: Some(ended) };
-                if waiting.is_none_or(|waiting| waiting.send(answer).is_err()) {
+                // The kernel leaves a descriptor out when this process may have no more.
+                let descriptor = descriptor
+                    .ok_or_else(|| io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()));
+                let keeper = descriptor
+                    .and_then(|descriptor| Keeper::new(Arc::clone(self), shell, descriptor, ended));
+                if keeper.is_err() {
                     self.tell(Request::Close { shell });
+                }
+                if let Some(waiting) = waiting {
+                    drop(waiting.send(Answer { event, descriptor: None, keeper: Some(keeper) }));
                 }
             }
             Event::Refused { .. } | Event::File => {
                 let waiting = self.state().answers.remove(&sequence);
                 if let Some(waiting) = waiting {
                     // Who stopped waiting needs no answer.
-                    drop(waiting.send(Answer { event, descriptor, ended: None }));
+                    drop(waiting.send(Answer { event, descriptor, keeper: None }));
                 }
             }
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::FileType;
 use tokio::net::unix::pipe;
@@ -22,6 +23,13 @@ pub struct Exit {
     /// Whether ended commands of the shell left processes behind.
     pub others: bool,
 }
+
+/// How a command ended whose keeper died first.
+pub(super) const LOST: Exit = Exit {
+    outcome: Outcome::Lost,
+    usage: Usage { user: Duration::ZERO, system: Duration::ZERO },
+    others: true,
+};
 
 /// A command with its three pipes. Dropping it closes the pipes; the command runs on until it ends or its shell does.
 #[derive(Debug)]
@@ -95,10 +103,9 @@ impl Process {
     /// Waits for the end. May be called again, and dropped without loss.
     pub async fn wait(&mut self) -> Exit {
         if let Some(waiting) = &mut self.waiting {
-            let lost = Exit { outcome: Outcome::Lost, usage: Usage::default(), others: true };
-            self.exit = Some(waiting.await.unwrap_or(lost));
+            self.exit = Some(waiting.await.unwrap_or(LOST));
             self.waiting = None;
         }
-        self.exit.unwrap_or(Exit { outcome: Outcome::Lost, usage: Usage::default(), others: true })
+        self.exit.unwrap_or(LOST)
     }
 }

@@ -486,12 +486,7 @@ impl Root {
     }
 
     /// Sends an event with a descriptor, or says why not. Never behind queued frames, which would mean keeping it open.
-    fn send_with(
-        &mut self,
-        sequence: u32,
-        event: Event,
-        descriptor: &OwnedFd,
-    ) -> Result<(), Errno> {
+    fn send_with(&self, sequence: u32, event: Event, descriptor: &OwnedFd) -> Result<(), Errno> {
         let socket = self
             .network
             .socket

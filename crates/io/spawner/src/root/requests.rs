@@ -72,7 +72,7 @@ impl Root {
         Ok(())
     }
 
-    fn accounts(&mut self, sequence: u32) -> Result<(), Refusal> {
+    fn accounts(&self, sequence: u32) -> Result<(), Refusal> {
         let file = Store::open(&self.state).and_then(|store| store.open_file(ACCOUNTS));
         let file = file.map_err(|error| Refusal::file(Reason::AccountsFile, &error))?;
         let file = file.ok_or_else(|| Refusal::errno(Reason::AccountsFile, Errno::NOENT))?;

@@ -270,21 +270,29 @@ fn flood(context: &Context) -> Outcomes {
 fn opens(context: &Context) -> Outcomes {
     let socket = socket();
     let sent = fill(&socket, &Request::Open { account: ALICE, login: [0; 16] })?;
-    let (mut opened, mut refused, mut ended) = (0, 0, 0);
-    while opened + refused < sent || ended < opened {
-        let (sequence, event, descriptor) = hear(&socket, 20)?;
-        match event {
-            Event::Opened { shell, .. } => {
-                ensure!(descriptor.is_some(), "no socket");
-                opened += 1;
-                say(&socket, &Request::Close { shell }, 0)?;
-            }
-            Event::Refused { .. } => refused += 1,
-            Event::Ended { .. } => ended += 1,
-            other => return Err(format!("{other:?} for {sequence}")),
+    // Only read, until everything is answered: the spawner listens to nobody who does not.
+    let (mut opened, mut refused) = (Vec::new(), 0);
+    while opened.len() + refused < sent as usize {
+        match hear(&socket, 20)? {
+            (_, Event::Opened { shell, .. }, Some(keeper)) => opened.push((shell, keeper)),
+            (_, Event::Refused { .. }, None) => refused += 1,
+            other => return Err(format!("{other:?}")),
         }
     }
-    ensure!(opened > 0 && refused > 0, "{opened} opened, {refused} refused of {sent}");
+    ensure!(
+        !opened.is_empty() && refused > 0,
+        "{} opened, {refused} refused of {sent}",
+        opened.len()
+    );
+    for (shell, _) in &opened {
+        say(&socket, &Request::Close { shell: *shell }, 0)?;
+    }
+    for _ in 0..opened.len() {
+        let (0, Event::Ended { .. }, None) = hear(&socket, 20)? else {
+            return Err("not ended".into());
+        };
+    }
+    drop(opened);
     // Nothing is left of those that could not be delivered: each of the account's places becomes free again.
     let mut kept = Vec::new();
     let mut shells = Vec::new();
