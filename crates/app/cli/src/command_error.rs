@@ -4,6 +4,12 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// How long a stalled stderr is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What went wrong, as far as a script can tell it from the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,8 +120,15 @@ impl CommandError {
     /// Prints the error to stderr (nothing when the reader is gone) and hands out the exit code.
     pub(crate) fn report(&self, program: Program) -> ExitCode {
         if self.kind != Kind::ReaderGone {
-            // A closed stderr leaves no place to complain; the exit code still tells.
-            let _unwritten = io::stderr().write_all(self.text(program).as_bytes());
+            let text = self.text(program);
+            let (written, end) = mpsc::channel();
+            // A closed stderr leaves no place to complain, and one that nobody reads must not keep a program that
+            // was told to end; the exit code still tells.
+            thread::spawn(move || {
+                let _unwritten = io::stderr().write_all(text.as_bytes());
+                let _unasked = written.send(());
+            });
+            let _late = end.recv_timeout(PATIENCE);
         }
         ExitCode::from(self.code(program))
     }

@@ -450,7 +450,8 @@ impl Root {
             // Without a control buffer the kernel discards descriptors that come along.
             let mut frame = [0; LENGTH];
             match recv(socket, &mut frame, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
-                Ok((_, 0)) => {
+                // A reset is an end with frames that were not fetched.
+                Ok((_, 0)) | Err(Errno::CONNRESET) => {
                     self.log.warn("the network process closed its socket", &[]);
                     // It may be exiting in good order; its exit status will say.
                     let draining = self.life == Life::Draining;
@@ -486,12 +487,7 @@ impl Root {
     }
 
     /// Sends an event with a descriptor, or says why not. Never behind queued frames, which would mean keeping it open.
-    fn send_with(
-        &self,
-        sequence: u32,
-        event: Event,
-        descriptor: &OwnedFd,
-    ) -> Result<(), Errno> {
+    fn send_with(&self, sequence: u32, event: Event, descriptor: &OwnedFd) -> Result<(), Errno> {
         let socket = self
             .network
             .socket

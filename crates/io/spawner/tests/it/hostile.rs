@@ -12,6 +12,7 @@ use rustix::net::{
 };
 use spawner::frames::root::{Event, LENGTH, Reason, Request};
 
+use crate::cases::place_passwd;
 use crate::network::{ALICE, Context, Outcomes, ensure};
 use crate::runner::{Needs, Test};
 use crate::service::{Mode, Place, assert_descriptors};
@@ -34,6 +35,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("hostile_descriptors", many_descriptors),
     ("hostile_flood", flood),
     ("hostile_opens", opens),
+    ("hostile_pending", pending),
 ];
 
 pub(crate) const TESTS: &[Test] = &[
@@ -57,6 +59,11 @@ pub(crate) const TESTS: &[Test] = &[
         name: "opens_that_nobody_fetches_are_ended",
         needs: Needs::Either,
         run: |mode| survives(mode, "hostile_opens", &["per-account=10"]),
+    },
+    Test {
+        name: "the_65th_pending_open_is_refused",
+        needs: Needs::Root,
+        run: |mode| survives(mode, "hostile_pending", &[]),
     },
 ];
 
@@ -132,11 +139,10 @@ fn malformed(mode: Mode) {
 fn survives(mode: Mode, scenario: &str, options: &[&str]) {
     let place = Place::new(mode);
     let mut service = place.start(scenario, options);
-    service.result(|_, spawner, action| {
-        assert_eq!(action, "count");
-        if mode.is_root() {
-            assert_descriptors(spawner);
-        }
+    service.result(|_, spawner, action| match action {
+        "count" if mode.is_root() => assert_descriptors(spawner),
+        "count" => {}
+        other => place_passwd(&place, other),
     });
     // Such a network process does not wait for Stop; it has exited, which is no graceful end.
     assert_eq!(service.exit_code(), Some(1), "{:?}", service.log);
@@ -144,10 +150,32 @@ fn survives(mode: Mode, scenario: &str, options: &[&str]) {
 }
 
 fn count(context: &Context) {
-    println!("ASK 0 count");
-    while !context.base.join("ack/0").exists() {
+    ask(context, 0, "count");
+}
+
+fn ask(context: &Context, number: u32, action: &str) {
+    println!("ASK {number} {action}");
+    while !context.base.join("ack").join(number.to_string()).exists() {
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// 64 Opens whose keepers hang in a name look-up: the next one is refused at once, these when their time is over.
+fn pending(context: &Context) -> Outcomes {
+    let socket = socket();
+    ask(context, 1, "hang");
+    for sequence in 1..=64 {
+        say(&socket, &Request::Open { account: ALICE, login: [0; 16] }, sequence)?;
+    }
+    expect(&socket, &Request::Open { account: ALICE, login: [0; 16] }, 65, Reason::PendingLimit)?;
+    for _ in 0..64 {
+        let (_, Event::Refused { reason: Reason::TimedOut, .. }, None) = hear(&socket, 20)? else {
+            return Err("not timed out".into());
+        };
+    }
+    ask(context, 2, "heal");
+    count(context);
+    Ok(())
 }
 
 fn expect(socket: &OwnedFd, request: &Request, sequence: u32, reason: Reason) -> Outcomes {
@@ -270,21 +298,29 @@ fn flood(context: &Context) -> Outcomes {
 fn opens(context: &Context) -> Outcomes {
     let socket = socket();
     let sent = fill(&socket, &Request::Open { account: ALICE, login: [0; 16] })?;
-    let (mut opened, mut refused, mut ended) = (0, 0, 0);
-    while opened + refused < sent || ended < opened {
-        let (sequence, event, descriptor) = hear(&socket, 20)?;
-        match event {
-            Event::Opened { shell, .. } => {
-                ensure!(descriptor.is_some(), "no socket");
-                opened += 1;
-                say(&socket, &Request::Close { shell }, 0)?;
-            }
-            Event::Refused { .. } => refused += 1,
-            Event::Ended { .. } => ended += 1,
-            other => return Err(format!("{other:?} for {sequence}")),
+    // Only read, until everything is answered: the spawner listens to nobody who does not.
+    let (mut opened, mut refused) = (Vec::new(), 0);
+    while opened.len() + refused < sent as usize {
+        match hear(&socket, 20)? {
+            (_, Event::Opened { shell, .. }, Some(keeper)) => opened.push((shell, keeper)),
+            (_, Event::Refused { .. }, None) => refused += 1,
+            other => return Err(format!("{other:?}")),
         }
     }
-    ensure!(opened > 0 && refused > 0, "{opened} opened, {refused} refused of {sent}");
+    ensure!(
+        !opened.is_empty() && refused > 0,
+        "{} opened, {refused} refused of {sent}",
+        opened.len()
+    );
+    for (shell, _) in &opened {
+        say(&socket, &Request::Close { shell: *shell }, 0)?;
+    }
+    for _ in 0..opened.len() {
+        let (0, Event::Ended { .. }, None) = hear(&socket, 20)? else {
+            return Err("not ended".into());
+        };
+    }
+    drop(opened);
     // Nothing is left of those that could not be delivered: each of the account's places becomes free again.
     let mut kept = Vec::new();
     let mut shells = Vec::new();
