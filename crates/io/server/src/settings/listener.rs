@@ -88,9 +88,7 @@ impl TryFrom<Table> for Listener {
     fn try_from(table: Table) -> Result<Self, ListenerError> {
         let transport = match table.transport.as_deref() {
             None => Transport::Http,
-            Some(word) => {
-                transport(word).ok_or_else(|| ListenerError::NotHttp(word.to_owned()))?
-            }
+            Some(word) => transport(word).ok_or_else(|| ListenerError::NotHttp(word.to_owned()))?,
         };
         // As `winrm get` shows it, an HTTP listener has an empty one.
         let certificate = table.certificate.filter(|text| !text.is_empty());
@@ -255,9 +253,7 @@ mod tests {
 
     #[test]
     fn malformed_urls_are_refused_by_part() {
-        use ListenerError::{
-            Address, Certificate, CertificateOverHttp, NotHttp, Port, Prefix,
-        };
+        use ListenerError::{Address, Certificate, CertificateOverHttp, NotHttp, Port, Prefix};
         let culprit = |url: &str| match read(url).unwrap_err() {
             NotHttp(_) => "scheme",
             Address(_) => "address",

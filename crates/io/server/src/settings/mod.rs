@@ -171,11 +171,7 @@ impl Default for Service {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self {
-            basic: false,
-            negotiate: true,
-            cbt_hardening_level: CbtHardeningLevel::default(),
-        }
+        Self { basic: false, negotiate: true, cbt_hardening_level: CbtHardeningLevel::default() }
     }
 }
 
@@ -388,11 +384,15 @@ mod tests {
     #[test]
     fn https_listener_has_its_port_and_certificate() {
         let thumbprint = "00112233445566778899AABBCCDDEEFF00112233";
-        let text = format!("[[Listener]]\nTransport = \"HTTPS\"\nCertificateThumbprint = \"{thumbprint}\"\n");
+        let text = format!(
+            "[[Listener]]\nTransport = \"HTTPS\"\nCertificateThumbprint = \"{thumbprint}\"\n"
+        );
         let listeners = parse(&text).unwrap().listeners;
         assert_eq!(listeners[0].to_string(), "https://*:5986/wsman");
         assert_eq!(listeners[0].certificate, Some(thumbprint.parse().unwrap()));
-        assert!(parse(&text.replace("HTTPS", "HTTP")).unwrap_err().contains("CertificateThumbprint"));
+        assert!(
+            parse(&text.replace("HTTPS", "HTTP")).unwrap_err().contains("CertificateThumbprint")
+        );
         assert!(parse(&text.replace("0011", "x")).unwrap_err().contains("thumbprint"));
     }
 
@@ -407,6 +407,9 @@ mod tests {
             assert_eq!(settings.unwrap().service.auth.cbt_hardening_level, level);
         }
         let error = parse("[Service.Auth]\nCbtHardeningLevel = \"strong\"\n").unwrap_err();
-        assert!(error.contains("Service.Auth.CbtHardeningLevel") && error.contains("Strict"), "{error}");
+        assert!(
+            error.contains("Service.Auth.CbtHardeningLevel") && error.contains("Strict"),
+            "{error}"
+        );
     }
 }
