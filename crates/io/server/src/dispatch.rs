@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use auth::Account;
 use http::StatusCode;
 use session::access::{Denied, Operation, Target, decide};
+use session::client::endpoint::Transport;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::identify::{Identify, IdentifyResponse, profile};
 use wsman::ns::{self, action, resource};
@@ -132,14 +133,21 @@ impl Core {
 
     fn identify(&self) -> IdentifyResponse {
         let service = &self.settings.service;
-        let negotiate = service.auth.negotiate.then(|| profile::HTTP_SPNEGO.to_owned());
-        let basic = service.auth.basic && service.allow_unencrypted;
-        let basic = basic.then(|| profile::HTTP_BASIC.to_owned());
+        let listens =
+            |transport| self.settings.listeners.iter().any(|one| one.transport == transport);
+        let (http, https) = (listens(Transport::Http), listens(Transport::Https));
+        let profiles = [
+            (http && service.auth.basic && service.allow_unencrypted, profile::HTTP_BASIC),
+            (http && service.auth.negotiate, profile::HTTP_SPNEGO),
+            (https && service.auth.basic, profile::HTTPS_BASIC),
+            (https && service.auth.negotiate, profile::HTTPS_SPNEGO),
+        ];
+        let profiles = profiles.into_iter().filter(|(is_offered, _)| *is_offered);
         IdentifyResponse {
             protocol_versions: vec![ns::PROTOCOL_VERSION.to_owned()],
             product_vendor: Some("Transom".to_owned()),
             product_version: Some(format!("OS: {} SP: 0.0 Stack: 3.0", self.os_version)),
-            security_profiles: Some(basic.into_iter().chain(negotiate).collect()),
+            security_profiles: Some(profiles.map(|(_, profile)| profile.to_owned()).collect()),
             other: Vec::new(),
         }
     }

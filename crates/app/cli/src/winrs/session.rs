@@ -141,13 +141,12 @@ pub(super) async fn run(
 async fn tell(client: &Client, output: &Output) -> io::Result<()> {
     let mechanism = client.mechanism().unwrap_or("nothing").to_owned();
     let protection = client.protection().unwrap_or(Protection::Nothing);
-    let protection = client.protection().unwrap_or(Protection::Nothing);
     let line = Security { mechanism, protection }.line();
     output.write(Handle::Stderr, line.into_bytes()).await
 }
 
 fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Config, CommandError> {
-    let endpoint = Endpoint::parse(&invocation.endpoint, false).map_err(|error| {
+    let endpoint = Endpoint::parse(&invocation.endpoint, invocation.use_ssl).map_err(|error| {
         CommandError::usage(error.to_string()).hint("write -r:HOST or -r:http://HOST:PORT")
     })?;
     let mut config = Config::new(endpoint, Credentials { user, password });
@@ -158,6 +157,7 @@ fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Con
     };
     config.settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    invocation.trust.apply(&mut config.settings.trust);
     Ok(config)
 }
 

@@ -100,10 +100,12 @@ pub enum CertificatesError {
     #[error("there is no certificate {0}")]
     Unknown(Thumbprint),
     /// There is no certificate at all.
-    #[error("there is no certificate in {}", .0.display())]
+    #[error("there is no certificate in {}: `transom cert new-server` makes one", .0.display())]
     Nothing(PathBuf),
     /// There are several, and nobody said which.
-    #[error("there are several certificates: {}", list(.0))]
+    #[error(
+        "there are several certificates; choose by --certificate or CertificateThumbprint: {}", list(.0)
+    )]
     Several(Vec<Thumbprint>),
 }
 

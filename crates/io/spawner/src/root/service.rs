@@ -148,3 +148,26 @@ pub(super) fn make_folder(store: &Store, service: Service) -> Result<(), StartEr
     }
     rustix::fs::fchmod(&folder, Mode::RWXU).map_err(failed("set the permissions of"))
 }
+
+/// See [`crate::service::enter`].
+pub(super) fn enter(store: &Store) -> Result<OwnedFd, StartError> {
+    let privileged = rustix::process::geteuid().is_root();
+    let service = match folder_owner(store).filter(|owner| privileged && *owner != 0) {
+        // Whoever served last; only root can have made it so, since the folder stands in root's.
+        Some(owner) => {
+            let user = User::from_uid(Uid::from_raw(owner))
+                .map_err(|error| system("look a uid up")(error.into()))?;
+            let gid = user.map_or(Gid::from_raw(owner), |user| user.gid);
+            Service { uid: Uid::from_raw(owner), gid }
+        }
+        None => choose(store, None, privileged)?,
+    };
+    make_folder(store, service)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(store.folder(), SERVICE, flags, Mode::empty())
+        .map_err(|error| StartError::Store(store.io(SERVICE, "open", error.into())))?;
+    if privileged {
+        super::launch::drop_privileges(service).map_err(system("become the service user"))?;
+    }
+    Ok(folder)
+}
