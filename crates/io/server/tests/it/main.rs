@@ -10,6 +10,7 @@
 
 mod audit;
 mod http_rules;
+mod https;
 mod logins;
 mod malformed;
 mod ownership;

@@ -241,13 +241,15 @@ fn refusal(error: webpki::Error, facts: &Facts, others: &[CertificateDer<'_>]) -
     // Self-signed ones are often marked as authorities; that nobody vouches is what matters.
     let is_alone = facts.is_self_issued && others.iter().all(|other| is_same_subject(other, facts));
     match error {
-        Webpki::UnknownIssuer | Webpki::CaUsedAsEndEntity if is_alone => {
-            CertificateError::SelfSigned {
-                subject: facts.subject.clone(),
-                fingerprint: facts.fingerprint.clone(),
+        Webpki::CaUsedAsEndEntity if is_alone => self_signed(facts),
+        // The last three: somebody trusted has the issuer's name, and another key.
+        Webpki::UnknownIssuer
+        | Webpki::InvalidSignatureForPublicKey
+        | Webpki::UnsupportedSignatureAlgorithmContext(_)
+        | Webpki::UnsupportedSignatureAlgorithmForPublicKeyContext(_) => {
+            if is_alone {
+                return self_signed(facts);
             }
-        }
-        Webpki::UnknownIssuer => {
             let last = others.last().and_then(|last| Facts::read(last).ok());
             let issuer = last.map_or_else(|| facts.issuer.clone(), |last| last.issuer);
             CertificateError::UnknownAuthority { issuer }
@@ -270,6 +272,13 @@ fn refusal(error: webpki::Error, facts: &Facts, others: &[CertificateDer<'_>]) -
             CertificateError::Malformed
         }
         other => CertificateError::Unacceptable(other.to_string()),
+    }
+}
+
+fn self_signed(facts: &Facts) -> CertificateError {
+    CertificateError::SelfSigned {
+        subject: facts.subject.clone(),
+        fingerprint: facts.fingerprint.clone(),
     }
 }
 

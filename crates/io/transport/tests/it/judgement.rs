@@ -85,6 +85,19 @@ fn texts_name_dates_names_and_what_to_do() {
 }
 
 #[test]
+fn namesake_of_an_authority_is_an_unknown_one() {
+    let certificate = Authority::new("Same").issue(&["h"]);
+    let error = judge(&validator(&Authority::new("Same")), &certificate, "h").unwrap_err();
+    assert!(matches!(error, CertificateError::UnknownAuthority { .. }), "{error}");
+    let mut params = crate::support::params(&["h"]);
+    params.distinguished_name.push(rcgen::DnType::CommonName, "Same");
+    let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let certificate = identity(vec![params.self_signed(&key).unwrap().der().clone()], &key);
+    let error = judge(&validator(&Authority::new("Same")), &certificate, "h").unwrap_err();
+    assert!(matches!(error, CertificateError::SelfSigned { .. }), "{error}");
+}
+
+#[test]
 fn escape_sequences_in_certificates_reach_no_terminal() {
     let authority = Authority::new("CA\u{1b}]0;owned\u{7}");
     let certificate = authority.issue(&["h"]);
