@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use server::accounts::MachineNames;
-use server::certificates::{
-    Certificates, CertificatesError, Identity, New, Thumbprint,
-};
+use server::certificates::{Certificates, CertificatesError, Identity, New, Thumbprint};
 use spawner::service::Folder;
 use spawner::store::Store;
 use zeroize::Zeroizing;

@@ -9,10 +9,12 @@
 )]
 
 mod account;
+mod cert;
 mod demo;
 mod endings;
 mod errors;
 mod help;
+mod https;
 mod peers;
 mod processes;
 mod prompt;

@@ -17,15 +17,15 @@ const PASSWORD: &str = "vagrant";
 const MOST_REQUESTS: usize = 7;
 
 /// The running stub.
-struct Stub {
-    port: u16,
+pub(crate) struct Stub {
+    pub(crate) port: u16,
     folder: TempDir,
     child: Child,
 }
 
 impl Stub {
     /// Starts the stub; `None`, and a note, where it is not there.
-    fn start(test: &str, options: &[&str]) -> Option<Self> {
+    pub(crate) fn start(test: &str, options: &[&str]) -> Option<Self> {
         let script = std::env::var_os("TRANSOM_STUB").map(PathBuf::from);
         let script =
             script.unwrap_or_else(|| tool::repository().join("../shared/peers/winrm_stub.py"));
@@ -56,16 +56,18 @@ impl Stub {
     }
 
     fn winrs(&self, words: &[&str]) -> Command {
+        self.winrs_to(&format!("-r:http://127.0.0.1:{}", self.port), words)
+    }
+
+    /// `winrs` with this endpoint and these further words, as the user that the stub knows.
+    pub(crate) fn winrs_to(&self, endpoint: &str, words: &[&str]) -> Command {
         let mut command = tool::winrs();
-        command
-            .arg(format!("-r:http://127.0.0.1:{}", self.port))
-            .arg(format!("-u:{USER}"))
-            .args(words);
+        command.arg(endpoint).arg(format!("-u:{USER}")).args(words);
         command.env("TRANSOM_PASSWORD", PASSWORD);
         command
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.folder.path().join("requests"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -84,7 +86,7 @@ impl Drop for Stub {
 }
 
 #[track_caller]
-fn seven(ran: Ran) {
+pub(crate) fn seven(ran: Ran) {
     let ran = ran.ended(7);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out\n", "err\n"));
 }
@@ -93,7 +95,7 @@ fn peer(what: &str) {
     report(&format!("PEER winrm_stub 1: {what}"));
 }
 
-const LINE: &str = "echo out; echo err >&2; exit 7";
+pub(crate) const LINE: &str = "echo out; echo err >&2; exit 7";
 
 #[test]
 fn stub_is_served_by_ntlm_in_few_requests() {
