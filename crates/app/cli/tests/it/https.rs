@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 
 use crate::service::{PASSWORD, Service, USER, flavours};
-use crate::stub::{LINE, Stub, seven};
+use crate::stub::{LINE, MOST_REQUESTS, Stub, seven};
 use crate::tool;
 use testkit::outside::{peers_python, report};
 
@@ -190,7 +190,7 @@ fn openssl_sees_tls_1_3_and_1_2_and_nothing_older() {
         let ran = shake(version);
         assert!(ran.code() != 0 && ran.stdout.contains("Cipher is (NONE)"), "{version}: {ran:?}");
     }
-    report("PEER openssl s_client: TLS 1.3 and 1.2, not 1.1 and 1.0");
+    report("PEER openssl 3: s_client sees TLS 1.3 and 1.2, not 1.1 and 1.0");
 }
 
 #[test]
@@ -209,9 +209,9 @@ fn stub_by_https_is_served_in_few_requests() {
         let mut command = stub.winrs_to(&url, &["--ca", text(&certificate), "--auth", auth, LINE]);
         seven(tool::run(&mut command));
         let requests = stub.requests();
-        assert!(requests.len() <= 6, "{requests:?}");
+        assert!(requests.len() <= MOST_REQUESTS, "{requests:?}");
         report(&format!(
-            "PEER winrm_stub 1: winrs --tls by {auth}, one command in {} requests",
+            "PEER winrm_stub 1: winrs by https and {auth}, one command in {} requests",
             requests.len()
         ));
     }
