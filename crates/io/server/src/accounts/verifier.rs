@@ -85,7 +85,7 @@ impl MachineNames {
     /// Whether a domain in a login means this machine: its names in any case, `.` or nothing.
     fn is_here(&self, domain: &str) -> bool {
         let short = self.host.split('.').next().unwrap_or_default();
-        ["", ".", short, &self.host, &self.targets.netbios_computer, &self.targets.dns_computer]
+        ["", ".", "localhost", short, &self.host, &self.targets.netbios_computer, &self.targets.dns_computer]
             .iter()
             .any(|name| name.eq_ignore_ascii_case(domain))
     }
@@ -271,6 +271,7 @@ mod tests {
             "alice",
             "ALICE",
             r".\alice",
+            r"LocalHost\alice",
             r"BOX\alice",
             r"box.example.test\Alice",
             "alice@box",

@@ -1,4 +1,5 @@
 //! The network role: scenarios that run inside the service, and the tests that start them.
+// tidy: long file: one scenario for each sentence of the process model, and the table that names them.
 
 use std::ffi::OsString;
 use std::fs;
