@@ -458,7 +458,11 @@ impl Shell {
 /// Both lists of streams must be in the answers, [MS-WSMV] 3.1.4.5.2: what the Create names, else
 /// what there is.
 fn names_or(named: &[String], all: &[&str]) -> Vec<String> {
-    if named.is_empty() { all.iter().map(|&name| name.to_owned()).collect() } else { named.to_vec() }
+    if named.is_empty() {
+        all.iter().map(|&name| name.to_owned()).collect()
+    } else {
+        named.to_vec()
+    }
 }
 
 /// The output streams that the Create wants; all where it names none.
