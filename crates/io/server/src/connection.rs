@@ -35,7 +35,7 @@ const MOST_DISCARDED: usize = 64 * 1024;
 const MOST_ANONYMOUS: usize = 16 * 1024;
 /// What the frame of a sealed body may add to its message.
 const FRAME: usize = 4 * 1024;
-/// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.27).
+/// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.23).
 const WSMANIDENTIFY: HeaderName = HeaderName::from_static("wsmanidentify");
 
 /// One connection of a client.

@@ -28,6 +28,16 @@ fn input_is_passed_on_with_its_end() {
 }
 
 #[test]
+fn input_that_the_command_is_slow_to_read_arrives_whole() {
+    // More than a pipe holds: the first Sends time out, the next ones find the service busy.
+    let service = Service::configured(flavours()[0], "MaxTimeoutms = 500\n");
+    let input = vec![b'x'; 300_000];
+    let ran = tool::run_with_input(&mut service.winrs(&["sleep 3; wc -c"]), &input).ended(0);
+    assert_eq!((ran.stdout.trim(), ran.stderr.as_str()), ("300000", ""));
+    assert!(service.log().contains("ERROR_BUSY"), "{}", service.log());
+}
+
+#[test]
 fn exit_codes_pass_through() {
     let service = Service::start(flavours()[0]);
     for code in [0, 1, 42, 127, 255] {
