@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use auth::Secret;
 use clap::{Args, Subcommand};
 use nix::unistd::{Uid, User};
-use server::accounts::Accounts;
+use server::accounts::{Accounts, AccountsError};
 use spawner::store::{ACCOUNTS, Lock, Store, StoreError};
 use spawner::users::{Mapping, Users};
 
@@ -168,6 +168,7 @@ impl NewAccount {
         let user = found.ok_or_else(|| {
             CommandError::failed(format!("there is no local user {local}"))
                 .hint("name another one with --local-user USER")
+                .hint(format!("or make it, as root: useradd -m {local}"))
         })?;
         if user.uid.is_root() && !self.allow_root {
             return Err(CommandError::failed(format!("the local user {local} is root"))
@@ -322,8 +323,15 @@ impl Files {
     }
 }
 
-fn account_error(error: server::accounts::AccountsError) -> CommandError {
-    CommandError::failed(error.to_string())
+fn account_error(error: AccountsError) -> CommandError {
+    let told = CommandError::failed(error.to_string());
+    match error {
+        AccountsError::NameTaken(name) => {
+            told.hint(format!("`transom account passwd {name}` gives it a new password"))
+        }
+        AccountsError::Unknown(_) => told.hint("`transom account list` shows the accounts"),
+        _ => told,
+    }
 }
 
 fn store_error(error: StoreError) -> CommandError {
