@@ -125,9 +125,7 @@ pub(super) fn run(args: AccountArgs) -> Result<(), CommandError> {
         }
         AccountCommand::Passwd { name, password, state } => {
             let known = Files::open(&state.state, Missing::Refuse)?.accounts.find(&name);
-            known.ok_or_else(|| {
-                account_error(server::accounts::AccountsError::Unknown(name.clone()))
-            })?;
+            known.ok_or_else(|| account_error(AccountsError::Unknown(name.clone())))?;
             let password = password.read(&name)?;
             // Opened anew: nobody else should wait for a person who types.
             let mut files = Files::open(&state.state, Missing::Refuse)?;
@@ -325,12 +323,12 @@ impl Files {
 
 fn account_error(error: AccountsError) -> CommandError {
     let told = CommandError::failed(error.to_string());
-    match error {
-        AccountsError::NameTaken(name) => {
-            told.hint(format!("`transom account passwd {name}` gives it a new password"))
-        }
-        AccountsError::Unknown(_) => told.hint("`transom account list` shows the accounts"),
-        _ => told,
+    if let AccountsError::NameTaken(name) = error {
+        told.hint(format!("`transom account passwd {name}` gives it a new password"))
+    } else if let AccountsError::Unknown(_) = error {
+        told.hint("`transom account list` shows the accounts")
+    } else {
+        told
     }
 }
 
