@@ -5,7 +5,7 @@ use std::fs;
 use std::future::Future;
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -54,6 +54,7 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios![
     identity,
     refusals,
     endings,
+    headless,
     daemon_after_exit,
     keeper_attacked,
     bomb,
@@ -98,6 +99,11 @@ pub(crate) const TESTS: &[Test] = &[
         name: "closing_ends_those_who_called_setsid",
         needs: Needs::Either,
         run: |mode| simple(mode, "endings", &[]),
+    },
+    Test {
+        name: "process_without_first_thread_ends_with_the_shell",
+        needs: Needs::Either,
+        run: headless_process,
     },
     Test {
         name: "closing_ends_daemons_of_ended_commands",
@@ -501,6 +507,43 @@ async fn endings(spawner: Spawner, context: Context) -> Outcomes {
         "the command's end"
     );
     Ok(())
+}
+
+/// A process whose first thread has ended reads as a zombie, and `cgroup.kill` passes it by.
+async fn headless(spawner: Spawner, _: Context) -> Outcomes {
+    let keeper = open(&spawner).await?;
+    let script = "command -v python3 >/dev/null || { echo absent; exit; }; exec python3 -c '
+import ctypes, os, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+print(os.getpid(), flush=True)
+SYS_exit = {\"x86_64\": 60, \"i686\": 1}.get(os.uname().machine, 93)
+ctypes.CDLL(None).syscall(SYS_exit, 0)'";
+    let mut process = start(&keeper, script).await?;
+    let line = read_line(&mut process).await;
+    if line == "absent" {
+        eprintln!("SKIPPED process_without_first_thread_ends_with_the_shell: no python3");
+        return Ok(());
+    }
+    let status = format!("/proc/{line}/status");
+    for _ in 0..1_000 {
+        let text = fs::read_to_string(&status).map_err(|error| format!("{status}: {error}"))?;
+        if text.contains("State:\tZ") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    keeper.close().await;
+    ensure!(!Path::new(&status).exists(), "it lives");
+    Ok(())
+}
+
+fn headless_process(mode: Mode) {
+    let place = Place::new(mode);
+    let mut service = place.start("headless", &[]);
+    service.result(|_, _, action| panic!("nobody does {action}"));
+    let log = service.stop();
+    // Found only after everything else was tried, it would hold up a helper for half a minute.
+    assert!(!log.iter().any(|line| line.contains("left something undone")), "{}", log.join("\n"));
 }
 
 async fn daemon_after_exit(spawner: Spawner, context: Context) -> Outcomes {
