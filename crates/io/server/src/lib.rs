@@ -17,6 +17,7 @@ pub mod audit;
 mod body;
 mod connection;
 mod dispatch;
+mod gatekeeper;
 mod listen;
 mod offer;
 pub mod plugin;

@@ -30,6 +30,7 @@ use tracing::{debug, info, warn};
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
 use crate::connection::Connection;
+use crate::gatekeeper::Gatekeeper;
 use crate::listen::{self, Open};
 use crate::offer::Offer;
 use crate::plugin::ShellPlugin;
@@ -119,6 +120,7 @@ pub enum RunError {
 pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) verifier: Verifier,
+    pub(crate) gatekeeper: Gatekeeper,
     pub(crate) offer: Offer,
     pub(crate) shells: Arc<Shells>,
     /// The kernel's version, which an Identify after a login tells.
@@ -174,6 +176,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let core = Arc::new(Core {
         offer: Offer::new(&settings.service),
         verifier: Verifier::new(accounts, names),
+        gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
         shells: Arc::clone(&shells),
         os_version: os_version(),
         plugins,

@@ -18,6 +18,7 @@
 //! Port = 5985
 //! ```
 
+pub mod failed_logins;
 pub mod listener;
 mod range;
 
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use failed_logins::FailedLogins;
 pub use listener::{ListenAddress, Listener, ListenerError};
 
 /// A configuration file may have so many bytes.
@@ -76,6 +78,9 @@ pub struct Service {
     /// `winrm/config/Service/Auth`.
     #[serde(rename = "Auth")]
     pub auth: Auth,
+    /// `Service/FailedLogins`, which Windows does not have.
+    #[serde(rename = "FailedLogins")]
+    pub failed_logins: FailedLogins,
 }
 
 /// `winrm/config/Service/Auth`: the logins that are offered.
@@ -137,6 +142,7 @@ impl Default for Service {
             max_connections: 300,
             max_packet_retrieval_time_seconds: 120,
             auth: Auth::default(),
+            failed_logins: FailedLogins::default(),
         }
     }
 }

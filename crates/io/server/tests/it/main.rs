@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod failed_logins;
 mod http_rules;
 mod logins;
 mod malformed;
