@@ -20,6 +20,7 @@ mod dispatch;
 mod gatekeeper;
 mod listen;
 mod offer;
+mod patience;
 pub mod plugin;
 mod random;
 mod service;

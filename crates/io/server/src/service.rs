@@ -33,6 +33,7 @@ use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
 use crate::listen::{self, Open};
 use crate::offer::Offer;
+use crate::patience::Patient;
 use crate::plugin::ShellPlugin;
 use crate::settings::{Listener, Settings};
 use crate::shells::{Limits, Shells};
@@ -333,7 +334,7 @@ impl Gate {
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, time)), service);
         tokio::pin!(served);
         let result = tokio::select! {
             result = served.as_mut() => result,

@@ -68,8 +68,9 @@ pub struct Service {
     /// Connections at a time; 1 to 512, default 300. Further ones are closed at once.
     #[serde(rename = "MaxConnections", deserialize_with = "range::within::<_, 1, 512>")]
     pub max_connections: u32,
-    /// Seconds in which a whole request must arrive; 1 to 4,294,967,295, default 120. A connection
-    /// that is silent for so long between two requests is closed as well, as HTTP.SYS does.
+    /// Seconds in which a whole request must arrive, and in which the client must take an answer;
+    /// 1 to 4,294,967,295, default 120. A connection that is silent for so long between two
+    /// requests is closed as well, as HTTP.SYS does.
     #[serde(
         rename = "MaxPacketRetrievalTimeSeconds",
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"
@@ -229,7 +230,7 @@ impl Settings {
         Duration::from_millis(u64::from(self.max_timeout_ms))
     }
 
-    /// The time in which a whole request must arrive.
+    /// The time in which a whole request must arrive, and a whole answer be taken.
     #[must_use]
     pub fn packet_retrieval_time(&self) -> Duration {
         Duration::from_secs(u64::from(self.service.max_packet_retrieval_time_seconds))

@@ -18,5 +18,6 @@ mod replayed;
 mod sealing;
 mod service;
 mod shells;
+mod slow_clients;
 mod stopping;
 mod support;
