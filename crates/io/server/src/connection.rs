@@ -118,6 +118,7 @@ impl Connection {
         has_body: bool,
     ) -> Result<(), Answer> {
         let offer = &self.core.offer;
+        let mut note = None;
         let mut turn = state.login.handle_request(headers, has_body, offer);
         loop {
             turn = match turn {
@@ -125,17 +126,22 @@ impl Connection {
                     if let Some(user) = user_of(&question) {
                         state.attempt = user;
                     }
-                    let verdict = self.core.verifier.answer(question).await;
-                    let verdict = verdict.unwrap_or_else(|error| {
-                        error!(%error, "no verdict over a login");
-                        auth::Answer::Refused
-                    });
-                    state.login.handle_answer(verdict, offer)
+                    let Core { gatekeeper, verifier, .. } = &*self.core;
+                    let judged = gatekeeper.judge(verifier, question, self.peer.ip()).await;
+                    if let Some(time) = judged.lockout {
+                        audit::lockout_begins(self.actor(&state.attempt), time);
+                    }
+                    note = judged.note;
+                    state.login.handle_answer(judged.answer, offer)
                 }
                 Turn::Challenge(values) => return Err(answer::challenge(values)),
                 Turn::Refuse { status, offered, reason } => {
                     let actor = self.actor(&state.attempt);
-                    audit::login_refused(actor, scheme_word(headers), &reason.to_string());
+                    let reason = match note {
+                        Some(note) => format!("{reason} ({note})"),
+                        None => reason.to_string(),
+                    };
+                    audit::login_refused(actor, scheme_word(headers), &reason);
                     state.attempt.clear();
                     return Err(match status {
                         StatusCode::UNAUTHORIZED => answer::challenge(offered),
