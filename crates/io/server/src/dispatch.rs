@@ -10,7 +10,6 @@ use std::net::SocketAddr;
 use auth::Account;
 use http::StatusCode;
 use session::access::{Denied, Operation, Target, decide};
-use session::client::endpoint::Transport;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::identify::{Identify, IdentifyResponse, profile};
 use wsman::ns::{self, action, resource};
@@ -131,23 +130,17 @@ impl Core {
         Some(self.identify().unauthenticated().to_envelope().encode())
     }
 
+    /// The profiles tell which logins are enabled, each in both of its forms whatever listens.
     fn identify(&self) -> IdentifyResponse {
-        let service = &self.settings.service;
-        let listens =
-            |transport| self.settings.listeners.iter().any(|one| one.transport == transport);
-        let (http, https) = (listens(Transport::Http), listens(Transport::Https));
-        let profiles = [
-            (http && service.auth.basic && service.allow_unencrypted, profile::HTTP_BASIC),
-            (http && service.auth.negotiate, profile::HTTP_SPNEGO),
-            (https && service.auth.basic, profile::HTTPS_BASIC),
-            (https && service.auth.negotiate, profile::HTTPS_SPNEGO),
-        ];
-        let profiles = profiles.into_iter().filter(|(is_offered, _)| *is_offered);
+        let enabled = &self.settings.service.auth;
+        let basic = [profile::HTTP_BASIC, profile::HTTPS_BASIC].into_iter();
+        let spnego = [profile::HTTP_SPNEGO, profile::HTTPS_SPNEGO].into_iter();
+        let profiles = basic.filter(|_| enabled.basic).chain(spnego.filter(|_| enabled.negotiate));
         IdentifyResponse {
             protocol_versions: vec![ns::PROTOCOL_VERSION.to_owned()],
             product_vendor: Some("Transom".to_owned()),
             product_version: Some(format!("OS: {} SP: 0.0 Stack: 3.0", self.os_version)),
-            security_profiles: Some(profiles.map(|(_, profile)| profile.to_owned()).collect()),
+            security_profiles: Some(profiles.map(str::to_owned).collect()),
             other: Vec::new(),
         }
     }

@@ -34,8 +34,10 @@ use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
 use crate::certificates::{Certificates, CertificatesError, Thumbprint};
 use crate::connection::Connection;
+use crate::gatekeeper::Gatekeeper;
 use crate::listen::{self, Open};
 use crate::offer::{Channel, Offer};
+use crate::patience::Patient;
 use crate::plugin::ShellPlugin;
 use crate::settings::{Listener, Settings};
 use crate::shells::{Limits, Shells};
@@ -139,6 +141,7 @@ pub enum RunError {
 pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) verifier: Verifier,
+    pub(crate) gatekeeper: Gatekeeper,
     pub(crate) shells: Arc<Shells>,
     /// The kernel's version, which an Identify after a login tells.
     pub(crate) os_version: String,
@@ -189,6 +192,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let shells = Shells::new(limits);
     let core = Arc::new(Core {
         verifier: Verifier::new(accounts, names),
+        gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
         shells: Arc::clone(&shells),
         os_version: os_version(),
         plugins,
@@ -412,7 +416,7 @@ impl Gate {
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, time)), service);
         tokio::pin!(served);
         let result = tokio::select! {
             result = served.as_mut() => result,

@@ -50,7 +50,7 @@ async fn plain_and_sealed_bodies_are_taken_inside_tls() {
     assert_eq!(answer.status, 200);
     let response = IdentifyResponse::from_envelope(&envelope_of(&answer.body)).unwrap();
     let profiles = response.security_profiles.unwrap();
-    assert_eq!(profiles, [wsman::identify::profile::HTTPS_SPNEGO]);
+    assert!(profiles.iter().any(|found| found == wsman::identify::profile::HTTPS_SPNEGO));
     assert_eq!(session.ask_bytes(&identify()).await.0, 200);
     let shell = session.open_shell().await;
     let id = session.start(&shell, "echo hello").await.unwrap();

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod failed_logins;
 mod http_rules;
 mod https;
 mod logins;
@@ -18,5 +19,6 @@ mod replayed;
 mod sealing;
 mod service;
 mod shells;
+mod slow_clients;
 mod stopping;
 mod support;

@@ -157,7 +157,7 @@ pub(super) fn enter(store: &Store) -> Result<OwnedFd, StartError> {
         Some(owner) => {
             let user = User::from_uid(Uid::from_raw(owner))
                 .map_err(|error| system("look a uid up")(error.into()))?;
-            let gid = user.map_or(Gid::from_raw(owner), |user| user.gid);
+            let gid = user.map_or_else(|| Gid::from_raw(owner), |user| user.gid);
             Service { uid: Uid::from_raw(owner), gid }
         }
         None => choose(store, None, privileged)?,
