@@ -126,7 +126,7 @@ pub enum RunError {
         /// Which one.
         listener: Listener,
         /// What is missing or wrong.
-        source: CertificatesError,
+        source: Box<CertificatesError>,
     },
     /// There is no listener.
     #[error("no listener is configured")]
@@ -274,8 +274,10 @@ fn secure(
         if listener.transport == Transport::Http {
             return Ok(None);
         }
-        let failed = |source| RunError::Certificate { listener: listener.clone(), source };
-        let nothing = || CertificatesError::Nothing(folder.unwrap_or(Path::new("")).to_owned());
+        let failed =
+            |source| RunError::Certificate { listener: listener.clone(), source: Box::new(source) };
+        let nothing =
+            || CertificatesError::Nothing(folder.unwrap_or_else(|| Path::new("")).to_owned());
         let found = folder.map(Certificates::open).transpose().map_err(failed)?.flatten();
         let found = found.ok_or_else(nothing).map_err(failed)?;
         let wanted = listener.certificate.as_ref().or(certificate);

@@ -189,7 +189,7 @@ async fn start_error(folder: Option<&Path>, certificate: Option<&str>) -> Certif
     config.folder = folder.map(Path::to_owned);
     config.certificate = certificate.map(|text| text.parse().unwrap());
     match run(config).await.unwrap_err() {
-        RunError::Certificate { source, .. } => source,
+        RunError::Certificate { source, .. } => *source,
         other => panic!("{other}"),
     }
 }
