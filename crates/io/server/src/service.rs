@@ -286,6 +286,12 @@ fn secure(
         let content = |source| failed(CertificatesError::Unusable { source });
         tls::Server::new(&identity).map(|tls| Some(Arc::new(tls))).map_err(content)
     };
+    let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
+    if let Some(certificate) = certificate
+        && !settings.listeners.iter().any(takes)
+    {
+        warn!(%certificate, "no listener takes the certificate: none is https, or each names its own");
+    }
     settings.listeners.iter().map(secure).collect()
 }
 

@@ -14,7 +14,7 @@ use testkit::outside::{peers_python, report};
 const USER: &str = "vagrant";
 const PASSWORD: &str = "vagrant";
 /// Most HTTP requests for one command on a new connection, login included.
-pub(crate) const MOST_REQUESTS: usize = 7;
+const MOST_REQUESTS: usize = 7;
 
 /// The running stub.
 pub(crate) struct Stub {
