@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
+pub mod compression;
 pub mod duration;
 mod envelope;
 mod error;

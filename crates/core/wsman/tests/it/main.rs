@@ -9,6 +9,7 @@
 
 mod canonical;
 mod check;
+mod compression;
 mod corpora;
 mod fault;
 mod fuzz;
