@@ -3,6 +3,7 @@
 #![doc = include_str!("../README.md")]
 
 mod check;
+pub mod code_page;
 pub mod compression;
 pub mod duration;
 mod envelope;

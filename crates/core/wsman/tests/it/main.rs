@@ -9,6 +9,7 @@
 
 mod canonical;
 mod check;
+mod code_page;
 mod compression;
 mod corpora;
 mod fault;
