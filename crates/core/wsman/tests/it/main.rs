@@ -8,6 +8,7 @@
 )]
 
 mod canonical;
+mod charset;
 mod check;
 mod code_page;
 mod compression;

@@ -135,6 +135,7 @@ impl Shell {
         let longest = Duration::from_secs(u32::MAX.into());
         let envelope = send.to_envelope(&self.context, Some(shell_id), Uuid::nil(), longest);
         let limit = usize::try_from(self.context.max_envelope_size).unwrap_or(usize::MAX);
+        let limit = self.context.charset.fits(limit);
         Ok(limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3)
     }
 
