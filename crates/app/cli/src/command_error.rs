@@ -4,6 +4,12 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// How long a stalled stderr is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What went wrong, as far as a script can tell it from the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +89,11 @@ impl CommandError {
         self
     }
 
+    /// The sentence alone.
+    pub(crate) fn error(&self) -> &str {
+        &self.error
+    }
+
     /// The sentence and the hints as `program` prints them, lines ended by a line feed.
     pub(crate) fn text(&self, program: Program) -> String {
         let mut text = match program {
@@ -109,8 +120,15 @@ impl CommandError {
     /// Prints the error to stderr (nothing when the reader is gone) and hands out the exit code.
     pub(crate) fn report(&self, program: Program) -> ExitCode {
         if self.kind != Kind::ReaderGone {
-            // A closed stderr leaves no place to complain; the exit code still tells.
-            let _unwritten = io::stderr().write_all(self.text(program).as_bytes());
+            let text = self.text(program);
+            let (written, end) = mpsc::channel();
+            // A closed stderr leaves no place to complain, and one that nobody reads must not keep a program that
+            // was told to end; the exit code still tells.
+            thread::spawn(move || {
+                let _unwritten = io::stderr().write_all(text.as_bytes());
+                let _unasked = written.send(());
+            });
+            let _late = end.recv_timeout(PATIENCE);
         }
         ExitCode::from(self.code(program))
     }
@@ -138,7 +156,7 @@ fn append_chain(text: &mut String, error: &(dyn Error + '_)) {
     while let Some(error) = next {
         let level = error.to_string();
         // Some errors print their source themselves.
-        if !text.ends_with(&level) {
+        if !text.contains(&level) {
             let _infallible = write!(text, ": {level}");
         }
         next = error.source();

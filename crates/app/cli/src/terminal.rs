@@ -58,12 +58,15 @@ pub(crate) enum Answer {
 ///
 /// # Errors
 /// The terminal fails, the answer is no text or has no end, or a signal ends the program meanwhile.
-pub(crate) async fn ask(question: &str, answer: Answer) -> Result<Option<Secret>, CommandError> {
+pub(crate) async fn ask(
+    question: &str,
+    answer: Answer,
+    signals: &mut Signals,
+) -> Result<Option<Secret>, CommandError> {
     let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
         return Ok(None);
     };
     let failed = |error: io::Error| CommandError::caused("asking on the terminal", &error);
-    let mut signals = Signals::listen()?;
     let echo_off = match answer {
         Answer::Shown => None,
         Answer::Hidden => Some(EchoOff::new(&terminal).map_err(failed)?),

@@ -154,7 +154,10 @@ impl Error {
             ],
             ErrorKind::Config(ConfigError::NotTrusted) => vec![format!(
                 "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
-                self.host.rsplit_once(':').map_or(&*self.host, |(host, _)| host).trim_matches(['[', ']']),
+                self.host
+                    .rsplit_once(':')
+                    .map_or(&*self.host, |(host, _)| host)
+                    .trim_matches(['[', ']']),
                 crate::settings::display_path()
             )],
             ErrorKind::Config(_) => Vec::new(),
@@ -165,9 +168,10 @@ impl Error {
             ErrorKind::Denied(LoginError::Refused) => hint(
                 "check user name and password; the service's log says why it refused the login",
             ),
-            ErrorKind::Denied(LoginError::NotOffered { offered, .. }) => offered
+            ErrorKind::Denied(LoginError::NotOffered { wanted, offered }) => offered
                 .iter()
-                .map(|scheme| format!("try --auth {}", scheme.as_str().to_ascii_lowercase()))
+                .map(|scheme| format!("use --auth {}", scheme.as_str().to_ascii_lowercase()))
+                .chain((*wanted == auth::Scheme::Basic).then(|| "or allow Basic in the service's settings: AllowUnencrypted = true in [Service] and Basic = true in [Service.Auth]".to_owned()))
                 .collect(),
             ErrorKind::Denied(_) => Vec::new(),
             ErrorKind::Fault(fault) => fault_hints(fault),

@@ -87,7 +87,7 @@ pub(crate) fn command_accepted(user: &str, shell: Uuid, command: &str, line: &st
     );
 }
 
-pub(crate) fn command_failed(user: &str, shell: Uuid, command: &str, reason: &str) {
+pub(crate) fn command_failed(user: &str, shell: Uuid, command: &str, line: &str, reason: &str) {
     warn!(
         target: TARGET,
         event = "command",
@@ -95,6 +95,7 @@ pub(crate) fn command_failed(user: &str, shell: Uuid, command: &str, reason: &st
         user = cut(user),
         shell = %shell,
         command,
+        line = cut(line),
         reason = cut(reason),
     );
 }

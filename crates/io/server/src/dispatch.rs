@@ -40,6 +40,21 @@ pub(crate) enum Reply {
 /// A reply's action and the children of its body.
 type Content = (&'static str, Vec<Element>);
 
+/// Why an operation was not done.
+#[derive(Debug)]
+struct Refusal {
+    /// What the client is told.
+    fault: Box<Fault>,
+    /// What the log is told, where that is more.
+    denied: Option<Denied>,
+}
+
+impl From<Box<Fault>> for Refusal {
+    fn from(fault: Box<Fault>) -> Self {
+        Self { fault, denied: None }
+    }
+}
+
 impl Caller<'_> {
     fn actor(&self) -> audit::Actor<'_> {
         audit::Actor { peer: self.peer, user: &self.account.name }
@@ -64,32 +79,26 @@ impl Core {
         if is_chunked {
             return self.refuse_chunked(caller, &envelope);
         }
-        if Identify::from_envelope(&envelope).is_some() {
-            return message(&self.identify().to_envelope());
-        }
-        let result = match envelope.header.check_request() {
-            Ok(()) => self.operate(caller, &envelope).await,
-            Err(fault) => Err(fault),
+        let result = if Identify::from_envelope(&envelope).is_some() {
+            match access(caller, Operation::Identify, Target::Service) {
+                Ok(()) => return message(&self.identify().to_envelope()),
+                Err(refusal) => Err(refusal),
+            }
+        } else {
+            self.operate(caller, &envelope).await
         };
         match result {
             Ok((action, body)) => message(&envelope.reply(action, random::uuid(), body)),
-            Err(fault) => {
-                // A Receive without output is no refusal: clients ask again for ever.
-                if fault.error_code() != Some(ErrorCode::OPERATION_TIMEDOUT) {
-                    let action = envelope.action().unwrap_or_default();
-                    audit::operation_refused(caller.actor(), action, &fault.to_string());
-                }
-                self.fault(Some(&envelope.header), &fault)
+            Err(refusal) => {
+                refusal.tell(caller, envelope.action().unwrap_or_default());
+                self.fault(Some(&envelope.header), &refusal.fault)
             }
         }
     }
 
-    async fn operate(
-        &self,
-        caller: Caller<'_>,
-        envelope: &Envelope,
-    ) -> Result<Content, Box<Fault>> {
+    async fn operate(&self, caller: Caller<'_>, envelope: &Envelope) -> Result<Content, Refusal> {
         let header = &envelope.header;
+        header.check_request()?;
         let uri = header.resource_uri().unwrap_or_default();
         let action = header.action().unwrap_or_default();
         let operation = operation_of(action).ok_or_else(|| not_supported(action))?;
@@ -98,7 +107,7 @@ impl Core {
             return self.create_shell(caller, envelope, uri).await;
         }
         if !uri.eq_ignore_ascii_case(resource::SHELL) && self.plugin(uri).is_none() {
-            return Err(no_resource(uri));
+            return Err(no_resource(uri).into());
         }
         self.ask_shell(caller, envelope, operation, uri).await
     }
@@ -151,11 +160,33 @@ fn message(envelope: &Envelope) -> Reply {
 }
 
 /// Asks whether the caller may.
-fn access(caller: Caller<'_>, operation: Operation, target: Target<'_>) -> Result<(), Box<Fault>> {
-    decide(caller.account, operation, target).map_err(|denied| match denied {
-        Denied::NotOwner => crate::shells::faults::no_such_shell(),
-        Denied::NotAllowed | _ => Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. ").into(),
+fn access(caller: Caller<'_>, operation: Operation, target: Target<'_>) -> Result<(), Refusal> {
+    decide(caller.account, operation, target).map_err(|denied| {
+        let fault = match denied {
+            Denied::NotOwner => crate::shells::faults::no_such_shell(),
+            Denied::NotAllowed | _ => {
+                Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. ").into()
+            }
+        };
+        Refusal { fault, denied: Some(denied) }
     })
+}
+
+impl Refusal {
+    /// One line for the log.
+    fn tell(&self, caller: Caller<'_>, action: &str) {
+        let code = self.fault.error_code();
+        // Clients ask again for ever where nothing came in time, and abort what they end.
+        if code == Some(ErrorCode::OPERATION_TIMEDOUT) || code == Some(ErrorCode::OPERATION_ABORTED)
+        {
+            return;
+        }
+        let reason = match self.denied {
+            Some(denied) => denied.to_string(),
+            None => self.fault.to_string(),
+        };
+        audit::operation_refused(caller.actor(), action, &reason);
+    }
 }
 
 fn operation_of(name: &str) -> Option<Operation> {

@@ -164,6 +164,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
             return Err(RunError::PluginTwice(uri.to_owned()));
         }
     }
+    warn_of(&settings);
     let open = open_listeners(&settings, spawner.as_ref()).await?;
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
@@ -200,6 +201,20 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     }
     info!("Stopped");
     Ok(())
+}
+
+/// Tells the administrator what the settings come to together.
+fn warn_of(settings: &Settings) {
+    let service = &settings.service;
+    if service.allow_unencrypted {
+        warn!("AllowUnencrypted is true: messages and passwords may travel in the clear");
+    }
+    if service.auth.basic && !service.allow_unencrypted {
+        warn!("Basic is not offered over plain HTTP while AllowUnencrypted is false");
+    }
+    if Offer::new(service).offered().is_empty() {
+        warn!("no login is offered: nobody can log in");
+    }
 }
 
 async fn announce(spawner: Option<&Spawner>) {

@@ -68,7 +68,8 @@ fn unescape(text: &str) -> String {
 fn delegated(own: &Path) -> bool {
     let marked = |name: &str| {
         let mut value = [0_u8; 8];
-        rustix::fs::getxattr(own, name, &mut value).is_ok_and(|length| value.get(..length) == Some(b"1".as_slice()))
+        rustix::fs::getxattr(own, name, &mut value)
+            .is_ok_and(|length| value.get(..length) == Some(b"1".as_slice()))
     };
     marked("trusted.delegate") || marked("user.delegate")
 }
@@ -104,7 +105,8 @@ impl Cgroups {
         let probe = self.base.join("probe");
         let there = fs::create_dir(&probe).is_ok()
             && rustix::fs::access(probe.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok()
-            && rustix::fs::access(self.own.join("cgroup.procs"), rustix::fs::Access::WRITE_OK).is_ok();
+            && rustix::fs::access(self.own.join("cgroup.procs"), rustix::fs::Access::WRITE_OK)
+                .is_ok();
         drop(fs::remove_dir(&probe));
         if !there {
             drop(fs::remove_dir(&self.base));
@@ -119,7 +121,9 @@ impl Cgroups {
             return;
         }
         for (controller, wanted) in [("pids", true), ("memory", self.limits.memory.is_some())] {
-            let enable = |group: &Path| fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")).is_ok();
+            let enable = |group: &Path| {
+                fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")).is_ok()
+            };
             if wanted && enable(&self.own) && enable(&self.base) {
                 match controller {
                     "pids" => self.counts_processes = true,
@@ -226,14 +230,20 @@ mod tests {
         let mounts = "36 31 0:33 / /sys/fs/cgroup/freezer rw,relatime - cgroup cgroup rw,freezer\n\
                       38 31 0:35 / /sys/fs/cgroup/uni\\040fied rw,relatime shared:9 - cgroup2 cgroup2 rw\n";
         let groups = "4:memory:/x\n0::/a/b\n";
-        assert_eq!(own_group_in(mounts, groups), Some(PathBuf::from("/sys/fs/cgroup/uni fied/a/b")));
+        assert_eq!(
+            own_group_in(mounts, groups),
+            Some(PathBuf::from("/sys/fs/cgroup/uni fied/a/b"))
+        );
         assert_eq!(own_group_in(mounts, "4:memory:/x\n"), None);
     }
 
     #[test]
     fn a_group_outside_the_mounted_part_is_not_used() {
         let mounts = "38 31 0:35 /pod/one /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
-        assert_eq!(own_group_in(mounts, "0::/pod/one/x\n"), Some(PathBuf::from("/sys/fs/cgroup/x")));
+        assert_eq!(
+            own_group_in(mounts, "0::/pod/one/x\n"),
+            Some(PathBuf::from("/sys/fs/cgroup/x"))
+        );
         assert_eq!(own_group_in(mounts, "0::/pod/two\n"), None);
     }
 }

@@ -61,7 +61,9 @@ impl Family {
     /// Forgets children that were reaped.
     pub(crate) fn forget(&mut self, pids: &[i32]) -> io::Result<()> {
         let before = self.known.len();
-        pids.iter().for_each(|pid| drop(self.known.remove(pid)));
+        for pid in pids {
+            self.known.remove(pid);
+        }
         if self.known.len() == before {
             return Ok(());
         }
@@ -120,7 +122,8 @@ impl Registry {
             // A list that is being replaced may be shorter than its count; the number then has changed too.
             let whole = self.file.read_exact_at(&mut bytes, 16).is_ok();
             if self.number(0)? == before && whole {
-                self.known = bytes.as_chunks().0.iter().map(|chunk| i32::from_ne_bytes(*chunk)).collect();
+                self.known =
+                    bytes.as_chunks().0.iter().map(|chunk| i32::from_ne_bytes(*chunk)).collect();
                 self.changes = before;
             }
         }

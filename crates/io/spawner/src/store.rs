@@ -115,7 +115,9 @@ impl StoreError {
         match self {
             Self::Io { source, .. } => source.raw_os_error().unwrap_or(0),
             Self::NotAFolder { .. } => Errno::NOTDIR.raw_os_error(),
-            Self::Owner { .. } | Self::Writable { .. } | Self::Closed { .. } => Errno::PERM.raw_os_error(),
+            Self::Owner { .. } | Self::Writable { .. } | Self::Closed { .. } => {
+                Errno::PERM.raw_os_error()
+            }
             Self::TooLong { .. } => Errno::FBIG.raw_os_error(),
             Self::NotAFile { .. } | Self::Content { .. } => Errno::INVAL.raw_os_error(),
             Self::InUse { .. } => Errno::BUSY.raw_os_error(),
@@ -133,7 +135,9 @@ pub struct Store {
 
 /// The exclusive right to replace files; given up when dropped.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "held for its drop, which gives the lock up")] OwnedFd);
+pub struct Lock(
+    #[expect(dead_code, reason = "held for its drop, which gives the lock up")] OwnedFd,
+);
 
 /// Whether parent folders must be open to the service user.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -185,7 +189,8 @@ impl Store {
             folder = open_folder(&folder, name, &done)?;
             check_folder(&folder, &done, owner, if last { Passage::Any } else { passage })?;
         }
-        let owned = fstat(&folder).map_err(|error| io_error(&path, "look at", error.into()))?.st_uid;
+        let owned =
+            fstat(&folder).map_err(|error| io_error(&path, "look at", error.into()))?.st_uid;
         if owned != owner {
             return Err(StoreError::Owner { path, owner: owned, wanted: owner });
         }
@@ -208,7 +213,8 @@ impl Store {
     /// [`StoreError::Io`].
     pub fn lock(&self) -> Result<Lock, StoreError> {
         let file = self.lock_file(LOCK)?;
-        rustix::fs::flock(&file, FlockOperation::LockExclusive).map_err(|error| self.io(LOCK, "lock", error.into()))?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|error| self.io(LOCK, "lock", error.into()))?;
         Ok(Lock(file))
     }
 
@@ -223,8 +229,10 @@ impl Store {
     }
 
     fn lock_file(&self, name: &'static str) -> Result<OwnedFd, StoreError> {
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = openat(&self.folder, name, flags, FILE_MODE).map_err(|error| self.io(name, "open", error.into()))?;
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = openat(&self.folder, name, flags, FILE_MODE)
+            .map_err(|error| self.io(name, "open", error.into()))?;
         self.check_file(&file, name)?;
         Ok(file)
     }
@@ -272,10 +280,14 @@ impl Store {
             Ok(()) | Err(Errno::NOENT) => {}
             Err(error) => return Err(self.io(&new, "remove", error.into())),
         }
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(&self.folder, &new, flags, FILE_MODE).map_err(|error| self.io(&new, "make", error.into()))?;
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.folder, &new, flags, FILE_MODE)
+            .map_err(|error| self.io(&new, "make", error.into()))?;
         let mut file = File::from(file);
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| self.io(&new, "write", error))?;
+        file.write_all(bytes)
+            .and_then(|()| file.sync_all())
+            .map_err(|error| self.io(&new, "write", error))?;
         rustix::fs::renameat(&self.folder, &new, &self.folder, name)
             .map_err(|error| self.io(name, "replace", error.into()))?;
         self.sync().map_err(|error| self.io(name, "replace", error))
@@ -283,7 +295,12 @@ impl Store {
 
     fn sync(&self) -> io::Result<()> {
         // The folder's own descriptor is O_PATH, which cannot be synchronised.
-        let folder = openat(&self.folder, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let folder = openat(
+            &self.folder,
+            ".",
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         rustix::fs::fsync(folder)?;
         Ok(())
     }
@@ -321,7 +338,11 @@ fn permissions(stat: &Stat) -> u32 {
     stat.st_mode & 0o7777
 }
 
-fn open_folder(at: impl std::os::fd::AsFd, name: &OsStr, path: &Path) -> Result<OwnedFd, StoreError> {
+fn open_folder(
+    at: impl std::os::fd::AsFd,
+    name: &OsStr,
+    path: &Path,
+) -> Result<OwnedFd, StoreError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(at.as_fd(), name, flags, Mode::empty()).map_err(|error| match error {
         Errno::NOTDIR | Errno::LOOP => StoreError::NotAFolder { path: path.to_owned() },
@@ -341,7 +362,12 @@ fn create_folder(at: &OwnedFd, name: &OsStr, path: &Path) -> Result<(), StoreErr
         .map_err(|error| io_error(path, "set the permissions of", error.into()))
 }
 
-fn check_folder(folder: &OwnedFd, path: &Path, owner: u32, passage: Passage) -> Result<(), StoreError> {
+fn check_folder(
+    folder: &OwnedFd,
+    path: &Path,
+    owner: u32,
+    passage: Passage,
+) -> Result<(), StoreError> {
     let stat = fstat(folder.as_fd()).map_err(|error| io_error(path, "look at", error.into()))?;
     if stat.st_uid != 0 && stat.st_uid != owner {
         return Err(StoreError::Owner { path: path.to_owned(), owner: stat.st_uid, wanted: owner });
@@ -377,7 +403,10 @@ mod tests {
         std::fs::create_dir(folder.path().join("real")).unwrap();
         std::os::unix::fs::symlink("real", folder.path().join("link")).unwrap();
         let error = Store::create(&folder.path().join("link/state")).unwrap_err();
-        assert!(matches!(&error, StoreError::NotAFolder { path } if path.ends_with("link")), "{error}");
+        assert!(
+            matches!(&error, StoreError::NotAFolder { path } if path.ends_with("link")),
+            "{error}"
+        );
     }
 
     #[test]

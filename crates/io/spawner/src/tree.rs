@@ -68,11 +68,17 @@ pub(crate) fn numbers() -> io::Result<BTreeSet<i32>> {
 pub(crate) fn own_children() -> io::Result<Vec<i32>> {
     let own = std::process::id();
     if let Ok(text) = std::fs::read_to_string(format!("/proc/self/task/{own}/children")) {
-        return Ok(text.split_ascii_whitespace().filter_map(|number| number.parse().ok()).collect());
+        return Ok(text
+            .split_ascii_whitespace()
+            .filter_map(|number| number.parse().ok())
+            .collect());
     }
     // A kernel without CONFIG_PROC_CHILDREN.
     let own = i32::try_from(own).unwrap_or(0);
-    Ok(numbers()?.into_iter().filter(|pid| look(*pid).is_some_and(|seen| seen.parent == own)).collect())
+    Ok(numbers()?
+        .into_iter()
+        .filter(|pid| look(*pid).is_some_and(|seen| seen.parent == own))
+        .collect())
 }
 
 /// Signals a process if it is still the one that was seen.
@@ -81,7 +87,9 @@ pub(crate) fn own_children() -> io::Result<Vec<i32>> {
 /// The system's; no error if it is gone.
 pub(crate) fn signal(pid: i32, start: u64, signal: Signal) -> io::Result<()> {
     let Some(number) = Pid::from_raw(pid) else { return Ok(()) };
-    let gone = |error: rustix::io::Errno| if error == rustix::io::Errno::SRCH { Ok(()) } else { Err(error.into()) };
+    let gone = |error: rustix::io::Errno| {
+        if error == rustix::io::Errno::SRCH { Ok(()) } else { Err(error.into()) }
+    };
     let process = match pidfd_open(number, PidfdFlags::empty()) {
         Ok(process) => process,
         Err(error) => return gone(error),
@@ -193,14 +201,20 @@ impl Sweep {
     }
 
     /// Whether a process descends from a root (`Some(Some(root))`) or is an orphan or of one (`Some(None)`).
-    fn belongs(&mut self, seen: &Seen, inside: &BTreeMap<i32, Option<i32>>) -> io::Result<Option<Option<i32>>> {
+    fn belongs(
+        &mut self,
+        seen: &Seen,
+        inside: &BTreeMap<i32, Option<i32>>,
+    ) -> io::Result<Option<Option<i32>>> {
         if self.roots.contains_key(&seen.parent) {
             return Ok(Some(Some(seen.parent)));
         }
         if let Some(root) = inside.get(&seen.parent) {
             return Ok(Some(*root));
         }
-        let Some((_, registry)) = self.orphans.as_mut().filter(|(parent, _)| *parent == seen.parent) else {
+        let Some((_, registry)) =
+            self.orphans.as_mut().filter(|(parent, _)| *parent == seen.parent)
+        else {
             return Ok(None);
         };
         // The registry is read after the process was seen: a keeper that is just being born is in it by then.
@@ -222,7 +236,10 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_does_not_hide_the_fields() {
         let stat = b"7 (a) S 1 (b)) S 3 7 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 12345 1 2 3\n";
-        assert_eq!(parse_stat(7, stat), Some(Seen { pid: 7, parent: 3, session: 9, start: 12_345, dead: false }));
+        assert_eq!(
+            parse_stat(7, stat),
+            Some(Seen { pid: 7, parent: 3, session: 9, start: 12_345, dead: false })
+        );
     }
 
     #[test]

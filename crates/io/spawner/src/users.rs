@@ -77,7 +77,9 @@ pub enum InsertError {
     #[error("the local user {0} is root: say --allow-root if that is meant")]
     Root(String),
     /// Not as root, and there is another account already.
-    #[error("a service that does not run as root serves one account only, and there is one already")]
+    #[error(
+        "a service that does not run as root serves one account only, and there is one already"
+    )]
     SecondAccount,
     /// Not as root, and the local user is another one.
     #[error("a service that does not run as root cannot become the local user {0}")]
@@ -101,21 +103,29 @@ impl Users {
         if u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_LENGTH) {
             return Err(ParseError::TooLong);
         }
-        let text = std::str::from_utf8(bytes).map_err(|_| ParseError::Line { line: 0, what: "not UTF-8" })?;
+        let text = std::str::from_utf8(bytes)
+            .map_err(|_| ParseError::Line { line: 0, what: "not UTF-8" })?;
         let mut lines = text.split('\n');
         if lines.next() != Some(FIRST_LINE) {
             return Err(ParseError::Version);
         }
         // Behind the last line feed there is nothing, which `split` gives as one empty piece.
         if lines.next_back() != Some("") {
-            return Err(ParseError::Line { line: text.split('\n').count(), what: "no line feed at the end" });
+            return Err(ParseError::Line {
+                line: text.split('\n').count(),
+                what: "no line feed at the end",
+            });
         }
         let mut seen = std::collections::BTreeSet::new();
         let mut mappings = Vec::new();
         for (index, line) in lines.enumerate() {
-            let mapping = parse_line(line).map_err(|what| ParseError::Line { line: index + 2, what })?;
+            let mapping =
+                parse_line(line).map_err(|what| ParseError::Line { line: index + 2, what })?;
             if !seen.insert(mapping.account) {
-                return Err(ParseError::Line { line: index + 2, what: "the account has a line already" });
+                return Err(ParseError::Line {
+                    line: index + 2,
+                    what: "the account has a line already",
+                });
             }
             mappings.push(mapping);
         }
@@ -129,10 +139,10 @@ impl Users {
         for mapping in &self.mappings {
             for byte in mapping.account {
                 // Writing to a String cannot fail.
-                drop(write!(text, "{byte:02x}"));
+                let _ = write!(text, "{byte:02x}");
             }
             let root = if mapping.allow_root { "allow-root" } else { "-" };
-            drop(writeln!(text, " {} {root} {}", mapping.uid, mapping.local_user));
+            let _ = writeln!(text, " {} {root} {}", mapping.uid, mapping.local_user);
         }
         text.into_bytes()
     }
@@ -202,7 +212,8 @@ impl Users {
 
 fn parse_line(line: &str) -> Result<Mapping, &'static str> {
     let mut fields = line.splitn(4, ' ');
-    let (Some(account), Some(uid), Some(root), Some(name)) = (fields.next(), fields.next(), fields.next(), fields.next())
+    let (Some(account), Some(uid), Some(root), Some(name)) =
+        (fields.next(), fields.next(), fields.next(), fields.next())
     else {
         return Err("not four fields with one space between them");
     };
@@ -220,7 +231,8 @@ fn parse_line(line: &str) -> Result<Mapping, &'static str> {
         return Err("the name cannot be a local user's");
     }
     Ok(Mapping {
-        account: parse_account(account).ok_or("the account is not 32 lower-case hexadecimal digits")?,
+        account: parse_account(account)
+            .ok_or("the account is not 32 lower-case hexadecimal digits")?,
         local_user: name.to_owned(),
         uid: number,
         allow_root,
@@ -277,7 +289,7 @@ mod tests {
             format!("{id} 1000 - a\r\n"),
             format!("{id} 1000 - a:b\n"),
             format!("{id} 1000 root a\n"),
-            format!("{}A 1000 - a\n", &id[1..]),
+            format!("{}A 1000 - a\n", "0".repeat(31)),
             format!("{id}0 1000 - a\n"),
             format!("{id} 1000 - a\n{id} 1001 - b\n"),
         ] {
@@ -288,7 +300,10 @@ mod tests {
     #[test]
     fn an_unprivileged_service_gets_one_account_of_its_own_user() {
         let mut users = Users::default();
-        assert_eq!(users.insert(mapping(1, "bob", 1001), 1000), Err(InsertError::OtherUser("bob".into())));
+        assert_eq!(
+            users.insert(mapping(1, "bob", 1001), 1000),
+            Err(InsertError::OtherUser("bob".into()))
+        );
         users.insert(mapping(1, "alice", 1000), 1000).unwrap();
         assert_eq!(users.insert(mapping(2, "alice", 1000), 1000), Err(InsertError::SecondAccount));
         assert_eq!(users.insert(mapping(2, "root", 0), 0), Err(InsertError::Root("root".into())));

@@ -16,6 +16,7 @@ use spawner::store::{ACCOUNTS, Lock, Store, StoreError};
 use spawner::users::{Mapping, Users};
 
 use crate::command_error::CommandError;
+use crate::signals::Signals;
 use crate::terminal::{self, Answer};
 
 /// The group of those who may do everything.
@@ -218,12 +219,19 @@ fn first_line() -> Result<Secret, CommandError> {
 }
 
 async fn ask_twice(account: &str) -> Result<Secret, CommandError> {
+    let mut signals = Signals::listen()?;
     let missing =
         || CommandError::usage("no terminal to ask for the password").hint("use --password-stdin");
-    let first =
-        terminal::ask(&format!("Password for the account {account}: "), Answer::Hidden).await?;
+    let first = terminal::ask(
+        &format!("Password for the account {account}: "),
+        Answer::Hidden,
+        &mut signals,
+    )
+    .await?;
     let first = first.ok_or_else(missing)?;
-    let second = terminal::ask("The same again: ", Answer::Hidden).await?.ok_or_else(missing)?;
+    let second = terminal::ask("The same again: ", Answer::Hidden, &mut signals)
+        .await?
+        .ok_or_else(missing)?;
     if first.expose() == second.expose() {
         Ok(first)
     } else {

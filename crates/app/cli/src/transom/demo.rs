@@ -8,7 +8,6 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
@@ -38,10 +37,10 @@ const START: Duration = Duration::from_secs(20);
 const RUN: Duration = Duration::from_secs(30);
 /// How long the service may take to stop.
 const STOP: Duration = Duration::from_secs(15);
-/// How often another port is tried when somebody was faster.
-const PORTS: usize = 3;
 /// The most that is kept of the service's log, in bytes.
 const LOG_LIMIT: usize = 64 * 1024;
+/// The longest line of it, in bytes; longer ones are taken in pieces.
+const LINE_LIMIT: u64 = 16 * 1024;
 
 /// Runs the demo.
 pub(super) fn run() -> Result<(), CommandError> {
@@ -223,38 +222,23 @@ struct Service {
 }
 
 impl Service {
-    /// Starts the service on a free port, and returns its URL once it listens.
+    /// Starts the service on a port that the system chooses, and returns its URL once it listens.
     async fn start(&mut self, state: &Path) -> Result<String, CommandError> {
-        let mut last = None;
-        for _ in 0..PORTS {
-            let url = format!("http://127.0.0.1:{}", free_port()?);
-            match self.try_start(state, &url).await {
-                Ok(()) => return Ok(url),
-                // Between our look and its bind somebody else may have taken the port.
-                Err(error) => last = Some(error),
-            }
-            self.stop().await?;
-            if !self.log().contains("in use") {
-                break;
-            }
-        }
-        Err(last.unwrap_or_else(|| CommandError::failed("no port to listen on")))
-    }
-
-    async fn try_start(&mut self, state: &Path, url: &str) -> Result<(), CommandError> {
         let failed = |error: io::Error| CommandError::caused("starting the service", &error);
         let mut command = program()?;
-        command.arg("serve").arg("--state").arg(state).args(["--listen", url]);
+        command.arg("serve").arg("--state").arg(state).args(["--listen", "http://127.0.0.1:0"]);
+        // The administrator's settings are for the real service.
+        command.args(["--config", "/dev/null"]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(failed)?;
         let stderr = child.stderr.take();
         self.child = Some(child);
         let stderr = stderr.ok_or_else(|| failed(ErrorKind::BrokenPipe.into()))?;
         let (listens, listening) = oneshot::channel();
-        self.log = Arc::default();
-        tokio::spawn(keep_log(stderr, Arc::clone(&self.log), listens));
+        // Its end is the end of the service's stderr.
+        drop(tokio::spawn(keep_log(stderr, Arc::clone(&self.log), listens)));
         match timeout(START, listening).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(url)) => Ok(url),
             Ok(Err(_)) => Err(self.failure("the service ended before it listened")),
             Err(_) => {
                 Err(self
@@ -298,19 +282,18 @@ impl Service {
     }
 }
 
-/// Keeps the service's log, and tells when it listens; dropping `listens` unused tells that it ended.
+/// Keeps the service's log, and tells the URL on which it listens; dropping `listens` unused tells that it ended.
 async fn keep_log(
     stderr: impl tokio::io::AsyncRead + Unpin,
     log: Arc<Mutex<String>>,
-    listens: oneshot::Sender<()>,
+    listens: oneshot::Sender<String>,
 ) {
     let mut listens = Some(listens);
     let mut reader = BufReader::new(stderr);
     let mut line = Vec::new();
     loop {
         line.clear();
-        let limit = u64::try_from(LOG_LIMIT).unwrap_or(u64::MAX);
-        match (&mut reader).take(limit).read_until(b'\n', &mut line).await {
+        match (&mut reader).take(LINE_LIMIT).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
@@ -321,18 +304,30 @@ async fn keep_log(
                 log.push_str(&text);
             }
         }
-        if text.contains("Listening")
+        if let Some(url) = listening_url(&text)
             && let Some(listens) = listens.take()
         {
-            let _unasked = listens.send(());
+            let _unasked = listens.send(url);
         }
     }
 }
 
-fn free_port() -> Result<u16, CommandError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    address
-        .map(|address| address.port())
-        .map_err(|error| CommandError::caused("looking for a free port", &error))
+/// `http://127.0.0.1:40000` of the line `… Listening url=http://127.0.0.1:40000/wsman`.
+fn listening_url(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("Listening")?;
+    let (_, url) = rest.split_once("url=")?;
+    let url = url.split_whitespace().next()?;
+    Some(url.trim_end_matches("/wsman").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn url_is_found_in_the_line_about_the_listener() {
+        let line = "2026-11-21T03:27:50.590866Z  INFO server::service: Listening url=http://127.0.0.1:45649/wsman\n";
+        assert_eq!(listening_url(line).as_deref(), Some("http://127.0.0.1:45649"));
+        assert_eq!(listening_url("INFO spawner: the service is ready"), None);
+    }
 }

@@ -35,14 +35,18 @@ pub(super) struct NetworkArgs {
 
 /// Runs the network process to its end.
 pub(super) fn run(args: NetworkArgs) -> ExitCode {
+    start_log(args.log);
     match try_run(args) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => error.report(Program::Transom),
+        Err(error) => {
+            // Whoever reads the log as JSON must find it there.
+            tracing::error!(error = error.error(), "The service cannot run");
+            ExitCode::from(error.code(Program::Transom))
+        }
     }
 }
 
 fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
-    start_log(args.log);
     let mut settings = match &args.config {
         Some(path) => Settings::load(path),
         None => Settings::load_default(),
@@ -57,8 +61,10 @@ fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
         .map_err(|error| CommandError::caused("starting", &error))?;
     let result = runtime.block_on(async {
         let spawner = Spawner::inherited().map_err(|error| {
-            CommandError::caused("reaching the privileged process", &error)
-                .hint("use `transom serve`, which starts this process")
+            CommandError::caused(
+                "reaching the process of `transom serve`, which must start this one",
+                &error,
+            )
         })?;
         let mut config = Config::new(settings, Arc::new(spawner.clone()));
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];

@@ -4,16 +4,20 @@
 //! to the network process, which is this same program under a hidden name.
 
 use std::ffi::{OsStr, OsString};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use server::settings::{ListenAddress, Listener, ListenerError};
 use spawner::{LogFormat, Options};
 
 use crate::command_error::CommandError;
 
 /// The options of `transom serve`; each takes a value.
 const OPTIONS: [&str; 5] = ["--state", "--config", "--service-user", "--listen", "--log"];
+
+/// From here on every user may listen.
+const FIRST_FREE_PORT: u16 = 1024;
 
 /// What the words after `serve` ask for.
 #[derive(Debug, PartialEq, Eq)]
@@ -60,7 +64,7 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
     let mut state = None;
     let mut service_user = None;
     let mut log_format = LogFormat::default();
-    let mut privileged = Vec::new();
+    let mut low_ports = Vec::new();
     let mut network = Vec::new();
     let mut seen = Vec::new();
     let mut words = words.iter();
@@ -90,15 +94,15 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
             passed_on => {
                 match passed_on {
                     "--log" => log_format = self::log_format(value)?,
-                    "--listen" => privileged.extend(privileged_port(value)),
+                    "--listen" => low_ports.extend(privileged(value)?),
                     _ => {}
                 }
-                network.extend([OsString::from(passed_on), value.to_owned()]);
+                network.extend([OsString::from(passed_on), for_network(passed_on, value)?]);
             }
         }
     }
     let state = state.unwrap_or_else(|| PathBuf::from(super::STATE));
-    Ok(Request::Run(Start { state, service_user, log_format, privileged, network }))
+    Ok(Request::Run(Start { state, service_user, log_format, privileged: low_ports, network }))
 }
 
 fn log_format(value: &OsStr) -> Result<LogFormat, CommandError> {
@@ -109,13 +113,30 @@ fn log_format(value: &OsStr) -> Result<LogFormat, CommandError> {
     }
 }
 
-/// The address of a listener whose port is below 1024; what is wrong with a URL is found by the network process.
-fn privileged_port(url: &OsStr) -> Option<SocketAddr> {
-    let rest = url.to_str()?.split_once("://").map(|(_, rest)| rest)?;
-    let authority = rest.split('/').next()?;
-    let address: SocketAddr =
-        authority.parse().or_else(|_| format!("{authority}:80").parse()).ok()?;
-    (address.port() < 1024).then_some(address)
+/// The addresses of a listener whose port only root may open. A name is not resolved here: as root, nobody asks the
+/// network.
+fn privileged(url: &OsStr) -> Result<Vec<SocketAddr>, CommandError> {
+    let listener: Listener =
+        url.to_string_lossy().parse().map_err(|error: ListenerError| usage(error.to_string()))?;
+    if listener.port == 0 || listener.port >= FIRST_FREE_PORT {
+        return Ok(Vec::new());
+    }
+    let addresses: Vec<IpAddr> = match listener.address {
+        ListenAddress::Any => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+        ListenAddress::Ip(address) => vec![address],
+        ListenAddress::Name(_) | _ => Vec::new(),
+    };
+    Ok(addresses.into_iter().map(|address| SocketAddr::new(address, listener.port)).collect())
+}
+
+/// The network process may have another current directory.
+fn for_network(option: &str, value: &OsStr) -> Result<OsString, CommandError> {
+    if option != "--config" {
+        return Ok(value.to_owned());
+    }
+    let path = std::path::absolute(value)
+        .map_err(|error| CommandError::caused("reading --config", &error))?;
+    Ok(path.into_os_string())
 }
 
 fn usage(message: impl Into<String>) -> CommandError {
@@ -146,15 +167,15 @@ mod tests {
             "json",
             "--service-user",
             "t",
-            "--listen",
-            "b",
+            "--config",
+            "/c",
         ];
         let expected = Start {
             state: "/s".into(),
             service_user: Some("t".to_owned()),
             log_format: LogFormat::Json,
             privileged: Vec::new(),
-            network: words(&["--listen", "http://a:1", "--log", "json", "--listen", "b"]),
+            network: words(&["--listen", "http://a:1", "--log", "json", "--config", "/c"]),
         };
         assert_eq!(scan(&words(&typed)).unwrap(), Request::Run(expected));
     }
@@ -175,10 +196,15 @@ mod tests {
 
     #[test]
     fn listeners_below_1024_are_announced_to_root() {
-        let port = |url: &str| privileged_port(OsStr::new(url)).map(|address| address.to_string());
-        assert_eq!(port("http://0.0.0.0:80"), Some("0.0.0.0:80".to_owned()));
-        assert_eq!(port("http://[::1]/wsman"), Some("[::1]:80".to_owned()));
-        assert_eq!(port("http://127.0.0.1:15985"), None);
+        let ports = |url: &str| {
+            let addresses = privileged(OsStr::new(url)).unwrap();
+            addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(ports("http://10.0.0.1:80"), "10.0.0.1:80");
+        assert_eq!(ports("http://[::1]/wsman"), "[::1]:80");
+        assert_eq!(ports("http://*:80"), "0.0.0.0:80 [::]:80");
+        assert_eq!(ports("http://127.0.0.1:15985"), "");
+        assert!(privileged(OsStr::new("ftp://127.0.0.1")).is_err());
     }
 
     #[test]

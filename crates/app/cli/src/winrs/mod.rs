@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use auth::Secret;
 
 use crate::command_error::{CommandError, Program};
+use crate::signals::Signals;
 use crate::terminal::{self, Answer};
 use args::{Invocation, Parsed, PasswordSource, Request};
 
@@ -49,8 +50,10 @@ fn try_run(words: &[OsString], first: usize) -> Result<u8, CommandError> {
         .build()
         .map_err(|error| CommandError::caused("starting", &error))?;
     let result = runtime.block_on(async {
-        let (user, password) = credentials(&invocation).await?;
-        session::run(invocation, user, password).await
+        // From the first question to the last byte: no signal falls in between.
+        let mut signals = Signals::listen()?;
+        let (user, password) = credentials(&invocation, &mut signals).await?;
+        session::run(invocation, user, password, &mut signals).await
     });
     // A name look-up that still waits must not hold us.
     runtime.shutdown_background();
@@ -66,13 +69,16 @@ fn print(text: &str) -> Result<(), CommandError> {
 }
 
 /// User name and password, asked for where nobody gave them.
-async fn credentials(invocation: &Invocation) -> Result<(String, Secret), CommandError> {
+async fn credentials(
+    invocation: &Invocation,
+    signals: &mut Signals,
+) -> Result<(String, Secret), CommandError> {
     let endpoint = &invocation.endpoint;
     let user = match &invocation.user {
         Some(user) => user.clone(),
         None => {
             let question = format!("Enter the user name to connect to '{endpoint}': ");
-            let answer = terminal::ask(&question, Answer::Shown).await?;
+            let answer = terminal::ask(&question, Answer::Shown, signals).await?;
             let missing = || {
                 CommandError::usage("no user name, and no terminal to ask for it")
                     .hint("add -u:USER")
@@ -92,15 +98,19 @@ async fn credentials(invocation: &Invocation) -> Result<(String, Secret), Comman
                     |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
                 password.into_string().map(Secret::from).map_err(not_text)?
             }
-            None => ask_password(&user, endpoint).await?,
+            None => ask_password(&user, endpoint, signals).await?,
         },
     };
     Ok((user, password))
 }
 
-async fn ask_password(user: &str, endpoint: &str) -> Result<Secret, CommandError> {
+async fn ask_password(
+    user: &str,
+    endpoint: &str,
+    signals: &mut Signals,
+) -> Result<Secret, CommandError> {
     let question = format!("Enter the password for '{user}' to connect to '{endpoint}': ");
-    let answer = terminal::ask(&question, Answer::Hidden).await?;
+    let answer = terminal::ask(&question, Answer::Hidden, signals).await?;
     answer.ok_or_else(|| {
         CommandError::usage(format!("no password for '{user}', and no terminal to ask for it"))
             .hint("use -password-file:FILE, whose first line is the password")

@@ -83,10 +83,16 @@ pub(super) async fn run(
     invocation: Invocation,
     user: String,
     password: Secret,
+    signals: &mut Signals,
 ) -> Result<u8, CommandError> {
-    let mut signals = Signals::listen()?;
     let output = Output::new();
     let client = Client::new(config(&invocation, user, password)?)?;
+    let stdin = io::stdin();
+    let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin));
+    // Held to the end of this function, whichever way that comes.
+    let _echo_off = echo_off
+        .transpose()
+        .map_err(|error| CommandError::caused("switching the echo off", &error))?;
     // Read while the shell opens, so that what is there can go with the first messages.
     let input = stdio::input();
     let (shell, mut command) = {
@@ -102,16 +108,10 @@ pub(super) async fn run(
             }
         }
     };
-    if invocation.verbose {
-        let mechanism = client.mechanism().unwrap_or("nothing").to_owned();
-        let line = Security { mechanism, sealed: client.is_sealed() }.line();
-        output.write(Handle::Stderr, line.into_bytes()).await.map_err(output_error)?;
-    }
-    let stdin = io::stdin();
-    let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin));
-    let end = match &echo_off {
-        Some(Err(error)) => End::Failed(CommandError::caused("switching the echo off", error)),
-        Some(Ok(_)) | None => converse(&mut command, input, &output, &mut signals).await,
+    let told = if invocation.verbose { tell(&client, &output).await } else { Ok(()) };
+    let end = match told {
+        Ok(()) => converse(&mut command, input, &output, signals).await,
+        Err(error) => End::Failed(output_error(error)),
     };
     match end {
         End::Done(code) => {
@@ -132,6 +132,13 @@ pub(super) async fn run(
             Err(error)
         }
     }
+}
+
+/// Says how the login went.
+async fn tell(client: &Client, output: &Output) -> io::Result<()> {
+    let mechanism = client.mechanism().unwrap_or("nothing").to_owned();
+    let line = Security { mechanism, sealed: client.is_sealed() }.line();
+    output.write(Handle::Stderr, line.into_bytes()).await
 }
 
 fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Config, CommandError> {

@@ -18,7 +18,7 @@ fn folder(flavour: Flavour) -> TempDir {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
-    fs::copy(env!("CARGO_BIN_EXE_transom"), folder.path().join("transom")).unwrap();
+    tool::copy_of_transom(folder.path());
     if flavour == Flavour::Unprivileged && Uid::effective().is_root() {
         let user = local_user(flavour);
         chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();

@@ -112,3 +112,17 @@ fn ctrl_break_reaches_the_command() {
     let code = tool::wait(&mut child).code();
     assert!(matches!(code, Some(8 | 9)), "{code:?}");
 }
+
+#[test]
+fn stalled_readers_do_not_keep_winrs_from_leaving() {
+    let service = Service::start(flavours()[0]);
+    let mark = mark();
+    let line = format!("echo ready; sleep {mark} & yes >&2 & yes");
+    let (mut child, _unread_stdout) = started(&service, &line);
+    let _unread_stderr = child.stderr.take().unwrap();
+    // Both pipes fill up while nobody reads.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    send(&child, Signal::SIGTERM);
+    assert_eq!(tool::wait(&mut child).code(), Some(255));
+    tool::until("the command is ended", || processes_with(&mark).is_empty());
+}

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
 use crate::service::{PASSWORD, Service, USER, flavours};
@@ -195,4 +197,54 @@ fn service_that_stops_meanwhile_is_an_error_with_255() {
     service.stop();
     let ran = tool::finish(child).ended(255);
     assert!(ran.stderr.starts_with("Winrs error:"), "{ran:#?}");
+}
+
+#[test]
+fn log_as_json_has_one_object_per_line_and_tells_who_ran_what() {
+    let service = Service::with_options(flavours()[0], "", &["--log", "json"]);
+    service.run("exit 7").ended(7);
+    tool::run(service.winrs(&["id"]).env("TRANSOM_PASSWORD", "wrong")).ended(255);
+    tool::until("the refusal is logged", || service.log().contains("refused"));
+    let log = service.log();
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
+        .collect();
+    let commands: Vec<_> =
+        lines.iter().filter(|line| line["fields"]["event"] == "command").collect();
+    assert!(
+        commands
+            .iter()
+            .any(|line| line["fields"]["line"] == "exit 7" && line["fields"]["user"] == USER),
+        "{log}"
+    );
+    let refused: Vec<_> =
+        lines.iter().filter(|line| line["fields"]["outcome"] == "refused").collect();
+    assert_eq!(refused.len(), 1, "{log}");
+    assert!(refused[0]["fields"]["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{log}");
+    assert_ne!(refused[0]["fields"]["reason"], "", "{log}");
+}
+
+#[test]
+fn service_that_cannot_listen_says_so_in_its_log() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", taken.local_addr().unwrap());
+    let state = tempfile::tempdir().unwrap();
+    fs::set_permissions(state.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    for format in ["text", "json"] {
+        let mut serve = tool::transom();
+        serve
+            .arg("serve")
+            .arg("--state")
+            .arg(state.path().join("state"))
+            .args(["--listen", &url, "--log", format]);
+        let ran = tool::run(serve.args(["--config", "/dev/null"])).ended(1);
+        assert!(ran.stderr.contains(&url) && ran.stderr.contains("in use"), "{ran:#?}");
+        if format == "json" {
+            assert!(
+                ran.stderr.lines().all(|line| line.starts_with('{') && line.ends_with('}')),
+                "{ran:#?}"
+            );
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Who gets in, what the other side learns, and what stays hidden.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
 use nix::unistd::Uid;
@@ -41,7 +41,17 @@ fn basic_needs_the_clients_and_the_services_consent() {
 
     let strict = Service::start(flavours()[0]);
     let ran = basic(&strict).ended(255);
+    assert!(ran.stderr.contains("AllowUnencrypted = true"), "{ran:#?}");
     insta::assert_snapshot!(ran.stderr.replace(&strict.port.to_string(), "PORT"));
+
+    // A client that does not ask first is told nothing, and the administrator how to let it in.
+    let mut impatient = std::net::TcpStream::connect(("127.0.0.1", strict.port)).unwrap();
+    let head = "POST /wsman HTTP/1.1\r\nHost: h\r\nAuthorization: Basic YWxpY2U6eA==\r\nContent-Length: 0\r\n\r\n";
+    impatient.write_all(head.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    impatient.read_exact(&mut answer).unwrap();
+    assert_eq!(answer, *b"HTTP/1.1 401");
+    tool::until("the log says why", || strict.log().contains("AllowUnencrypted"));
 
     let open = "[Service]\nAllowUnencrypted = true\n[Service.Auth]\nBasic = true\n";
     let ran = basic(&Service::configured(flavours()[0], open)).ended(0);
@@ -68,8 +78,14 @@ fn password_on_the_command_line_is_wiped() {
     // A host that takes the connection and says nothing keeps winrs waiting.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("-r:http://{}", listener.local_addr().unwrap());
-    for words in [vec!["/p:geheim"], vec!["--password", "geheim"], vec!["-PASSWORD=geheim"]] {
-        let mut command = tool::winrs();
+    let mut subcommand = tool::transom();
+    subcommand.arg("winrs");
+    let cases = [
+        (tool::winrs(), vec!["/p:geheim"]),
+        (tool::winrs(), vec!["--password", "geheim"]),
+        (subcommand, vec!["-PASSWORD=geheim"]),
+    ];
+    for (mut command, words) in cases {
         command.arg(&url).arg("-u:alice").args(words).args(["echo", "geheim-not"]);
         let mut child = tool::spawn(&mut command);
         let (mut connection, _) = listener.accept().unwrap();

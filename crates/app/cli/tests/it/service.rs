@@ -2,7 +2,6 @@
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader};
-use std::net::TcpListener;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -61,12 +60,16 @@ impl Service {
     /// Starts a service with these lines as its settings.
     #[track_caller]
     pub(crate) fn configured(flavour: Flavour, settings: &str) -> Self {
+        Self::with_options(flavour, settings, &[])
+    }
+
+    /// Starts a service with these settings and further options of `serve`.
+    #[track_caller]
+    pub(crate) fn with_options(flavour: Flavour, settings: &str, options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("transom-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         // Whoever runs the service may not be able to reach the build folder.
-        let program = folder.path().join("transom");
-        fs::copy(env!("CARGO_BIN_EXE_transom"), &program).unwrap();
-        fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        let program = tool::copy_of_transom(folder.path());
         let config = folder.path().join("config.toml");
         fs::write(&config, settings).unwrap();
         fs::set_permissions(&config, Permissions::from_mode(0o644)).unwrap();
@@ -76,22 +79,12 @@ impl Service {
         }
         add_account(&program, flavour, folder.path(), USER, None).ended(0);
 
-        for _ in 0..5 {
-            let port = free_port();
-            let url = format!("http://127.0.0.1:{port}");
-            let mut command = as_flavour(flavour, &program);
-            command.arg("serve").arg("--state").arg(folder.path().join("state"));
-            command.arg("--config").arg(&config).args(["--listen", &url]);
-            match listen(command) {
-                Ok((child, log)) => {
-                    return Self { url, port, flavour, folder, program, child, log };
-                }
-                // Another test was faster.
-                Err(log) if log.contains("in use") => {}
-                Err(log) => panic!("the service does not start:\n{log}"),
-            }
-        }
-        panic!("no free port");
+        let mut command = as_flavour(flavour, &program);
+        command.arg("serve").arg("--state").arg(folder.path().join("state"));
+        command.arg("--config").arg(&config).args(["--listen", "http://127.0.0.1:0"]).args(options);
+        let (child, log, url) = listen(command);
+        let port = url.rsplit_once(':').unwrap().1.parse().unwrap();
+        Self { url, port, flavour, folder, program, child, log }
     }
 
     /// The service's state folder.
@@ -199,33 +192,41 @@ fn add_account(
     tool::run_with_input(&mut command, format!("{PASSWORD}\n").as_bytes())
 }
 
-/// Starts the service, and returns once it listens; else what it logged.
-fn listen(mut command: Command) -> Result<(Child, Arc<Mutex<String>>), String> {
+/// Starts the service, and returns it with its URL once it listens.
+#[track_caller]
+fn listen(mut command: Command) -> (Child, Arc<Mutex<String>>, String) {
     let mut child = command.stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
     let log = Arc::new(Mutex::new(String::new()));
     let (sender, listening) = mpsc::channel();
     let (stderr, kept) = (child.stderr.take().unwrap(), Arc::clone(&log));
     thread::spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            let listens = line.contains("Listening");
             kept.lock().unwrap().push_str(&format!("{line}\n"));
-            if listens && sender.send(()).is_err() {
-                // The test has the service already; the log goes on.
+            if let Some(url) = listening_url(&line) {
+                // The test may have failed meanwhile; the log goes on.
+                let _unasked = sender.send(url);
             }
         }
     });
-    if listening.recv_timeout(tool::LIMIT).is_ok() {
-        return Ok((child, log));
+    if let Ok(url) = listening.recv_timeout(tool::LIMIT) {
+        return (child, log, url);
     }
-    // It has ended, or hangs: both must be over before the next try.
+    // It has ended, or hangs.
     let _gone = child.kill();
     child.wait().unwrap();
-    let text = log.lock().unwrap().clone();
-    Err(text)
+    panic!("the service does not start:\n{}", log.lock().unwrap());
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+/// The URL in the line about a listener, as text or as JSON, without the path.
+fn listening_url(line: &str) -> Option<String> {
+    let url = match serde_json::from_str::<serde_json::Value>(line) {
+        Ok(line) if line["fields"]["message"] == "Listening" => {
+            line["fields"]["url"].as_str()?.to_owned()
+        }
+        Ok(_) => return None,
+        Err(_) => line.split_once("Listening url=")?.1.to_owned(),
+    };
+    Some(url.trim_end_matches("/wsman").to_owned())
 }
 
 fn pid(id: u32) -> Pid {

@@ -38,6 +38,17 @@ pub(crate) fn without_terminal(command: &Command) -> Command {
     detached
 }
 
+/// Puts a copy of `transom` into a folder, for users who cannot reach the build folder.
+#[track_caller]
+pub(crate) fn copy_of_transom(folder: &Path) -> PathBuf {
+    let copy = folder.join("transom");
+    // Another process writes it: a file that is open for writing here would be so in every child that another test
+    // starts meanwhile, and could not be executed.
+    let mut install = program("install");
+    run(install.args(["-m", "755", env!("CARGO_BIN_EXE_transom")]).arg(&copy)).ended(0);
+    copy
+}
+
 /// What a program printed, and how it ended.
 #[derive(Debug)]
 pub(crate) struct Ran {

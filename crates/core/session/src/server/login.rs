@@ -111,7 +111,7 @@ pub enum Refused {
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The scheme is known but not offered.
-    #[error("{0} is not offered")]
+    #[error("{} is not offered{}", .0, if *.0 == Scheme::Basic { "; the settings AllowUnencrypted of Service and Basic of Service.Auth allow it" } else { "" })]
     NotOffered(Scheme),
 }
 

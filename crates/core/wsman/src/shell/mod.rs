@@ -2,7 +2,8 @@
 //!
 //! Each type reads itself from a body and writes itself to one. What a type does not know stays in
 //! its `other` and `attributes`, so that nothing is lost between reading and writing. Ids stay the
-//! strings that they came as; [`crate::same_id`] compares them.
+//! strings that they came as; [`crate::same_id`] compares them. The conversations that they make up
+//! are in [`client`] and [`server`].
 
 pub mod client;
 mod command;

@@ -45,6 +45,7 @@ pub(crate) fn canonicalise(document: &[u8]) -> Vec<u8> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
+    testkit::report("PEER xmllint 2: canonicalised what was compared");
     let mut child =
         child.expect("this test needs the program xmllint: install Debian's package libxml2-utils");
     let mut stdin = child.stdin.take().unwrap();

@@ -5,22 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-/// The folder of a corpus; `None`, with a message, where it is absent.
+/// The folder of a corpus; `None`, with a report, where it is absent.
 pub(crate) fn folder(test: &str, name: &str) -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "the test run says where the corpora are")]
-    let root = std::env::var_os("TRANSOM_CORPORA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/corpora"),
-        PathBuf::from,
-    );
-    let folder = root.join(name);
-    if folder.exists() {
-        return Some(folder);
-    }
-    #[expect(clippy::print_stderr, reason = "skips are listed at the end of a test run")]
-    {
-        eprintln!("SKIPPED {test}: corpora absent");
-    }
-    None
+    testkit::corpora(test).map(|root| root.join(name))
 }
 
 /// A document and where it came from.

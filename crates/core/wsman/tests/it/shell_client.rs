@@ -1,172 +1,17 @@
 //! The client's shell, rule by rule: answers are built here, not by our server.
 
-use std::time::Duration;
-
 use uuid::Uuid;
-use wsman::shell::client::{
-    ApiMisuse, CommandKey, Error, Event, Operation, PeerMisbehaved, Request, Shell,
-};
+use wsman::shell::client::{ApiMisuse, Error, Event, Operation, PeerMisbehaved, Shell};
 use wsman::shell::{
-    self, CommandLine, CommandOptions, CommandResponse, CommandState, CreateResponse, OutputStream,
-    ReceiveResponse, RequestContext, SendResponse, ShellDescription, ShellInfo, ShellOptions,
-    SignalCode, SignalResponse, State, Stream,
+    self, CommandLine, CommandOptions, CommandState, OutputStream, ReceiveResponse, SendResponse,
+    ShellDescription, ShellInfo, ShellOptions, SignalCode, SignalResponse, State, Stream,
 };
-use wsman::xml::{Element, Limits};
-use wsman::{EndpointReference, Envelope, ErrorCode, Fault, SelectorSet, ns};
+use wsman::{Envelope, ErrorCode, Fault, ns};
 
-const TIMEOUT: Duration = Duration::from_secs(20);
-const SHELL: &str = "0D6FCA9D-2D40-44C3-B691-E665BE7AA687";
-const COMMAND: &str = "B0973E54-434E-4D99-B4BE-ADE584CE3BFB";
-
-/// A client's shell and the ids of its messages.
-#[derive(Debug)]
-struct Scene {
-    shell: Shell,
-    count: u128,
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self { shell: Shell::new(context(153_600)), count: 0 }
-    }
-
-    fn id(&mut self) -> Uuid {
-        self.count += 1;
-        Uuid::from_u128(0xABC0_0000 + self.count)
-    }
-
-    fn request(&mut self) -> Request {
-        let request = self.shell.poll_request().expect("no request");
-        assert_eq!(self.shell.poll_request(), None);
-        // What goes out is what a service reads.
-        let read = Envelope::decode(&request.envelope.encode(), &Limits::default()).unwrap();
-        read.header.check_request().unwrap();
-        shell::Request::from_envelope(&read).unwrap();
-        request
-    }
-
-    fn answer(&mut self, request: &Request, action: &str, body: Vec<Element>) -> Vec<Event> {
-        self.try_answer(request, action, body).unwrap();
-        self.events()
-    }
-
-    fn try_answer(
-        &mut self,
-        request: &Request,
-        action: &str,
-        body: Vec<Element>,
-    ) -> Result<(), Error> {
-        self.shell.handle_response(&request.envelope.reply(action, Uuid::max(), body))
-    }
-
-    fn fault(&mut self, request: &Request, code: ErrorCode) -> Vec<Event> {
-        let fault = Fault::new(code, "said the test");
-        let envelope = fault.to_envelope(Some(&request.envelope.header), Uuid::max(), "host");
-        self.shell.handle_response(&envelope).unwrap();
-        self.events()
-    }
-
-    fn events(&mut self) -> Vec<Event> {
-        std::iter::from_fn(|| self.shell.poll_event()).collect()
-    }
-
-    fn open() -> Self {
-        let mut scene = Self::new();
-        let id = scene.id();
-        let (description, options) = (ShellDescription::default(), ShellOptions::default());
-        scene.shell.open(id, TIMEOUT, description, options).unwrap();
-        let request = scene.request();
-        scene.answer(&request, ns::action::CREATE_RESPONSE, created().to_body());
-        scene
-    }
-
-    fn start(&mut self) -> (CommandKey, Request) {
-        let id = self.id();
-        let options = CommandOptions::default();
-        let key = self.shell.start(id, TIMEOUT, line(), options).unwrap();
-        (key, self.request())
-    }
-
-    fn running() -> (Self, CommandKey) {
-        let mut scene = Self::open();
-        let (key, request) = scene.start();
-        scene.answer(&request, ns::action::COMMAND_RESPONSE, command_response(COMMAND));
-        (scene, key)
-    }
-
-    fn receive(&mut self, key: CommandKey) -> Request {
-        let id = self.id();
-        self.shell.receive(id, TIMEOUT, key).unwrap();
-        self.request()
-    }
-
-    fn received(&mut self, request: &Request, response: &ReceiveResponse) -> Vec<Event> {
-        self.answer(request, ns::action::RECEIVE_RESPONSE, response.to_body())
-    }
-
-    fn send(&mut self, key: CommandKey, data: &[u8], end: bool) -> Request {
-        let id = self.id();
-        self.shell.send(id, TIMEOUT, key, data.to_vec(), end).unwrap();
-        self.request()
-    }
-
-    fn signal(&mut self, key: CommandKey, code: SignalCode) -> Request {
-        let id = self.id();
-        self.shell.signal(id, TIMEOUT, key, code).unwrap();
-        self.request()
-    }
-
-    fn close(&mut self) -> Request {
-        let id = self.id();
-        self.shell.close(id, TIMEOUT).unwrap();
-        self.request()
-    }
-}
-
-fn context(max_envelope_size: u64) -> RequestContext {
-    let mut context =
-        RequestContext::new("http://host:5985/wsman", ns::resource::CMD, Uuid::from_u128(7));
-    context.max_envelope_size = max_envelope_size;
-    context
-}
-
-fn line() -> CommandLine {
-    CommandLine { command: "whoami".to_owned(), ..CommandLine::default() }
-}
-
-fn created() -> CreateResponse {
-    CreateResponse {
-        resource_created: EndpointReference {
-            selectors: Some(SelectorSet::shell(SHELL)),
-            ..EndpointReference::address("http://host:5985/wsman")
-        },
-        shell: None,
-        other: Vec::new(),
-    }
-}
-
-fn command_response(id: &str) -> Vec<Element> {
-    CommandResponse { command_id: id.to_owned(), other: Vec::new() }.to_body()
-}
-
-fn piece(name: &str, data: &[u8], end: bool) -> Stream {
-    Stream {
-        name: name.to_owned(),
-        command_id: Some(COMMAND.to_owned()),
-        end,
-        data: data.to_vec(),
-        ..Stream::default()
-    }
-}
-
-fn response(streams: Vec<Stream>, state: Option<(State, Option<u32>)>) -> ReceiveResponse {
-    let state = state.map(|(state, exit_code)| CommandState::new(COMMAND, state, exit_code));
-    ReceiveResponse { streams, state, ..ReceiveResponse::default() }
-}
-
-fn misuse<T>(error: ApiMisuse) -> Result<T, Error> {
-    Err(Error::ApiMisuse(error))
-}
+use crate::shell_client_scene::{
+    COMMAND, SHELL, Scene, TIMEOUT, command_response, context, created, line, misuse, piece,
+    response,
+};
 
 // Create
 
@@ -254,6 +99,15 @@ fn service_that_ignores_the_chosen_command_id_works() {
     let request = scene.receive(key);
     let asked = shell::Receive::from_body(&request.envelope.body).unwrap();
     assert_eq!(asked.command_id(), Some(COMMAND));
+}
+
+#[test]
+fn command_response_without_an_id_is_misbehaviour() {
+    let mut scene = Scene::open();
+    let (_, request) = scene.start();
+    let body = command_response("");
+    let refused = scene.try_answer(&request, ns::action::COMMAND_RESPONSE, body);
+    assert_eq!(refused, Err(Error::PeerMisbehaved(PeerMisbehaved::MissingCommandId)));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use wsman::shell::{OutputStream, Request, Send, ShellDescription, SignalCode, St
 use wsman::{ErrorCode, Fault};
 
 use crate::shell_scene::{
-    Scene, TIMEOUT, command, command_as, receive, seconds, send, signal, stream,
+    ENVELOPE, Scene, TIMEOUT, command, command_as, receive, seconds, send, signal, stream,
 };
 
 use OutputStream::Stdout;
@@ -212,6 +212,20 @@ fn terminate_aborts_what_waits_and_is_answered_after_the_exit() {
 }
 
 #[test]
+fn terminate_drops_the_kept_answer() {
+    let mut scene = Scene::new();
+    let (key, id) = scene.run();
+    scene.output(key, Stdout, b"x");
+    scene.wait(TIMEOUT);
+    let token = scene.ask_as("uuid:A", receive(&id), ENVELOPE);
+    scene.received(token);
+    scene.ask(signal(&id, SignalCode::Terminate));
+    assert_eq!(scene.shell.kept_for_replay(), 0);
+    let again = scene.ask_as("uuid:A", receive(&id), ENVELOPE);
+    assert_eq!(scene.fault(again), ErrorCode::OPERATION_ABORTED);
+}
+
+#[test]
 fn terminate_of_a_finished_command_is_answered_at_once() {
     let mut scene = Scene::new();
     let (key, id) = scene.run();
@@ -373,6 +387,7 @@ fn idle_timer_restarts_with_each_request() {
     for _ in 0..5 {
         scene.wait(seconds(99));
         scene.ask(Request::Get);
+        assert_eq!(scene.shell.closed(), None);
     }
     scene.wait(seconds(100));
     assert_eq!(scene.shell.closed(), Some(CloseReason::Idle));
@@ -380,14 +395,15 @@ fn idle_timer_restarts_with_each_request() {
 
 #[test]
 fn idle_timer_does_not_run_while_a_receive_waits() {
-    let mut scene = idle_after(60);
+    let settings = Settings { idle_timeout: seconds(30), ..Settings::default() };
+    let mut scene = Scene::with(ShellDescription::default(), settings);
     let (_, id) = scene.run();
     for _ in 0..5 {
         let token = scene.ask(receive(&id));
         scene.wait(TIMEOUT);
         assert_eq!(scene.fault(token), ErrorCode::OPERATION_TIMEDOUT);
     }
-    scene.wait(seconds(59));
+    scene.wait(seconds(29));
     assert_eq!(scene.shell.closed(), None, "it runs from the answer");
     scene.wait(seconds(1));
     assert_eq!(scene.shell.closed(), Some(CloseReason::Idle));

@@ -30,7 +30,7 @@ async fn finish(mut command: Command) -> Result<(String, String, Option<u32>), E
     Ok((String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap(), code))
 }
 
-async fn run_one(name: &str, options: &[&str], authentication: Authentication, most: u64) {
+async fn run_one(name: &str, options: &[&str], authentication: Authentication, most: usize) {
     let folder = tempfile::tempdir().unwrap();
     let Some(stub) = Stub::start(name, folder.path(), options) else { return };
     let client = Client::new(config(&stub, authentication)).unwrap();
@@ -42,13 +42,13 @@ async fn run_one(name: &str, options: &[&str], authentication: Authentication, m
     let (mechanism, sealed) = (client.mechanism().unwrap(), client.is_sealed());
     assert_eq!(sealed, authentication != Authentication::Basic);
     let requests = stub.requests();
-    assert!(
-        u64::try_from(requests.len()).unwrap() <= most && client.requests() <= most,
-        "{requests:?}"
-    );
+    // The server may split its answer: a second Receive says nothing of the client.
+    let receives = requests.iter().filter(|name| name.contains("Receive")).count();
+    let needed = requests.len() - receives + 1;
+    assert!(needed <= most, "{requests:?}");
+    assert_eq!(u64::try_from(requests.len()), Ok(client.requests()));
     report(&format!(
-        "PEER winrm_stub (pyspnego): {name}, {mechanism}, sealed {sealed}, {} requests for one command on a new connection",
-        requests.len()
+        "PEER winrm_stub 1: {name}, {mechanism}, sealed {sealed}, {needed} requests for one command on a new connection"
     ));
 }
 
@@ -102,7 +102,7 @@ async fn input_several_commands_and_long_silence_in_one_shell() {
     let (out, _, code) = finish(long).await.unwrap();
     assert_eq!((out.lines().count(), code), (15_000, Some(0)));
     shell.close().await.unwrap();
-    report(&format!("PEER winrm_stub (pyspnego): {name}"));
+    report(&format!("PEER winrm_stub 1: {name}"));
 }
 
 #[tokio::test]

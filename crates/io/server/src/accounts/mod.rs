@@ -1,5 +1,5 @@
-//! The file `accounts`: who may log in. It is written by the command line tool only, and read
-//! anew by the service for each login.
+//! The file `accounts`: who may log in. It is written by the command line tool only, through
+//! [`spawner::store`], and read anew by the service for each login.
 //!
 //! ```toml
 //! version = 1
@@ -11,7 +11,6 @@
 //! groups = ["Administrators"]
 //! ```
 
-mod file;
 mod verifier;
 
 use std::fmt;
@@ -20,7 +19,6 @@ use auth::ntlm::{NtHash, nt_hash};
 use auth::{Account, Secret};
 use serde::{Deserialize, Serialize};
 
-pub use file::{EditError, Editor};
 pub use verifier::{AccountSource, FileSource, MachineNames, Verifier, VerifyError};
 
 /// The file may have so many bytes.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +15,7 @@ use auth::ntlm::{NtHash, NtlmAttempt, TargetNames, nt_hash, verify, verify_unkno
 use auth::{Answer, FileTime, Question, Secret, UserName};
 use spawner::network::Spawner;
 
-use super::file::read_bounded;
-use super::{Accounts, AccountsError, Record};
+use super::{Accounts, AccountsError, MAX_FILE, Record};
 use crate::BoxFuture;
 
 /// Where the accounts file comes from. It is asked for each login, so that a change counts at
@@ -86,7 +85,7 @@ impl MachineNames {
     /// Whether a domain in a login means this machine: its names in any case, `.` or nothing.
     fn is_here(&self, domain: &str) -> bool {
         let short = self.host.split('.').next().unwrap_or_default();
-        ["", ".", short, &self.host, &self.targets.netbios_computer, &self.targets.dns_computer]
+        ["", ".", "localhost", short, &self.host, &self.targets.netbios_computer, &self.targets.dns_computer]
             .iter()
             .any(|name| name.eq_ignore_ascii_case(domain))
     }
@@ -219,6 +218,14 @@ impl Verifier {
     }
 }
 
+/// The file's bytes, and one more than is allowed where it is too long.
+fn read_bounded(file: File) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 impl Stamp {
     fn of(file: &File) -> io::Result<Self> {
         let data = file.metadata()?;
@@ -229,8 +236,10 @@ impl Stamp {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
-    use crate::accounts::Editor;
 
     async fn verdict(verifier: &Verifier, user: &str, password: &str) -> Option<String> {
         let password = Secret::new(password);
@@ -242,18 +251,27 @@ mod tests {
         }
     }
 
+    /// Puts a file with one account in the place of the old one.
+    fn write(path: &Path, name: &str, password: &str) {
+        let mut accounts = Accounts::default();
+        accounts.add([1; 16], name, &Secret::new(password), Vec::new()).unwrap();
+        let fresh = path.with_extension("new");
+        fs::write(&fresh, accounts.to_text()).unwrap();
+        fs::rename(&fresh, path).unwrap();
+    }
+
     #[tokio::test]
     async fn every_form_of_a_local_name_is_understood_and_no_foreign_one() {
         let folder = tempfile::tempdir().unwrap();
-        let mut editor = Editor::open(folder.path()).unwrap();
-        editor.accounts.add([1; 16], "Alice", &Secret::new("pw"), Vec::new()).unwrap();
-        editor.save().unwrap();
-        let source = Arc::new(FileSource(folder.path().join(Editor::FILE)));
+        let path = folder.path().join("accounts");
+        write(&path, "Alice", "pw");
+        let source = Arc::new(FileSource(path));
         let verifier = Verifier::new(source, MachineNames::new("box.example.test"));
         for user in [
             "alice",
             "ALICE",
             r".\alice",
+            r"LocalHost\alice",
             r"BOX\alice",
             r"box.example.test\Alice",
             "alice@box",
@@ -270,13 +288,11 @@ mod tests {
     #[tokio::test]
     async fn changed_file_counts_at_the_next_login() {
         let folder = tempfile::tempdir().unwrap();
-        let source = Arc::new(FileSource(folder.path().join(Editor::FILE)));
+        let path = folder.path().join("accounts");
+        let source = Arc::new(FileSource(path.clone()));
         let verifier = Verifier::new(source, MachineNames::new("box"));
         for password in ["one", "two"] {
-            let mut editor = Editor::open(folder.path()).unwrap();
-            drop(editor.accounts.remove("alice"));
-            editor.accounts.add([1; 16], "alice", &Secret::new(password), Vec::new()).unwrap();
-            editor.save().unwrap();
+            write(&path, "alice", password);
             assert_eq!(verdict(&verifier, "alice", password).await.as_deref(), Some("alice"));
         }
         assert_eq!(verdict(&verifier, "alice", "one").await, None);

@@ -12,7 +12,7 @@ use wsman::shell::{Request, ShellOptions};
 use wsman::xml::Name;
 use wsman::{Envelope, Header, guid};
 
-use super::{Caller, Content, access, no_resource};
+use super::{Caller, Content, Refusal, access, no_resource};
 use crate::audit;
 use crate::plugin::OpenShell;
 use crate::random;
@@ -27,14 +27,15 @@ impl Core {
         caller: Caller<'_>,
         envelope: &Envelope,
         uri: &str,
-    ) -> Result<Content, Box<Fault>> {
+    ) -> Result<Content, Refusal> {
         let plugin = self.plugin(uri).ok_or_else(|| no_resource(uri))?;
         if !self.settings.winrs.allow_remote_shell_access {
             let text = "Remote shells are not allowed (AllowRemoteShellAccess is false). ";
-            return Err(Fault::new(ErrorCode::REMOTESHELLS_NOT_ALLOWED, text).into());
+            let fault = Fault::new(ErrorCode::REMOTESHELLS_NOT_ALLOWED, text);
+            return Err(Refusal::from(Box::new(fault)));
         }
         let Request::Create { shell, options } = Request::from_envelope(envelope)? else {
-            return Err(no_resource(uri));
+            return Err(no_resource(uri).into());
         };
         check_compression(&envelope.header, &options)?;
         let id = match &shell.shell_id {
@@ -76,7 +77,7 @@ impl Core {
         envelope: &Envelope,
         operation: Operation,
         uri: &str,
-    ) -> Result<Content, Box<Fault>> {
+    ) -> Result<Content, Refusal> {
         let command_id = random::uuid();
         let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
         let limit = self.reply_limit(&envelope.header);
@@ -89,7 +90,7 @@ impl Core {
         let fits = found.resource.eq_ignore_ascii_case(uri)
             || operation == Operation::Get && uri.eq_ignore_ascii_case(resource::SHELL);
         if !fits {
-            return Err(no_resource(uri));
+            return Err(no_resource(uri).into());
         }
         let reply = found.ask(incoming).await?;
         Ok((reply.action(), reply.into_body()))

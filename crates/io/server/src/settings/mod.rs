@@ -66,7 +66,8 @@ pub struct Service {
     /// Connections at a time; 1 to 512, default 300. Further ones are closed at once.
     #[serde(rename = "MaxConnections", deserialize_with = "range::within::<_, 1, 512>")]
     pub max_connections: u32,
-    /// Seconds in which a whole request must arrive; 1 to 4,294,967,295, default 120.
+    /// Seconds in which a whole request must arrive; 1 to 4,294,967,295, default 120. A connection
+    /// that is silent for so long between two requests is closed as well, as HTTP.SYS does.
     #[serde(
         rename = "MaxPacketRetrievalTimeSeconds",
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"

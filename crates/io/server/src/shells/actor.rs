@@ -63,6 +63,7 @@ pub(super) struct Actor {
 struct Started {
     handle: Handle,
     id: String,
+    line: String,
 }
 
 /// The parts that change while the actor runs.
@@ -169,9 +170,13 @@ impl Work {
         let now = Instant::now();
         let result = match event {
             Event::Started(result) => {
-                if let Err(fault) = &result {
-                    let reason = fault.to_string();
-                    audit::command_failed(&self.user, self.id, &started.id, &reason);
+                let Started { id, line, .. } = started;
+                match &result {
+                    Ok(()) => audit::command_accepted(&self.user, self.id, id, line),
+                    Err(fault) => {
+                        let reason = fault.to_string();
+                        audit::command_failed(&self.user, self.id, id, line, &reason);
+                    }
                 }
                 self.machine.handle_started(key, result, now)
             }
@@ -221,10 +226,10 @@ impl Work {
 
     fn start(&mut self, key: CommandKey, chosen: Option<String>, start: StartCommand) {
         let id = chosen.unwrap_or_else(|| wsman::guid(self.fresh_id));
-        audit::command_accepted(&self.user, self.id, &id, &start.line());
+        let line = start.line();
         let shell = Arc::clone(&self.instance);
         let handle = Handle::start(shell, start, key, self.credit, self.events.clone());
-        self.commands.insert(key, Started { handle, id });
+        self.commands.insert(key, Started { handle, id, line });
     }
 
     /// Hands out the machine's answers.

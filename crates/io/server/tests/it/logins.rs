@@ -118,3 +118,38 @@ async fn half_a_login_opens_nothing() {
     assert!(answer.values("WWW-Authenticate")[0].starts_with("Negotiate TlRMTVNTUAAC"));
     assert_eq!(http.ask(&[SOAP], &identify()).await.status, 401);
 }
+
+#[tokio::test]
+async fn first_sealed_message_may_travel_with_the_last_leg() {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+    use session::http::sealed::{self, Dialect, Frame, Protocol};
+
+    let service = Service::start().await;
+    for raw in [true, false] {
+        let mut http = Http::connect(service.address).await;
+        let mut login = crate::support::negotiate("alice", PASSWORD, raw);
+        let auth::Step::Send(token) = login.step(None).unwrap() else { panic!("a first token") };
+        let header = format!("Negotiate {}", STANDARD.encode(token));
+        let answer = http.ask(&[SOAP, ("Authorization", &header)], b"").await;
+        let reply = answer.values("WWW-Authenticate")[0].split_once(' ').unwrap().1;
+        let reply = STANDARD.decode(reply).unwrap();
+        let (auth::Step::Last(token) | auth::Step::Send(token)) = login.step(Some(&reply)).unwrap()
+        else {
+            panic!("a last token")
+        };
+        assert!(login.can_seal(), "raw: {raw}");
+        let mut sealer = login.sealer().unwrap();
+        let frame = Frame { protocol: Protocol::Spnego, dialect: Dialect::Bare };
+        let sealed = sealed::seal(sealer.as_mut(), frame, SOAP.1, identify()).unwrap();
+        let header = format!("Negotiate {}", STANDARD.encode(token));
+        let headers = [("Content-Type", sealed.content_type.as_str()), ("Authorization", &header)];
+        let answer = http.ask(&headers, &sealed.body).await;
+        assert_eq!(answer.status, 200, "raw: {raw}");
+        let content_type = answer.values("Content-Type")[0];
+        let opened = sealed::open(sealer.as_mut(), content_type, answer.body.clone()).unwrap();
+        crate::support::envelope_of(&opened.body);
+        // SPNEGO ends with a token of the service, in the same answer.
+        assert_eq!(answer.values("WWW-Authenticate").len(), usize::from(!raw));
+    }
+}

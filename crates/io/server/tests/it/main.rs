@@ -13,6 +13,7 @@ mod http_rules;
 mod logins;
 mod malformed;
 mod ownership;
+mod replayed;
 mod sealing;
 mod service;
 mod shells;

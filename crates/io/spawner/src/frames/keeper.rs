@@ -59,7 +59,10 @@ pub enum Signal {
 
 /// What the network process asks of a keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of one protocol version; a new one must break every match")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the kinds of one protocol version; a new one must break every match"
+)]
 pub enum Request {
     /// Start a command. Answer: Started and later Exited, or Failed.
     Start {
@@ -81,7 +84,10 @@ pub enum Request {
 
 /// What a keeper tells the network process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the kinds of one protocol version; a new one must break every match")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the kinds of one protocol version; a new one must break every match"
+)]
 pub enum Event {
     /// The command runs; its pipes come with the frame.
     Started {
@@ -130,7 +136,8 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage in the order of the numbers on the wire.
-    pub const ALL: [Self; 5] = [Self::Command, Self::Pipes, Self::Directory, Self::Execute, Self::Ticket];
+    pub const ALL: [Self; 5] =
+        [Self::Command, Self::Pipes, Self::Directory, Self::Execute, Self::Ticket];
 
     fn code(self) -> u32 {
         match self {
@@ -267,10 +274,17 @@ fn push_bytes(bytes: &mut Vec<u8>, value: &[u8]) {
 
 fn characters(value: &OsStr) -> usize {
     // Each invalid sequence counts by its bytes, so that the count never falls below what execve's limit sees by much.
-    value.as_bytes().utf8_chunks().map(|chunk| chunk.valid().chars().count() + chunk.invalid().len()).sum()
+    value
+        .as_bytes()
+        .utf8_chunks()
+        .map(|chunk| chunk.valid().chars().count() + chunk.invalid().len())
+        .sum()
 }
 
-fn check<'a>(values: impl Iterator<Item = &'a OsStr>, what: &'static str) -> Result<(), FrameError> {
+fn check<'a>(
+    values: impl Iterator<Item = &'a OsStr>,
+    what: &'static str,
+) -> Result<(), FrameError> {
     let mut total = 0_usize;
     for value in values {
         if value.as_bytes().contains(&0) {
@@ -296,7 +310,10 @@ impl Start {
                 return Err(FrameError::Field(ENVIRONMENT));
             }
         }
-        check(self.environment.iter().flat_map(|(name, value)| [name.as_os_str(), value.as_os_str()]), ENVIRONMENT)?;
+        check(
+            self.environment.iter().flat_map(|(name, value)| [name.as_os_str(), value.as_os_str()]),
+            ENVIRONMENT,
+        )?;
         if let Some(directory) = &self.directory {
             let bytes = directory.as_os_str().as_bytes();
             if bytes.is_empty() || bytes.len() > MAX_DIRECTORY {
@@ -320,7 +337,8 @@ impl Start {
         let environment = (0..variables)
             .map(|_| Ok((reader.string(ENVIRONMENT)?, reader.string(ENVIRONMENT)?)))
             .collect::<Result<_, FrameError>>()?;
-        let directory = if directory { Some(PathBuf::from(reader.string(DIRECTORY)?)) } else { None };
+        let directory =
+            if directory { Some(PathBuf::from(reader.string(DIRECTORY)?)) } else { None };
         let start = Self { argv, environment, directory };
         start.check()?;
         Ok(start)
@@ -523,8 +541,14 @@ mod tests {
         assert_eq!(start(&[]).encode(), Err(FrameError::Field(EXECUTABLE)));
         assert_eq!(start(&["a\0b"]).encode(), Err(FrameError::Nul(EXECUTABLE)));
         assert!(start(&[&"x".repeat(MAX_CHARACTERS - 1)]).encode().is_ok());
-        assert_eq!(start(&[&"x".repeat(MAX_CHARACTERS)]).encode(), Err(FrameError::Characters(EXECUTABLE)));
-        assert_eq!(start(&[&"\u{20ac}".repeat(MAX_CHARACTERS)]).encode(), Err(FrameError::Characters(EXECUTABLE)));
+        assert_eq!(
+            start(&[&"x".repeat(MAX_CHARACTERS)]).encode(),
+            Err(FrameError::Characters(EXECUTABLE))
+        );
+        assert_eq!(
+            start(&[&"\u{20ac}".repeat(MAX_CHARACTERS)]).encode(),
+            Err(FrameError::Characters(EXECUTABLE))
+        );
         assert!(start(&[&"\u{20ac}".repeat(MAX_CHARACTERS - 1)]).encode().is_ok());
     }
 

@@ -25,7 +25,10 @@ pub const VERSION: u8 = 1;
 
 /// What the network process asks of the spawner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the verbs of one protocol version; a new one must break every match")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the verbs of one protocol version; a new one must break every match"
+)]
 pub enum Request {
     /// The listeners accept; the service manager is told. No answer.
     Ready,
@@ -59,7 +62,10 @@ pub enum Request {
 
 /// What the spawner tells the network process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "the events of one protocol version; a new one must break every match")]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "the events of one protocol version; a new one must break every match"
+)]
 pub enum Event {
     /// The shell exists; its keeper's socket comes with the frame.
     Opened {
@@ -287,7 +293,9 @@ impl Request {
         let (request, used): (_, &[&'static str]) = match fields.verb {
             1 => (Self::Ready, &[]),
             2 => (Self::Accounts, &[]),
-            3 => (Self::Open { account: fields.account, login: fields.login }, &["account", "login"]),
+            3 => {
+                (Self::Open { account: fields.account, login: fields.login }, &["account", "login"])
+            }
             4 => (Self::Close { shell: fields.shell()? }, &["shell"]),
             5 => {
                 // Session ids are process ids, which are positive i32 numbers; 1 is init's.
@@ -296,7 +304,8 @@ impl Request {
                 (Self::KillSession { shell: fields.shell()?, session }, &["shell", "argument"])
             }
             6 => {
-                let port = u16::try_from(fields.argument).map_err(|_| fields.impossible("argument"))?;
+                let port =
+                    u16::try_from(fields.argument).map_err(|_| fields.impossible("argument"))?;
                 let address = Ipv6Addr::from(fields.account).to_canonical();
                 (Self::Bind { address: SocketAddr::new(address, port) }, &["account", "argument"])
             }
@@ -315,7 +324,9 @@ impl Request {
             Self::Accounts => Fields { verb: 2, ..none },
             Self::Open { account, login } => Fields { verb: 3, account, login, ..none },
             Self::Close { shell } => Fields { verb: 4, shell, ..none },
-            Self::KillSession { shell, session } => Fields { verb: 5, shell, argument: session.into(), ..none },
+            Self::KillSession { shell, session } => {
+                Fields { verb: 5, shell, argument: session.into(), ..none }
+            }
             Self::Bind { address } => {
                 let octets = match address.ip() {
                     IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -336,7 +347,10 @@ impl Event {
     pub fn decode(bytes: &[u8]) -> Result<(u32, Self), FrameError> {
         let fields = fields(bytes)?;
         let (event, used): (_, &[&'static str]) = match fields.verb {
-            129 => (Self::Opened { shell: fields.shell()?, account: fields.account }, &["shell", "account"]),
+            129 => (
+                Self::Opened { shell: fields.shell()?, account: fields.account },
+                &["shell", "account"],
+            ),
             130 => {
                 let [a, b, c, d, errno @ ..] = fields.argument.to_le_bytes();
                 let reason = Reason::from_code(u32::from_le_bytes([a, b, c, d]));

@@ -34,7 +34,11 @@ pub(super) struct Started {
 impl Base {
     /// Takes the current directory, which is the user's home or `/`, as the directory of commands.
     pub(super) fn new(user: &User, house: &House) -> io::Result<Self> {
-        let shell = if user.shell.as_os_str().is_empty() { "/bin/sh".into() } else { user.shell.clone().into() };
+        let shell = if user.shell.as_os_str().is_empty() {
+            "/bin/sh".into()
+        } else {
+            user.shell.clone().into()
+        };
         let environment = vec![
             ("USER", user.name.clone().into()),
             ("LOGNAME", user.name.clone().into()),
@@ -44,7 +48,11 @@ impl Base {
             ("LANG", house.language.clone()),
             ("TZ", house.zone.clone()),
         ];
-        let home = rustix::fs::open(".", OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        let home = rustix::fs::open(
+            ".",
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
         Ok(Self { environment, home })
     }
 }
@@ -55,9 +63,12 @@ pub(super) fn start(base: &Base, start: &Start) -> Result<Started, (Stage, io::E
         let make = || pipe_with(PipeFlags::CLOEXEC);
         Ok((make()?, make()?, make()?))
     };
-    let ((input, stdin), (stdout, output), (stderr, errors)) = pipes().map_err(|error| (Stage::Pipes, error.into()))?;
-    let (program, arguments) =
-        start.argv.split_first().ok_or_else(|| (Stage::Execute, io::ErrorKind::InvalidInput.into()))?;
+    let ((input, stdin), (stdout, output), (stderr, errors)) =
+        pipes().map_err(|error| (Stage::Pipes, error.into()))?;
+    let (program, arguments) = start
+        .argv
+        .split_first()
+        .ok_or_else(|| (Stage::Execute, io::ErrorKind::InvalidInput.into()))?;
     let mut command = Command::new(program);
     command.args(arguments).env_clear();
     command.envs(base.environment.iter().map(|(name, value)| (name, value)));

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::unistd::{Gid, ResGid, ResUid, Uid, User, getgrouplist, getgroups, getresgid, getresuid};
 use rustix::fs::Mode;
-use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 use rustix::thread::CapabilitySet;
 
 use super::House;
@@ -22,11 +22,17 @@ const SECONDS_PER_DAY: u64 = 86_400;
 
 /// Becomes the user, or says what failed. Everything that may be slow (name look-ups) happens here, in the shell's own
 /// process.
-pub(super) fn assume(mapping: &Mapping, house: &House, group: Option<&Path>) -> Result<User, Report> {
+pub(super) fn assume(
+    mapping: &Mapping,
+    house: &House,
+    group: Option<&Path>,
+) -> Result<User, Report> {
     let user = look_up(mapping, house)?;
-    let name = CString::new(user.name.as_str()).map_err(|_| Report::refused(Stage::NoSuchUser, 0))?;
+    let name =
+        CString::new(user.name.as_str()).map_err(|_| Report::refused(Stage::NoSuchUser, 0))?;
     check_login(&user, &name)?;
-    let groups = getgrouplist(&name, user.gid).map_err(|error| Report::failed(Stage::Groups, &error.into()))?;
+    let groups = getgrouplist(&name, user.gid)
+        .map_err(|error| Report::failed(Stage::Groups, &error.into()))?;
 
     rustix::process::setsid().map_err(|error| Report::failed(Stage::Session, &error.into()))?;
     if let Some(group) = group {
@@ -39,7 +45,8 @@ pub(super) fn assume(mapping: &Mapping, house: &House, group: Option<&Path>) -> 
     sys::new_session_keyring();
     rustix::process::umask(Mode::WGRP | Mode::WOTH);
     if house.privileged {
-        nix::unistd::setgroups(&groups).map_err(|error| Report::failed(Stage::Groups, &error.into()))?;
+        nix::unistd::setgroups(&groups)
+            .map_err(|error| Report::failed(Stage::Groups, &error.into()))?;
         let ids = nix::unistd::setresgid(user.gid, user.gid, user.gid)
             .and_then(|()| nix::unistd::setresuid(user.uid, user.uid, user.uid));
         ids.map_err(|error| Report::failed(Stage::Ids, &error.into()))?;
@@ -53,7 +60,8 @@ pub(super) fn assume(mapping: &Mapping, house: &House, group: Option<&Path>) -> 
 }
 
 fn look_up(mapping: &Mapping, house: &House) -> Result<User, Report> {
-    let user = User::from_name(&mapping.local_user).map_err(|error| Report::failed(Stage::Lookup, &error.into()))?;
+    let user = User::from_name(&mapping.local_user)
+        .map_err(|error| Report::failed(Stage::Lookup, &error.into()))?;
     let user = user.ok_or_else(|| Report::refused(Stage::NoSuchUser, 0))?;
     let uid = user.uid.as_raw();
     if uid != mapping.uid {
@@ -72,9 +80,12 @@ fn look_up(mapping: &Mapping, house: &House) -> Result<User, Report> {
 }
 
 fn check_login(user: &User, name: &CString) -> Result<(), Report> {
-    let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs() / SECONDS_PER_DAY;
+    let today = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+        / SECONDS_PER_DAY;
     // Day 0 is how administrators lock an account (`chage -E 0`).
-    if sys::account_expires(name).is_some_and(|day| u64::try_from(day).is_ok_and(|day| today >= day)) {
+    if sys::account_expires(name)
+        .is_some_and(|day| u64::try_from(day).is_ok_and(|day| today >= day))
+    {
         return Err(Report::refused(Stage::Expired, 0));
     }
     if !user.uid.is_root() && NO_LOGIN.iter().any(|path| Path::new(path).exists()) {
@@ -118,7 +129,8 @@ fn verify(user: &User, groups: Option<Vec<Gid>>) -> Result<(), Report> {
     if uid.is_root() {
         return Ok(());
     }
-    let held = rustix::thread::capabilities(None).map_err(|error| Report::failed(Stage::Verify, &error.into()))?;
+    let held = rustix::thread::capabilities(None)
+        .map_err(|error| Report::failed(Stage::Verify, &error.into()))?;
     let none = CapabilitySet::empty();
     if held.effective != none || held.permitted != none || held.inheritable != none {
         return Err(wrong());
@@ -129,5 +141,7 @@ fn verify(user: &User, groups: Option<Vec<Gid>>) -> Result<(), Report> {
 fn protect() -> io::Result<()> {
     nix::sys::prctl::set_child_subreaper(true)?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    // A keeper that its command stopped wakes up when the spawner dies, sees its socket's end and ends its tree.
+    rustix::process::set_parent_process_death_signal(Some(Signal::CONT))?;
     Ok(())
 }

@@ -78,7 +78,8 @@ pub(crate) fn run(birth: Birth) -> u8 {
 fn drop_inherited(socket: &OwnedFd, report: &OwnedFd) -> Result<(), Report> {
     let failed = |error: std::io::Error| Report::failed(report::Stage::Inherited, &error);
     sys::default_dispositions();
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).map_err(|error| failed(error.into()))?;
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+        .map_err(|error| failed(error.into()))?;
     sys::close_except(&[socket.as_fd(), report.as_fd()]).map_err(failed)?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| failed(error.into()))?;

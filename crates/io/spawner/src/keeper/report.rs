@@ -96,7 +96,11 @@ impl Report {
             0 => None,
             code => Some(Stage::from_code(code)?),
         };
-        Some(Self { failure, errno: i32::from_le_bytes([a, b, c, d]), detail: u64::from_le_bytes(detail) })
+        Some(Self {
+            failure,
+            errno: i32::from_le_bytes([a, b, c, d]),
+            detail: u64::from_le_bytes(detail),
+        })
     }
 }
 

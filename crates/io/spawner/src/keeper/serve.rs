@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
-use nix::sys::signal::{SigSet, Signal as SystemSignal, SigmaskHow, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal as SystemSignal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeVal;
 use nix::unistd::User;
@@ -71,7 +71,11 @@ impl Keeper<'_> {
                 self.reap()?;
             }
             if requests {
-                let length = match recv(self.socket, buffer.as_mut_slice(), RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
+                let length = match recv(
+                    self.socket,
+                    buffer.as_mut_slice(),
+                    RecvFlags::DONTWAIT | RecvFlags::TRUNC,
+                ) {
                     Ok((_, length)) => length,
                     Err(Errno::AGAIN | Errno::INTR) => continue,
                     Err(error) => return Err(error.into()),
@@ -133,7 +137,7 @@ impl Keeper<'_> {
                 Signal::Terminate => RawSignal::KILL,
             };
             // A group of other users' processes (sudo) cannot be signalled from here; root's turn is next.
-            drop(kill_process_group(group, signal));
+            let _ = kill_process_group(group, signal);
         }
     }
 
@@ -152,19 +156,28 @@ impl Keeper<'_> {
                 user: difference(before.user_time(), after.user_time()),
                 system: difference(before.system_time(), after.system_time()),
             };
-            self.say(&Event::Exited { command, outcome: outcome(status), usage, others: self.others() })?;
+            self.say(&Event::Exited {
+                command,
+                outcome: outcome(status),
+                usage,
+                others: self.others(),
+            })?;
         }
     }
 
     /// Whether there are children that are no commands, or it cannot be known.
     fn others(&self) -> bool {
-        tree::own_children().map_or(true, |children| children.iter().any(|child| !self.commands.contains_key(child)))
+        tree::own_children().map_or(true, |children| {
+            children.iter().any(|child| !self.commands.contains_key(child))
+        })
     }
 }
 
 fn wait(socket: BorrowedFd<'_>, children: BorrowedFd<'_>) -> io::Result<(bool, bool)> {
-    let mut descriptors =
-        [PollFd::from_borrowed_fd(socket, PollFlags::IN), PollFd::from_borrowed_fd(children, PollFlags::IN)];
+    let mut descriptors = [
+        PollFd::from_borrowed_fd(socket, PollFlags::IN),
+        PollFd::from_borrowed_fd(children, PollFlags::IN),
+    ];
     match poll(&mut descriptors, None) {
         Ok(_) | Err(Errno::INTR) => {}
         Err(error) => return Err(error.into()),
@@ -183,6 +196,7 @@ fn outcome(status: WaitStatus) -> Outcome {
 }
 
 fn difference(before: TimeVal, after: TimeVal) -> Duration {
-    let micros = |time: TimeVal| time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
+    let micros =
+        |time: TimeVal| time.tv_sec().saturating_mul(1_000_000).saturating_add(time.tv_usec());
     Duration::from_micros(u64::try_from(micros(after).saturating_sub(micros(before))).unwrap_or(0))
 }

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
-use super::process::{Exit, Process};
+use super::process::{Exit, LOST, Process};
 use super::socket::Socket;
 use super::{Shared as SpawnerShared, reached};
-use crate::frames::keeper::{Event, FrameError, MAX_EVENT_LENGTH, Outcome, Request, Signal, Stage, Start, Usage};
+use crate::frames::keeper::{Event, FrameError, MAX_EVENT_LENGTH, Request, Signal, Stage, Start};
 use crate::frames::root;
 
 /// Why a command does not run.
@@ -58,7 +58,7 @@ struct Commands {
 
 #[derive(Debug)]
 enum Command {
-    Starting(oneshot::Sender<Result<Process, StartError>>),
+    Starting(oneshot::Sender<Result<Delivery, StartError>>),
     Running(oneshot::Sender<Exit>),
 }
 
@@ -90,13 +90,11 @@ impl Keeper {
     pub async fn start(&self, start: Start) -> Result<Process, StartError> {
         let (sender, receiver) = oneshot::channel();
         let command = self.0.expect(sender)?;
-        let forget = |error| {
-            drop(self.0.commands().running.remove(&command));
-            error
-        };
-        let frame = Request::Start { command, start }.encode().map_err(|error| forget(error.into()))?;
-        self.0.socket.send(&frame).await.map_err(|_| forget(StartError::Ended))?;
-        receiver.await.map_err(|_| StartError::Ended)?
+        let unsent = Unsent { shared: &self.0, command };
+        let frame = Request::Start { command, start }.encode()?;
+        self.0.socket.send(&frame).await.map_err(|_| StartError::Ended)?;
+        std::mem::forget(unsent);
+        receiver.await.map_err(|_| StartError::Ended)??.take().ok_or(StartError::Ended)
     }
 
     /// Ends the shell and returns when every process of it is gone.
@@ -109,6 +107,18 @@ impl Keeper {
     /// Resolves when the shell and every process of it are gone, for whatever reason.
     pub async fn ended(&self) {
         reached(self.0.ended.clone()).await;
+    }
+}
+
+/// Forgets a command whose request was never sent.
+struct Unsent<'a> {
+    shared: &'a Shared,
+    command: u32,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        drop(self.shared.commands().running.remove(&self.command));
     }
 }
 
@@ -125,7 +135,10 @@ impl Shared {
         self.commands.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn expect(&self, sender: oneshot::Sender<Result<Process, StartError>>) -> Result<u32, StartError> {
+    fn expect(
+        &self,
+        sender: oneshot::Sender<Result<Delivery, StartError>>,
+    ) -> Result<u32, StartError> {
         let mut commands = self.commands();
         if commands.gone {
             return Err(StartError::Ended);
@@ -146,14 +159,19 @@ impl Shared {
         let running = self.commands().running.contains_key(&command);
         if let Ok(frame) = (Request::Signal { command, signal }).encode()
             && running
-            && self.socket.try_send(&frame).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+            && self
+                .socket
+                .try_send(&frame)
+                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
         {
             let shared = Arc::clone(self);
             drop(self.spawner.runtime.spawn(async move { shared.socket.send(&frame).await }));
         }
         match signal {
             Signal::Interrupt => {}
-            Signal::Terminate => self.spawner.tell(root::Request::KillSession { shell: self.shell, session }),
+            Signal::Terminate => {
+                self.spawner.tell(root::Request::KillSession { shell: self.shell, session })
+            }
         }
     }
 
@@ -167,7 +185,7 @@ impl Shared {
             }
             Event::Exited { command, outcome, usage, others } => {
                 if let Some(Command::Running(waiting)) = self.commands().running.remove(&command) {
-                    drop(waiting.send(Exit { outcome, usage, others }));
+                    let _ = waiting.send(Exit { outcome, usage, others });
                 }
             }
         }
@@ -188,10 +206,28 @@ impl Shared {
             }
         };
         let process = Process::new(Arc::clone(self), command, session, descriptors, exit);
-        let usable = process.is_ok();
-        let heard = waiting.send(process.map_err(StartError::Pipes)).is_ok();
-        if !heard || !usable {
+        if process.is_err() {
             self.signal(command, session, Signal::Terminate);
+        }
+        let delivery = process.map(|process| Delivery(Some(process))).map_err(StartError::Pipes);
+        drop(waiting.send(delivery));
+    }
+}
+
+/// A command on its way to whoever started it; killed when it is dropped there.
+#[derive(Debug)]
+struct Delivery(Option<Process>);
+
+impl Delivery {
+    fn take(mut self) -> Option<Process> {
+        self.0.take()
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(process) = &self.0 {
+            process.signal(Signal::Terminate);
         }
     }
 }
@@ -212,7 +248,7 @@ async fn listen(shared: Arc<Shared>) {
         match command {
             Command::Starting(waiting) => drop(waiting.send(Err(StartError::Ended))),
             Command::Running(waiting) => {
-                drop(waiting.send(Exit { outcome: Outcome::Lost, usage: Usage::default(), others: true }));
+                let _ = waiting.send(LOST);
             }
         }
     }

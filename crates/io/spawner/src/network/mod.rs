@@ -101,7 +101,8 @@ struct State {
 struct Answer {
     event: Event,
     descriptor: Option<OwnedFd>,
-    ended: Option<watch::Receiver<bool>>,
+    /// Made before the answer is handed over, so that an answer that is dropped on its way closes the shell.
+    keeper: Option<io::Result<Keeper>>,
 }
 
 impl Spawner {
@@ -115,7 +116,10 @@ impl Spawner {
         protect()?;
         let runtime = Handle::try_current().map_err(io::Error::other)?;
         if TAKEN.swap(true, Ordering::SeqCst) {
-            return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the privileged process's socket is taken"));
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "the privileged process's socket is taken",
+            ));
         }
         Self::new(sys::inherited_socket()?, runtime)
     }
@@ -175,16 +179,12 @@ impl Spawner {
         let permit = self.0.opens.acquire().await.map_err(|_| RequestError::Lost)?;
         let answer = self.0.ask(&Request::Open { account, login }).await?;
         drop(permit);
-        let Answer { event: Event::Opened { shell, .. }, descriptor, ended: Some(ended) } = answer else {
-            return Err(RequestError::Unexpected);
-        };
-        // The kernel leaves a descriptor out when this process may have no more.
-        let descriptor = descriptor.ok_or_else(|| io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()));
-        let keeper = descriptor.and_then(|descriptor| Keeper::new(Arc::clone(&self.0), shell, descriptor, ended));
-        keeper.map_err(|error| {
-            self.0.tell(Request::Close { shell });
-            RequestError::Descriptor(error)
-        })
+        match answer {
+            Answer { event: Event::Opened { .. }, keeper: Some(keeper), .. } => {
+                keeper.map_err(RequestError::Descriptor)
+            }
+            Answer { .. } => Err(RequestError::Unexpected),
+        }
     }
 
     /// Resolves when the service is to drain and to exit, or the spawner is gone.
@@ -212,10 +212,9 @@ impl Shared {
     async fn ask(&self, request: &Request) -> Result<Answer, RequestError> {
         let (sender, receiver) = oneshot::channel();
         let sequence = self.expect(sender)?;
-        if self.socket.send(&request.encode(sequence)).await.is_err() {
-            drop(self.state().answers.remove(&sequence));
-            return Err(RequestError::Lost);
-        }
+        let unsent = Unsent { shared: self, sequence };
+        self.socket.send(&request.encode(sequence)).await.map_err(|_| RequestError::Lost)?;
+        std::mem::forget(unsent);
         let answer = receiver.await.map_err(|_| RequestError::Lost)?;
         match answer.event {
             Event::Refused { reason, errno } => Err(RequestError::Refused { reason, errno }),
@@ -243,7 +242,11 @@ impl Shared {
     /// Sends a request whose answer nobody waits for, now or when there is room.
     fn tell(self: &Arc<Self>, request: Request) {
         let frame = request.encode(0);
-        if self.socket.try_send(&frame).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+        if self
+            .socket
+            .try_send(&frame)
+            .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        {
             let shared = Arc::clone(self);
             drop(self.runtime.spawn(async move { shared.socket.send(&frame).await }));
         }
@@ -264,19 +267,38 @@ impl Shared {
                     state.shells.insert(shell, sender);
                     state.answers.remove(&sequence)
                 };
-                let answer = Answer { event, descriptor, ended: Some(ended) };
-                if waiting.is_none_or(|waiting| waiting.send(answer).is_err()) {
+                // The kernel leaves a descriptor out when this process may have no more.
+                let descriptor = descriptor
+                    .ok_or_else(|| io::Error::from_raw_os_error(Errno::MFILE.raw_os_error()));
+                let keeper = descriptor
+                    .and_then(|descriptor| Keeper::new(Arc::clone(self), shell, descriptor, ended));
+                if keeper.is_err() {
                     self.tell(Request::Close { shell });
+                }
+                if let Some(waiting) = waiting {
+                    drop(waiting.send(Answer { event, descriptor: None, keeper: Some(keeper) }));
                 }
             }
             Event::Refused { .. } | Event::File => {
                 let waiting = self.state().answers.remove(&sequence);
                 if let Some(waiting) = waiting {
                     // Who stopped waiting needs no answer.
-                    drop(waiting.send(Answer { event, descriptor, ended: None }));
+                    drop(waiting.send(Answer { event, descriptor, keeper: None }));
                 }
             }
         }
+    }
+}
+
+/// Forgets a request that was never sent.
+struct Unsent<'a> {
+    shared: &'a Shared,
+    sequence: u32,
+}
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        drop(self.shared.state().answers.remove(&self.sequence));
     }
 }
 
@@ -291,7 +313,9 @@ async fn listen(shared: Arc<Shared>) {
         (std::mem::take(&mut state.answers), std::mem::take(&mut state.shells))
     };
     drop(answers);
-    shells.values().for_each(|ended| drop(ended.send_replace(true)));
+    for ended in shells.values() {
+        ended.send_replace(true);
+    }
     shared.stop.send_replace(true);
     shared.lost.send_replace(true);
 }
@@ -300,6 +324,7 @@ async fn next(shared: &Shared) -> io::Result<(u32, Event, Option<OwnedFd>)> {
     let mut buffer = [0; LENGTH + 1];
     let (length, descriptors) = shared.socket.receive(&mut buffer).await?;
     let frame = buffer.get(..length).unwrap_or_default();
-    let (sequence, event) = Event::decode(frame).map_err(|error: FrameError| io::Error::other(error))?;
+    let (sequence, event) =
+        Event::decode(frame).map_err(|error: FrameError| io::Error::other(error))?;
     Ok((sequence, event, descriptors.into_iter().next()))
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::fs::FileType;
 use tokio::net::unix::pipe;
@@ -22,6 +23,13 @@ pub struct Exit {
     /// Whether ended commands of the shell left processes behind.
     pub others: bool,
 }
+
+/// How a command ended whose keeper died first.
+pub(super) const LOST: Exit = Exit {
+    outcome: Outcome::Lost,
+    usage: Usage { user: Duration::ZERO, system: Duration::ZERO },
+    others: true,
+};
 
 /// A command with its three pipes. Dropping it closes the pipes; the command runs on until it ends or its shell does.
 #[derive(Debug)]
@@ -50,13 +58,19 @@ impl Process {
     ) -> io::Result<Self> {
         let count = descriptors.len();
         let Ok([stdin, stdout, stderr]) = <[OwnedFd; 3]>::try_from(descriptors) else {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{count} descriptors instead of 3")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("{count} descriptors instead of 3"),
+            ));
         };
         // Only a pipe can be waited for as a pipe is; a file or a device from a hostile keeper could block a thread.
         for descriptor in [&stdin, &stdout, &stderr] {
             let kind = FileType::from_raw_mode(rustix::fs::fstat(descriptor)?.st_mode);
             if kind != FileType::Fifo {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a {kind:?} instead of a pipe")));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("a {kind:?} instead of a pipe"),
+                ));
             }
             rustix::io::ioctl_fionbio(descriptor, true)?;
         }
@@ -89,10 +103,9 @@ impl Process {
     /// Waits for the end. May be called again, and dropped without loss.
     pub async fn wait(&mut self) -> Exit {
         if let Some(waiting) = &mut self.waiting {
-            let lost = Exit { outcome: Outcome::Lost, usage: Usage::default(), others: true };
-            self.exit = Some(waiting.await.unwrap_or(lost));
+            self.exit = Some(waiting.await.unwrap_or(LOST));
             self.waiting = None;
         }
-        self.exit.unwrap_or(Exit { outcome: Outcome::Lost, usage: Usage::default(), others: true })
+        self.exit.unwrap_or(LOST)
     }
 }

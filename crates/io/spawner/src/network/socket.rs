@@ -5,7 +5,8 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send, sockopt,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send,
+    sockopt,
 };
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -23,7 +24,10 @@ impl Socket {
     /// Takes a descriptor over after a look at what it is.
     pub(super) fn new(descriptor: OwnedFd) -> io::Result<Self> {
         if sockopt::socket_type(&descriptor)? != rustix::net::SocketType::SEQPACKET {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the descriptor is no SEQPACKET socket"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the descriptor is no SEQPACKET socket",
+            ));
         }
         rustix::io::ioctl_fionbio(&descriptor, true)?;
         Ok(Self(UnixStream::from_std(descriptor.into())?))

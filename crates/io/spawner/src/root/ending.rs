@@ -71,7 +71,9 @@ fn end_sessions(sessions: Vec<(i32, u64, Below)>) -> io::Result<usize> {
 fn end_shells(shells: &[Doomed]) -> io::Result<usize> {
     let keepers: BTreeMap<i32, (u64, &OwnedFd)> = shells
         .iter()
-        .filter_map(|shell| shell.keeper.as_ref().map(|(pid, start, descriptor)| (*pid, (*start, descriptor))))
+        .filter_map(|shell| {
+            shell.keeper.as_ref().map(|(pid, start, descriptor)| (*pid, (*start, descriptor)))
+        })
         .collect();
     let kept: Vec<_> = keepers.values().map(|(_, descriptor)| descriptor.as_fd()).collect();
     keep_only(&kept)?;
@@ -83,14 +85,14 @@ fn end_shells(shells: &[Doomed]) -> io::Result<usize> {
     let mut sweep = Sweep::default();
     for (pid, (start, descriptor)) in &keepers {
         // A keeper that is gone or dying has no say any longer.
-        drop(pidfd_send_signal(descriptor, Signal::STOP));
+        let _ = pidfd_send_signal(descriptor, Signal::STOP);
         if look(*pid).is_some_and(|seen| seen.start == *start) {
             sweep.below(*pid, *start, Below::All);
         }
     }
     let left = sweep.run(TIME)?;
     for (_, descriptor) in keepers.values() {
-        drop(pidfd_send_signal(descriptor, Signal::KILL));
+        let _ = pidfd_send_signal(descriptor, Signal::KILL);
     }
     for (_, descriptor) in keepers.values() {
         let mut dead = [PollFd::new(descriptor, PollFlags::IN)];

@@ -50,18 +50,21 @@ pub(super) fn execute(network: Network) -> (&'static str, io::Error) {
 
 fn prepare(network: Network) -> Result<Command, (&'static str, io::Error)> {
     let Network { socket, service, privileged, spawner, command, arguments } = network;
-    let at = |action: &'static str| move |error: rustix::io::Errno| (action, io::Error::from(error));
+    let at =
+        |action: &'static str| move |error: rustix::io::Errno| (action, io::Error::from(error));
     rustix::process::setsid().map_err(at("begin a session"))?;
     if privileged {
         drop_privileges(service).map_err(|error| ("become the service user", error))?;
     }
     rustix::thread::set_no_new_privs(true).map_err(at("give up new privileges"))?;
     // After the change of user, which clears it.
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(at("bind to the spawner's life"))?;
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(at("bind to the spawner's life"))?;
     if rustix::process::getppid() != Some(spawner) {
         return Err(("find the spawner alive", io::ErrorKind::NotFound.into()));
     }
-    let null = rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()).map_err(at("open /dev/null"))?;
+    let null =
+        rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()).map_err(at("open /dev/null"))?;
     rustix::stdio::dup2_stdin(null).map_err(at("give up standard input"))?;
     sys::leave_as_descriptor_3(socket).map_err(|error| ("pass the socket on", error))?;
     sys::close_above(3).map_err(|error| ("close what was inherited", error))?;
@@ -88,7 +91,11 @@ fn drop_privileges(service: Service) -> io::Result<()> {
     nix::unistd::setgroups(&[gid])?;
     nix::unistd::setresgid(gid, gid, gid)?;
     nix::unistd::setresuid(uid, uid, uid)?;
-    if verified(uid, gid)? { Ok(()) } else { Err(io::Error::other("the new identity is not the one asked for")) }
+    if verified(uid, gid)? {
+        Ok(())
+    } else {
+        Err(io::Error::other("the new identity is not the one asked for"))
+    }
 }
 
 fn verified(uid: Uid, gid: Gid) -> io::Result<bool> {

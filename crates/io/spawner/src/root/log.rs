@@ -60,7 +60,13 @@ impl Log {
         }
         if self.lost > 0 {
             let lost = std::mem::take(&mut self.lost);
-            write_line(&render(self.format, now(), Level::Warn, "log lines were lost", &[("lines", &lost)]));
+            write_line(&render(
+                self.format,
+                now(),
+                Level::Warn,
+                "log lines were lost",
+                &[("lines", &lost)],
+            ));
         }
         write_line(&render(self.format, now(), level, message, fields));
     }
@@ -97,12 +103,20 @@ fn render(
             line.push_str(&format!("{time} {:>5} spawner: {message}", level.name()));
             for (name, value) in fields {
                 let value = value.to_string();
-                let plain = !value.is_empty() && value.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
-                if plain { push(&mut line, &format!(" {name}={value}")) } else { push(&mut line, &format!(" {name}={value:?}")) }
+                let plain = !value.is_empty()
+                    && value.chars().all(|c| c.is_ascii_graphic() && c != '"' && c != '\\');
+                if plain {
+                    push(&mut line, &format!(" {name}={value}"))
+                } else {
+                    push(&mut line, &format!(" {name}={value:?}"))
+                }
             }
         }
         LogFormat::Json => {
-            line.push_str(&format!(r#"{{"timestamp":"{time}","level":"{}","target":"spawner","fields":{{"#, level.name()));
+            line.push_str(&format!(
+                r#"{{"timestamp":"{time}","level":"{}","target":"spawner","fields":{{"#,
+                level.name()
+            ));
             push(&mut line, &format!(r#""message":{}"#, quoted(message)));
             for (name, value) in fields {
                 push(&mut line, &format!(r#","{name}":{}"#, quoted(&value.to_string())));
@@ -141,7 +155,8 @@ fn timestamp(seconds: u64, micros: u32) -> String {
     // Howard Hinnant's days-to-civil rule: years begin in March, so that the leap day is a year's last.
     let day = days + 719_468;
     let (era, day_of_era) = (day / 146_097, day % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
@@ -168,6 +183,9 @@ mod tests {
         let text = render(LogFormat::Text, (0, 0), Level::Info, "m", fields);
         assert_eq!(text, "1970-01-01T00:00:00.000000Z  INFO spawner: m user=\"a\\n\\\"b\"\n");
         let json = render(LogFormat::Json, (0, 0), Level::Warn, "m", fields);
-        assert!(json.ends_with("\"fields\":{\"message\":\"m\",\"user\":\"a\\u000a\\\"b\"}}\n"), "{json}");
+        assert!(
+            json.ends_with("\"fields\":{\"message\":\"m\",\"user\":\"a\\u000a\\\"b\"}}\n"),
+            "{json}"
+        );
     }
 }

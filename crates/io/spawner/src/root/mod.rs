@@ -33,7 +33,9 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair,
+};
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
 use crate::cgroup::{Cgroups, Limits};
@@ -135,7 +137,8 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
         privileged: before.privileged,
         service_uid: service.uid.as_raw(),
         limits: before.limits,
-        processes: (!cgroups.as_ref().is_some_and(|groups| groups.counts_processes)).then_some(options.processes_per_shell),
+        processes: (!cgroups.as_ref().is_some_and(|groups| groups.counts_processes))
+            .then_some(options.processes_per_shell),
         language: std::env::var_os("LANG").unwrap_or_else(|| "C.UTF-8".into()),
         zone: std::env::var_os("TZ").unwrap_or_else(|| ":/etc/localtime".into()),
     };
@@ -195,16 +198,27 @@ fn watch_signals() -> nix::Result<SignalFd> {
 
 fn prepare_cgroups(options: &Options, store: &Store, log: &mut Log) -> Option<Cgroups> {
     let own = i32::try_from(std::process::id()).ok().and_then(tree::look)?;
-    let limits = Limits { processes: options.processes_per_shell, memory: options.memory_per_shell };
+    let limits =
+        Limits { processes: options.processes_per_shell, memory: options.memory_per_shell };
     let groups = if options.cgroups {
         // The state directory's identity: a left-over group is another service's unless it served the same directory.
         let stat = rustix::fs::fstat(store.folder()).ok()?;
-        Cgroups::prepare(&format!("{:x}.{:x}", stat.st_dev, stat.st_ino), &format!("{}.{}", own.pid, own.start), limits)
+        Cgroups::prepare(
+            &format!("{:x}.{:x}", stat.st_dev, stat.st_ino),
+            &format!("{}.{}", own.pid, own.start),
+            limits,
+        )
     } else {
         None
     };
-    if let Some(memory) = options.memory_per_shell.filter(|_| !groups.as_ref().is_some_and(|groups| groups.counts_memory)) {
-        log.warn("the memory limit of shells is not in force: no cgroup v2 with the memory controller", &[("bytes", &memory)]);
+    if let Some(memory) = options
+        .memory_per_shell
+        .filter(|_| !groups.as_ref().is_some_and(|groups| groups.counts_memory))
+    {
+        log.warn(
+            "the memory limit of shells is not in force: no cgroup v2 with the memory controller",
+            &[("bytes", &memory)],
+        );
     }
     groups
 }
@@ -228,7 +242,8 @@ fn launch(
     };
     let pid = family.fork(move || {
         let (action, error) = launch::execute(network);
-        Log::new(format).error("the network process cannot start", &[("action", &action), ("error", &error)]);
+        Log::new(format)
+            .error("the network process cannot start", &[("action", &action), ("error", &error)]);
         127
     });
     let pid = pid.map_err(system("start the network process"))?;
@@ -258,7 +273,10 @@ impl Root {
             self.settle();
             self.flush();
             if let Life::Falling { until, success } = self.life {
-                let gone = self.shells.is_empty() && self.helpers.is_empty() && !self.network.alive && self.retry_at.is_none();
+                let gone = self.shells.is_empty()
+                    && self.helpers.is_empty()
+                    && !self.network.alive
+                    && self.retry_at.is_none();
                 if gone || Instant::now() >= until {
                     return Ok(self.finish(gone && success));
                 }
@@ -270,7 +288,10 @@ impl Root {
         if let Some(groups) = self.cgroups.take() {
             groups.remove();
         }
-        self.log.info("the service has ended", &[("shells_left", &self.shells.len()), ("success", &success)]);
+        self.log.info(
+            "the service has ended",
+            &[("shells_left", &self.shells.len()), ("success", &success)],
+        );
         success
     }
 
@@ -287,7 +308,8 @@ impl Root {
             let interest = if self.outgoing.is_empty() { PollFlags::IN } else { PollFlags::OUT };
             descriptors.push(PollFd::new(socket, interest));
         }
-        descriptors.extend(self.reports().map(|report| PollFd::from_borrowed_fd(report, PollFlags::IN)));
+        descriptors
+            .extend(self.reports().map(|report| PollFd::from_borrowed_fd(report, PollFlags::IN)));
         match poll(&mut descriptors, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -300,7 +322,10 @@ impl Root {
             Life::Falling { until, .. } => Some(until),
             Life::Serving | Life::Draining => None,
         };
-        [falling, self.network.kill_at, self.retry_at, self.next_deadline()].into_iter().flatten().min()
+        [falling, self.network.kill_at, self.retry_at, self.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn handle_time(&mut self) {
@@ -327,7 +352,8 @@ impl Root {
                     self.send(0, Event::Stop);
                 }
                 Life::Draining => {
-                    self.log.warn("the service is to stop at once", &[("signal", &signal.ssi_signo)]);
+                    self.log
+                        .warn("the service is to stop at once", &[("signal", &signal.ssi_signo)]);
                     self.kill_network();
                     self.fall(false);
                 }
@@ -339,7 +365,10 @@ impl Root {
 
     fn tell_manager(&mut self, state: &str) {
         if let Err(error) = self.manager.say(state) {
-            self.log.warn("the service manager cannot be told", &[("state", &state), ("error", &error)]);
+            self.log.warn(
+                "the service manager cannot be told",
+                &[("state", &state), ("error", &error)],
+            );
         }
     }
 
@@ -361,7 +390,8 @@ impl Root {
     fn kill_network(&mut self) {
         self.network.kill_at = None;
         if self.network.alive
-            && let Err(error) = rustix::process::kill_process(self.network.pid, rustix::process::Signal::KILL)
+            && let Err(error) =
+                rustix::process::kill_process(self.network.pid, rustix::process::Signal::KILL)
         {
             self.log.error("the network process cannot be killed", &[("error", &error)]);
         }
@@ -420,7 +450,8 @@ impl Root {
             // Without a control buffer the kernel discards descriptors that come along.
             let mut frame = [0; LENGTH];
             match recv(socket, &mut frame, RecvFlags::DONTWAIT | RecvFlags::TRUNC) {
-                Ok((_, 0)) => {
+                // A reset is an end with frames that were not fetched.
+                Ok((_, 0)) | Err(Errno::CONNRESET) => {
                     self.log.warn("the network process closed its socket", &[]);
                     // It may be exiting in good order; its exit status will say.
                     let draining = self.life == Life::Draining;
@@ -456,8 +487,13 @@ impl Root {
     }
 
     /// Sends an event with a descriptor, or says why not. Never behind queued frames, which would mean keeping it open.
-    fn send_with(&mut self, sequence: u32, event: Event, descriptor: &OwnedFd) -> Result<(), Errno> {
-        let socket = self.network.socket.as_ref().filter(|_| self.outgoing.is_empty()).ok_or(Errno::AGAIN)?;
+    fn send_with(&self, sequence: u32, event: Event, descriptor: &OwnedFd) -> Result<(), Errno> {
+        let socket = self
+            .network
+            .socket
+            .as_ref()
+            .filter(|_| self.outgoing.is_empty())
+            .ok_or(Errno::AGAIN)?;
         let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
         crate::passing::send_with(socket, &event.encode(sequence), &[descriptor.as_fd()], flags)
     }

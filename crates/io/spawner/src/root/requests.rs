@@ -22,7 +22,10 @@ impl Root {
         let (sequence, request) = match Request::decode(frame) {
             Ok(decoded) => decoded,
             Err(error) => {
-                self.log.error("the network process talks nonsense", &[("error", &error), ("length", &length)]);
+                self.log.error(
+                    "the network process talks nonsense",
+                    &[("error", &error), ("length", &length)],
+                );
                 self.kill_network();
                 return self.fall(false);
             }
@@ -52,7 +55,10 @@ impl Root {
                 Request::Bind { address } => format!("Bind {address}"),
             };
             let (reason, errno, detail) = (&refusal.reason, &refusal.errno, &refusal.detail);
-            self.log.warn("refused", &[("request", &request), ("reason", reason), ("errno", errno), ("detail", detail)]);
+            self.log.warn(
+                "refused",
+                &[("request", &request), ("reason", reason), ("errno", errno), ("detail", detail)],
+            );
         }
         self.send(sequence, Event::Refused { reason: refusal.reason, errno: refusal.errno });
     }
@@ -66,19 +72,23 @@ impl Root {
         Ok(())
     }
 
-    fn accounts(&mut self, sequence: u32) -> Result<(), Refusal> {
+    fn accounts(&self, sequence: u32) -> Result<(), Refusal> {
         let file = Store::open(&self.state).and_then(|store| store.open_file(ACCOUNTS));
         let file = file.map_err(|error| Refusal::file(Reason::AccountsFile, &error))?;
         let file = file.ok_or_else(|| Refusal::errno(Reason::AccountsFile, Errno::NOENT))?;
-        self.send_with(sequence, Event::File, &file.into()).map_err(|error| Refusal::errno(Reason::Resources, error))
+        self.send_with(sequence, Event::File, &file.into())
+            .map_err(|error| Refusal::errno(Reason::Resources, error))
     }
 
     fn bind(&mut self, sequence: u32, address: SocketAddr) -> Result<(), Refusal> {
-        if address.port() >= PRIVILEGED_PORTS || !self.options.privileged_listeners.contains(&address) {
+        if address.port() >= PRIVILEGED_PORTS
+            || !self.options.privileged_listeners.contains(&address)
+        {
             return Err(Refusal::plain(Reason::NotListed));
         }
         let socket = listen(address).map_err(|error| Refusal::errno(Reason::BindFailed, error))?;
-        self.send_with(sequence, Event::File, &socket).map_err(|error| Refusal::errno(Reason::Resources, error))?;
+        self.send_with(sequence, Event::File, &socket)
+            .map_err(|error| Refusal::errno(Reason::Resources, error))?;
         self.log.info("bound", &[("address", &address)]);
         Ok(())
     }

@@ -30,26 +30,37 @@ pub(super) struct Service {
 }
 
 /// Chooses the identity: the user named, user `transom`, or an unused uid (the one that owns the folder, if it still is).
-pub(super) fn choose(store: &Store, named: Option<&str>, privileged: bool) -> Result<Service, StartError> {
+pub(super) fn choose(
+    store: &Store,
+    named: Option<&str>,
+    privileged: bool,
+) -> Result<Service, StartError> {
     if !privileged {
         let own = Service { uid: Uid::effective(), gid: Gid::effective() };
-        let other = named.map(look_up).transpose()?.flatten().is_some_and(|user| user.uid != own.uid);
+        let other =
+            named.map(look_up).transpose()?.flatten().is_some_and(|user| user.uid != own.uid);
         return if other { Err(StartError::OtherServiceUser) } else { Ok(own) };
     }
     let user = match named {
-        Some(name) => Some(look_up(name)?.ok_or_else(|| StartError::NoServiceUser(name.to_owned()))?),
+        Some(name) => {
+            Some(look_up(name)?.ok_or_else(|| StartError::NoServiceUser(name.to_owned()))?)
+        }
         None => look_up(USER)?,
     };
     // A file of mappings that cannot be read is told by each Open; a target is then found by the keeper.
-    let targets: BTreeSet<u32> =
-        Users::read(store).map(|users| users.iter().map(|mapping| mapping.uid).collect()).unwrap_or_default();
+    let targets: BTreeSet<u32> = Users::read(store)
+        .map(|users| users.iter().map(|mapping| mapping.uid).collect())
+        .unwrap_or_default();
     let Some(user) = user else { return unused(store, &targets) };
     let raw = user.uid.as_raw();
     if raw == 0 || raw == NOBODY || user.name == "nobody" {
         return Err(StartError::UnfitServiceUser(user.name));
     }
     if targets.contains(&raw) {
-        return Err(StartError::UnfitServiceUser(format!("{}, to whom an account is mapped", user.name)));
+        return Err(StartError::UnfitServiceUser(format!(
+            "{}, to whom an account is mapped",
+            user.name
+        )));
     }
     Ok(Service { uid: user.uid, gid: user.gid })
 }
@@ -59,7 +70,9 @@ fn look_up(name: &str) -> Result<Option<User>, StartError> {
 }
 
 fn unused(store: &Store, targets: &BTreeSet<u32>) -> Result<Service, StartError> {
-    if let Some(owner) = folder_owner(store).filter(|owner| UNUSED.contains(owner) && !targets.contains(owner)) {
+    if let Some(owner) =
+        folder_owner(store).filter(|owner| UNUSED.contains(owner) && !targets.contains(owner))
+    {
         for _ in 0..PATIENCE {
             if free(owner, &running()?)? {
                 return Ok(Service { uid: Uid::from_raw(owner), gid: Gid::from_raw(owner) });
@@ -77,7 +90,9 @@ fn unused(store: &Store, targets: &BTreeSet<u32>) -> Result<Service, StartError>
 }
 
 fn folder_owner(store: &Store) -> Option<u32> {
-    rustix::fs::statat(store.folder(), SERVICE, AtFlags::SYMLINK_NOFOLLOW).ok().map(|stat| stat.st_uid)
+    rustix::fs::statat(store.folder(), SERVICE, AtFlags::SYMLINK_NOFOLLOW)
+        .ok()
+        .map(|stat| stat.st_uid)
 }
 
 /// Whether neither the databases nor a running process know the number.
@@ -85,8 +100,10 @@ fn free(number: u32, running: &BTreeSet<u32>) -> Result<bool, StartError> {
     if running.contains(&number) {
         return Ok(false);
     }
-    let user = User::from_uid(Uid::from_raw(number)).map_err(|error| system("look a uid up")(error.into()))?;
-    let group = Group::from_gid(Gid::from_raw(number)).map_err(|error| system("look a gid up")(error.into()))?;
+    let user = User::from_uid(Uid::from_raw(number))
+        .map_err(|error| system("look a uid up")(error.into()))?;
+    let group = Group::from_gid(Gid::from_raw(number))
+        .map_err(|error| system("look a gid up")(error.into()))?;
     Ok(user.is_none() && group.is_none())
 }
 
@@ -95,32 +112,38 @@ fn running() -> Result<BTreeSet<u32>, StartError> {
     let mut used = BTreeSet::new();
     for pid in tree::numbers().map_err(system("look at /proc"))? {
         let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
-        let ids = status.lines().filter(|line| line.starts_with("Uid:") || line.starts_with("Gid:"));
-        used.extend(ids.flat_map(str::split_ascii_whitespace).filter_map(|id| id.parse::<u32>().ok()));
+        let ids =
+            status.lines().filter(|line| line.starts_with("Uid:") || line.starts_with("Gid:"));
+        used.extend(
+            ids.flat_map(str::split_ascii_whitespace).filter_map(|id| id.parse::<u32>().ok()),
+        );
     }
     Ok(used)
 }
 
 /// Makes the service user's folder, 0700; root only makes it and never looks into it.
 pub(super) fn make_folder(store: &Store, service: Service) -> Result<(), StartError> {
-    let failed = |action| move |error: Errno| StartError::Store(store.io(SERVICE, action, error.into()));
+    let failed =
+        |action| move |error: Errno| StartError::Store(store.io(SERVICE, action, error.into()));
     match rustix::fs::mkdirat(store.folder(), SERVICE, Mode::RWXU) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(error) => return Err(failed("make")(error)),
     }
     let path = store.path().join(SERVICE);
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder: OwnedFd = openat(store.folder(), SERVICE, flags, Mode::empty()).map_err(|error| match error {
-        Errno::NOTDIR | Errno::LOOP => StoreError::NotAFolder { path: path.clone() }.into(),
-        other => failed("open")(other),
-    })?;
+    let folder: OwnedFd =
+        openat(store.folder(), SERVICE, flags, Mode::empty()).map_err(|error| match error {
+            Errno::NOTDIR | Errno::LOOP => StoreError::NotAFolder { path: path.clone() }.into(),
+            other => failed("open")(other),
+        })?;
     let owner = fstat(&folder).map_err(failed("look at"))?.st_uid;
     let wanted = service.uid.as_raw();
     if owner != wanted {
         if owner != 0 {
             return Err(StartError::ServiceFolder { path, owner, wanted });
         }
-        let (uid, gid) = (rustix::fs::Uid::from_raw(wanted), rustix::fs::Gid::from_raw(service.gid.as_raw()));
+        let (uid, gid) =
+            (rustix::fs::Uid::from_raw(wanted), rustix::fs::Gid::from_raw(service.gid.as_raw()));
         rustix::fs::fchown(&folder, Some(uid), Some(gid)).map_err(failed("give away"))?;
     }
     rustix::fs::fchmod(&folder, Mode::RWXU).map_err(failed("set the permissions of"))

@@ -117,22 +117,34 @@ pub(super) enum Helper {
 }
 
 impl Root {
-    pub(super) fn open(&mut self, sequence: u32, account: AccountId, login: [u8; 16]) -> Result<(), Refusal> {
+    pub(super) fn open(
+        &mut self,
+        sequence: u32,
+        account: AccountId,
+        login: [u8; 16],
+    ) -> Result<(), Refusal> {
         let mapping = self.admit(account)?;
         let resources = |error: Errno| Refusal::errno(Reason::Resources, error);
         let flags = SocketFlags::CLOEXEC;
-        let (socket, theirs) =
-            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(resources)?;
+        let (socket, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
+            .map_err(resources)?;
         // Best effort: the longest frame fits in a buffer of the usual size, and in this one with room to spare.
-        drop(sockopt::set_socket_send_buffer_size(&socket, MAX_LENGTH * 2));
+        let _ = sockopt::set_socket_send_buffer_size(&socket, MAX_LENGTH * 2);
         sys::refuse_descriptors(theirs.as_fd());
-        let (report, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(resources)?;
+        let (report, write) =
+            pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(resources)?;
         let shell = self.next_shell;
         self.next_shell = self.next_shell.saturating_add(1);
         // Without a group of its own a shell is ended by what descends from its keeper.
         let cgroup = self.cgroups.as_ref().and_then(|groups| groups.create(shell).ok());
         let local_user = mapping.local_user.clone();
-        let birth = Birth { socket: theirs, report: write, mapping, house: self.house.clone(), cgroup: cgroup.clone() };
+        let birth = Birth {
+            socket: theirs,
+            report: write,
+            mapping,
+            house: self.house.clone(),
+            cgroup: cgroup.clone(),
+        };
         let forked = self.family.fork(move || keeper::run(birth));
         let keeper = forked.map_err(|error| {
             if let Some(group) = &cgroup {
@@ -147,8 +159,17 @@ impl Root {
         self.keepers.insert(keeper.as_raw_pid(), shell);
         let phase = Phase::Opening(Opening { sequence, request, report, socket, until });
         let (reaped, announced, attempts) = (false, false, 0);
-        let shell_state =
-            Shell { account, local_user, keeper, start, reaped, announced, cgroup, phase, attempts };
+        let shell_state = Shell {
+            account,
+            local_user,
+            keeper,
+            start,
+            reaped,
+            announced,
+            cgroup,
+            phase,
+            attempts,
+        };
         self.shells.insert(shell, shell_state);
         Ok(())
     }
@@ -223,7 +244,11 @@ impl Root {
             let refusal = match report {
                 Some(Report { failure: None, .. }) => None,
                 Some(Report { failure: Some(stage), errno, detail }) => {
-                    let detail = if detail == 0 { stage.text().to_owned() } else { format!("{} ({detail})", stage.text()) };
+                    let detail = if detail == 0 {
+                        stage.text().to_owned()
+                    } else {
+                        format!("{} ({detail})", stage.text())
+                    };
                     Some(Refusal { reason: stage.reason(), errno, detail })
                 }
                 None => Some(Refusal::plain(Reason::KeeperDied)),
@@ -245,7 +270,11 @@ impl Root {
                 return;
             }
         };
-        match self.send_with(opening.sequence, Event::Opened { shell: number, account }, &opening.socket) {
+        match self.send_with(
+            opening.sequence,
+            Event::Opened { shell: number, account },
+            &opening.socket,
+        ) {
             Ok(()) => {
                 if let Some(shell) = self.shells.get_mut(&number) {
                     shell.announced = true;
@@ -253,7 +282,12 @@ impl Root {
                 let account = hex(&account);
                 self.log.info(
                     "shell opened",
-                    &[("shell", &number), ("account", &account), ("local_user", &local_user), ("keeper", &keeper)],
+                    &[
+                        ("shell", &number),
+                        ("account", &account),
+                        ("local_user", &local_user),
+                        ("keeper", &keeper),
+                    ],
                 );
             }
             Err(error) => {
@@ -275,8 +309,14 @@ impl Root {
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        let late = |shell: &Shell| matches!(&shell.phase, Phase::Opening(opening) if opening.until <= now);
-        let late: Vec<u64> = self.shells.iter().filter(|(_, shell)| late(shell)).map(|(number, _)| *number).collect();
+        let late =
+            |shell: &Shell| matches!(&shell.phase, Phase::Opening(opening) if opening.until <= now);
+        let late: Vec<u64> = self
+            .shells
+            .iter()
+            .filter(|(_, shell)| late(shell))
+            .map(|(number, _)| *number)
+            .collect();
         for number in late {
             self.fail(number, &Refusal::plain(Reason::TimedOut));
         }
@@ -295,7 +335,10 @@ impl Root {
 
     pub(super) fn kill_session(&mut self, number: u64, session: u32) -> Result<(), Refusal> {
         let open = self.shells.get(&number).is_some_and(|shell| matches!(shell.phase, Phase::Open));
-        let session = i32::try_from(session).ok().filter(|_| open).ok_or_else(|| Refusal::plain(Reason::NoSuchShell))?;
+        let session = i32::try_from(session)
+            .ok()
+            .filter(|_| open)
+            .ok_or_else(|| Refusal::plain(Reason::NoSuchShell))?;
         if self.sessions.values().map(BTreeSet::len).sum::<usize>() >= SESSIONS {
             return Err(Refusal::plain(Reason::PendingLimit));
         }
@@ -399,7 +442,10 @@ impl Root {
     pub(super) fn helper_done(&mut self, helper: Helper, status: WaitStatus) {
         let done = status.exit_status() == Some(0);
         if !done {
-            self.log.warn("a helper left something undone", &[("helper", &format!("{helper:?}")), ("status", &Status(status))]);
+            self.log.warn(
+                "a helper left something undone",
+                &[("helper", &format!("{helper:?}")), ("status", &Status(status))],
+            );
         }
         let Helper::Shells(numbers) = helper else { return };
         for number in numbers {
@@ -421,7 +467,9 @@ impl Root {
     /// Buries shells whose end is complete: helped, keeper reaped, and nothing left that a dead keeper's shell could own.
     pub(super) fn settle(&mut self) {
         let complete = |shell: &Shell| shell.reaped && matches!(shell.phase, Phase::Helped);
-        let falling = matches!(self.life, Life::Falling { .. }) && !self.network.alive && self.helpers.is_empty();
+        let falling = matches!(self.life, Life::Falling { .. })
+            && !self.network.alive
+            && self.helpers.is_empty();
         if !falling && !self.shells.values().any(complete) {
             return;
         }
@@ -433,12 +481,20 @@ impl Root {
             Ok(true) => return self.start_orphans(),
             Err(error) => return self.postpone(&error),
         }
-        let ended: Vec<u64> = self.shells.iter().filter(|(_, shell)| complete(shell)).map(|(number, _)| *number).collect();
+        let ended: Vec<u64> = self
+            .shells
+            .iter()
+            .filter(|(_, shell)| complete(shell))
+            .map(|(number, _)| *number)
+            .collect();
         for number in ended {
             if let Some(shell) = self.shells.remove(&number) {
                 self.keepers.retain(|_, owner| *owner != number);
                 if shell.announced {
-                    self.log.info("shell ended", &[("shell", &number), ("account", &hex(&shell.account))]);
+                    self.log.info(
+                        "shell ended",
+                        &[("shell", &number), ("account", &hex(&shell.account))],
+                    );
                     self.send(0, Event::Ended { shell: number });
                 }
             }
@@ -447,7 +503,8 @@ impl Root {
 
     fn orphans(&self) -> std::io::Result<bool> {
         let children = tree::own_children()?;
-        let stranger = |pid: &i32| !self.family.knows(*pid) && tree::look(*pid).is_some_and(|seen| !seen.dead);
+        let stranger =
+            |pid: &i32| !self.family.knows(*pid) && tree::look(*pid).is_some_and(|seen| !seen.dead);
         Ok(children.iter().any(stranger))
     }
 

@@ -46,7 +46,9 @@ const CAPABILITIES: [(CapabilitySet, &str); 5] = [
 pub(super) enum StartError {
     #[error("the service must begin with one thread, and this process has {0}")]
     Threads(usize),
-    #[error("real and effective user differ ({real}, {effective}): the program must not be set-uid")]
+    #[error(
+        "real and effective user differ ({real}, {effective}): the program must not be set-uid"
+    )]
     SetUid { real: u32, effective: u32 },
     #[error("missing capabilities: {0}; start the service with them or as an ordinary user")]
     Capabilities(String),
@@ -58,11 +60,15 @@ pub(super) enum StartError {
     Store(#[from] StoreError),
     #[error("the service user {0} does not exist; make it or name another with --service-user")]
     NoServiceUser(String),
-    #[error("the service user must not be {0}; make a user of its own, for example `useradd --system transom`")]
+    #[error(
+        "the service user must not be {0}; make a user of its own, for example `useradd --system transom`"
+    )]
     UnfitServiceUser(String),
     #[error("not started as root, so the service user can only be the current one")]
     OtherServiceUser,
-    #[error("no unused uid between 61184 and 65519; make a user `transom` or name one with --service-user")]
+    #[error(
+        "no unused uid between 61184 and 65519; make a user `transom` or name one with --service-user"
+    )]
     NoUnusedUid,
     #[error("{}: belongs to uid {owner}, but the service user is {wanted}; `chown -R {wanted}` it or remove it", path.display())]
     ServiceFolder { path: PathBuf, owner: u32, wanted: u32 },
@@ -82,7 +88,9 @@ pub(super) struct Before {
 /// Checks what must hold, then makes this process the spawner: no core dumps, not dumpable, reaper of orphans, signals
 /// blocked.
 pub(super) fn become_spawner() -> Result<Before, StartError> {
-    let threads = std::fs::read_dir("/proc/self/task").map_err(system("look at /proc (is it mounted?)"))?.count();
+    let threads = std::fs::read_dir("/proc/self/task")
+        .map_err(system("look at /proc (is it mounted?)"))?
+        .count();
     if threads != 1 {
         return Err(StartError::Threads(threads));
     }
@@ -101,22 +109,30 @@ pub(super) fn become_spawner() -> Result<Before, StartError> {
     }
     fill_standard_descriptors().map_err(system("open /dev/null"))?;
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
-    let limits = RESOURCES.map(|resource| (resource, rustix::process::getrlimit(resource))).into_iter().collect();
-    let set = |resource, limit| rustix::process::setrlimit(resource, limit).map_err(io::Error::from);
+    let limits = RESOURCES
+        .map(|resource| (resource, rustix::process::getrlimit(resource)))
+        .into_iter()
+        .collect();
+    let set =
+        |resource, limit| rustix::process::setrlimit(resource, limit).map_err(io::Error::from);
     let files = rustix::process::getrlimit(Resource::Nofile).maximum;
-    set(Resource::Nofile, Rlimit { current: files, maximum: files }).map_err(system("raise the limit of open files"))?;
+    set(Resource::Nofile, Rlimit { current: files, maximum: files })
+        .map_err(system("raise the limit of open files"))?;
     let core = rustix::process::getrlimit(Resource::Core).maximum;
-    set(Resource::Core, Rlimit { current: Some(0), maximum: core }).map_err(system("forbid core dumps"))?;
+    set(Resource::Core, Rlimit { current: Some(0), maximum: core })
+        .map_err(system("forbid core dumps"))?;
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
         .map_err(|error| system("forbid inspection")(error.into()))?;
-    nix::sys::prctl::set_child_subreaper(true).map_err(|error| system("become the orphans' reaper")(error.into()))?;
+    nix::sys::prctl::set_child_subreaper(true)
+        .map_err(|error| system("become the orphans' reaper")(error.into()))?;
     SigSet::all().thread_block().map_err(|error| system("block signals")(error.into()))?;
     Ok(Before { privileged, limits })
 }
 
 /// Compares a release such as `6.1.0-13-amd64` with the oldest that is supported.
 fn new_enough(release: &str) -> bool {
-    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse::<u32>().ok());
     match (numbers.next().flatten(), numbers.next().flatten()) {
         (Some(major), Some(minor)) => (major, minor) >= OLDEST,
         _ => false,
@@ -124,9 +140,13 @@ fn new_enough(release: &str) -> bool {
 }
 
 fn check_capabilities() -> Result<(), StartError> {
-    let held = rustix::thread::capabilities(None).map_err(|error| system("read capabilities")(error.into()))?;
-    let missing: Vec<&str> =
-        CAPABILITIES.iter().filter(|(set, _)| !held.effective.contains(*set)).map(|(_, name)| *name).collect();
+    let held = rustix::thread::capabilities(None)
+        .map_err(|error| system("read capabilities")(error.into()))?;
+    let missing: Vec<&str> = CAPABILITIES
+        .iter()
+        .filter(|(set, _)| !held.effective.contains(*set))
+        .map(|(_, name)| *name)
+        .collect();
     if missing.is_empty() { Ok(()) } else { Err(StartError::Capabilities(missing.join(", "))) }
 }
 

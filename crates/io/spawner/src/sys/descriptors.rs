@@ -22,7 +22,10 @@ pub(crate) fn inherited_socket() -> io::Result<OwnedFd> {
     if sockopt::socket_domain(descriptor)? != AddressFamily::UNIX
         || sockopt::socket_type(descriptor)? != SocketType::SEQPACKET
     {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "descriptor 3 is not the privileged process's socket"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "descriptor 3 is not the privileged process's socket",
+        ));
     }
     rustix::io::fcntl_setfd(descriptor, rustix::io::FdFlags::CLOEXEC)?;
     // SAFETY: descriptor 3 is open, and belongs to no other value: the caller takes it once, before anything else opens
@@ -36,7 +39,13 @@ pub(crate) fn leave_as_descriptor_3(socket: OwnedFd) -> io::Result<()> {
     let raw = socket.into_raw_fd();
     // SAFETY: the caller is a forked child that executes a program or ends next and drops no inherited value, so whoever
     // owned descriptor 3 never uses it again.
-    let result = unsafe { if raw == SPAWNER { libc::fcntl(SPAWNER, libc::F_SETFD, 0) } else { libc::dup2(raw, SPAWNER) } };
+    let result = unsafe {
+        if raw == SPAWNER {
+            libc::fcntl(SPAWNER, libc::F_SETFD, 0)
+        } else {
+            libc::dup2(raw, SPAWNER)
+        }
+    };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
@@ -47,7 +56,8 @@ pub(crate) fn close_above(last: RawFd) -> io::Result<()> {
 
 /// Closes every descriptor but 0-2 and those given. For a forked child that never drops what it inherited.
 pub(crate) fn close_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut keep: Vec<RawFd> = keep.iter().map(|descriptor| descriptor.as_fd().as_raw_fd()).collect();
+    let mut keep: Vec<RawFd> =
+        keep.iter().map(|descriptor| descriptor.as_fd().as_raw_fd()).collect();
     keep.sort_unstable();
     let mut first = 3;
     for raw in keep.into_iter().filter(|raw| *raw >= 3) {
@@ -59,7 +69,10 @@ pub(crate) fn close_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     close_range(first, RawFd::MAX)
 }
 
-#[expect(unsafe_code, reason = "close_range(2) has no safe wrapper, since it closes what other values own")]
+#[expect(
+    unsafe_code,
+    reason = "close_range(2) has no safe wrapper, since it closes what other values own"
+)]
 fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
     // SAFETY: both callers are forked children that drop no inherited value.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
@@ -74,7 +87,13 @@ pub(crate) fn refuse_descriptors(socket: BorrowedFd<'_>) -> bool {
     let length = libc::socklen_t::try_from(size_of_val(&off)).unwrap_or_default();
     // SAFETY: the pointer and the length are those of an integer that lives until the call returns.
     let result = unsafe {
-        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSRIGHTS, (&raw const off).cast(), length)
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const off).cast(),
+            length,
+        )
     };
     result == 0
 }

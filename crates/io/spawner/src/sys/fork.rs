@@ -10,7 +10,10 @@ use rustix::process::Pid;
 ///
 /// What `child` owns is closed in the parent when this returns, and never in the child. The caller has one thread, so that
 /// no lock can be held by another one at this moment.
-#[expect(unsafe_code, reason = "fork, and leaving the child without running its parent's destructors")]
+#[expect(
+    unsafe_code,
+    reason = "fork, and leaving the child without running its parent's destructors"
+)]
 pub(crate) fn fork(child: impl FnOnce() -> u8) -> io::Result<Pid> {
     // SAFETY: the spawner and the keepers have exactly one thread (the spawner checks it at its start), so the child may do
     // whatever its parent could, allocation included.

@@ -7,5 +7,7 @@ use nix::libc;
 pub(crate) fn new_session_keyring() -> bool {
     const JOIN_SESSION_KEYRING: libc::c_ulong = 1;
     // SAFETY: a null name asks for an anonymous keyring; no memory is read or written.
-    unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) >= 0 }
+    unsafe {
+        libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<libc::c_char>()) >= 0
+    }
 }

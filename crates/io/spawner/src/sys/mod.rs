@@ -7,7 +7,9 @@ mod pre_exec;
 mod shadow;
 mod signals;
 
-pub(crate) use descriptors::{close_above, close_except, inherited_socket, leave_as_descriptor_3, refuse_descriptors};
+pub(crate) use descriptors::{
+    close_above, close_except, inherited_socket, leave_as_descriptor_3, refuse_descriptors,
+};
 pub(crate) use fork::fork;
 pub(crate) use keyring::new_session_keyring;
 pub(crate) use pre_exec::command_of_its_own_session;

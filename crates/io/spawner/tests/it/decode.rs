@@ -9,9 +9,21 @@ use spawner::users::Users;
 use crate::runner::{Needs, Test};
 
 pub(crate) const TESTS: &[Test] = &[
-    Test { name: "saved_frames_decode_or_are_refused", needs: Needs::Nothing, run: |_| saved("spawner_frames", frames) },
-    Test { name: "saved_users_files_decode_or_are_refused", needs: Needs::Nothing, run: |_| saved("spawner_users", users) },
-    Test { name: "changed_frames_keep_their_one_spelling", needs: Needs::Nothing, run: |_| changed() },
+    Test {
+        name: "saved_frames_decode_or_are_refused",
+        needs: Needs::Nothing,
+        run: |_| saved("spawner_frames", frames),
+    },
+    Test {
+        name: "saved_users_files_decode_or_are_refused",
+        needs: Needs::Nothing,
+        run: |_| saved("spawner_users", users),
+    },
+    Test {
+        name: "changed_frames_keep_their_one_spelling",
+        needs: Needs::Nothing,
+        run: |_| changed(),
+    },
 ];
 
 /// Whatever decodes encodes to the same bytes again: a meaning has one spelling.

@@ -1,6 +1,16 @@
 //! Tests with real processes. This program plays every part: without a role it is the runner, with one it is the spawner, the
 //! network process (friendly or hostile), or a step on the way to another user.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test program without the test harness, which these lints do not recognise as one"
+)]
+
+mod cases;
 mod decode;
 mod hostile;
 mod network;

@@ -1,10 +1,10 @@
 //! The network role: scenarios that run inside the service, and the tests that start them.
+// tidy: long file: one scenario for each sentence of the process model, and the table that names them.
 
 use std::ffi::OsString;
 use std::fs;
 use std::future::Future;
 use std::io::Write as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::process::ExitCode;
@@ -14,12 +14,13 @@ use std::time::Duration;
 use nix::sys::signal::Signal as SystemSignal;
 use spawner::AccountId;
 use spawner::frames::root::Reason;
-use spawner::network::{Keeper, Outcome, Process, RequestError, Signal, Spawner, Stage, Start, StartError};
+use spawner::network::{
+    Keeper, Outcome, Process, RequestError, Signal, Spawner, Stage, Start, StartError,
+};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::hostile;
-use crate::runner::{Needs, Test};
-use crate::service::{BOB, Mode, Place, descriptors, own_name};
+use crate::service::{BOB, Mode, own_name};
 
 pub(crate) type Outcomes = Result<(), String>;
 type Scenario = fn(Spawner, Context) -> Pin<Box<dyn Future<Output = Outcomes>>>;
@@ -47,37 +48,29 @@ macro_rules! scenarios {
 }
 
 const SCENARIOS: &[(&str, Scenario)] = scenarios![
-    commands, environment, identity, refusals, endings, daemon_after_exit, keeper_attacked, bomb, many_pipes, limits, mapping_changes,
-    files_refused, hung_lookup, few_descriptors, idle, dies, ignores_stop, unprivileged, sessions, cancelled, bind, no_login,
-];
-
-pub(crate) const TESTS: &[Test] = &[
-    Test { name: "commands_get_their_bytes_codes_and_signals", needs: Needs::Either, run: |mode| simple(mode, "commands", &[]) },
-    Test { name: "the_environment_starts_with_seven_variables", needs: Needs::Either, run: |mode| simple(mode, "environment", &[]) },
-    Test { name: "a_command_is_its_user_and_nobody_else", needs: Needs::Root, run: |mode| simple(mode, "identity", &["service=tm-service"]) },
-    Test { name: "unfit_local_users_are_refused_with_the_reason", needs: Needs::Root, run: |mode| simple(mode, "refusals", &[]) },
-    Test { name: "closing_ends_those_who_called_setsid", needs: Needs::Either, run: |mode| simple(mode, "endings", &[]) },
-    Test { name: "closing_ends_daemons_of_ended_commands", needs: Needs::Either, run: |mode| simple(mode, "daemon_after_exit", &[]) },
-    Test { name: "a_stopped_or_killed_keeper_does_not_save_its_tree", needs: Needs::Either, run: |mode| simple(mode, "keeper_attacked", &[]) },
-    Test { name: "a_bomb_of_300_is_gone", needs: Needs::Either, run: |mode| simple(mode, "bomb", &[]) },
-    Test { name: "1100_pipes_work", needs: Needs::Either, run: |mode| simple(mode, "many_pipes", &[]) },
-    Test { name: "shells_are_limited_per_account_and_in_all", needs: Needs::Root, run: |mode| simple(mode, "limits", &["per-account=3", "shells=4"]) },
-    Test { name: "terminate_ends_what_a_session_left", needs: Needs::Either, run: |mode| simple(mode, "sessions", &[]) },
-    Test { name: "a_dropped_future_leaves_no_shell_and_no_command", needs: Needs::Either, run: |mode| simple(mode, "cancelled", &[]) },
-    Test { name: "listed_low_ports_are_bound_and_others_refused", needs: Needs::Root, run: |mode| simple(mode, "bind", &["listen=127.0.0.1:987", "listen=[::1]:988"]) },
-    Test { name: "a_mapping_change_is_known_at_the_next_open", needs: Needs::Root, run: mapping_change },
-    Test { name: "a_mapping_that_others_can_change_is_refused", needs: Needs::Either, run: untrusted_files },
-    Test { name: "a_hung_name_lookup_blocks_one_shell_only", needs: Needs::Root, run: hung },
-    Test { name: "nologin_is_honoured", needs: Needs::Root, run: nologin },
-    Test { name: "too_few_descriptors_refuse_an_open_and_nothing_else", needs: Needs::Root, run: few },
-    Test { name: "a_killed_spawner_leaves_nothing", needs: Needs::Either, run: killed_spawner },
-    Test { name: "a_killed_network_process_leaves_nothing", needs: Needs::Either, run: killed_network },
-    Test { name: "a_second_sigterm_ends_at_once", needs: Needs::Either, run: second_sigterm },
-    Test { name: "the_service_manager_hears_ready_and_stopping", needs: Needs::Either, run: manager },
-    Test { name: "one_service_per_state_directory", needs: Needs::Either, run: one_service },
-    Test { name: "a_state_directory_below_a_link_is_refused_by_name", needs: Needs::Either, run: bad_state },
-    Test { name: "a_process_with_two_threads_is_refused", needs: Needs::Either, run: two_threads },
-    Test { name: "an_unprivileged_service_serves_one_account", needs: Needs::User, run: |mode| simple(mode, "unprivileged", &[]) },
+    commands,
+    environment,
+    identity,
+    refusals,
+    endings,
+    daemon_after_exit,
+    keeper_attacked,
+    bomb,
+    many_pipes,
+    limits,
+    mapping_changes,
+    files_refused,
+    hung_lookup,
+    few_descriptors,
+    idle,
+    idle_with_stopped_keeper,
+    dies,
+    ignores_stop,
+    unprivileged,
+    sessions,
+    cancelled,
+    bind,
+    no_login,
 ];
 
 /// The network process's main.
@@ -122,18 +115,6 @@ pub(crate) async fn ask(context: &Context, action: &str) {
     }
 }
 
-/// Starts a scenario, waits for its result, looks at the spawner's descriptors, stops.
-fn simple(mode: Mode, scenario: &str, options: &[&str]) {
-    let place = Place::new(mode);
-    let mut service = place.start(scenario, options);
-    service.result(|_, _, action| panic!("nobody does {action}"));
-    if mode.is_root() {
-        // The standard ones, the lock, signals, the family's list, the network process's socket.
-        assert!(descriptors(service.spawner()) <= 7, "{} descriptors", descriptors(service.spawner()));
-    }
-    drop(service.stop());
-}
-
 pub(crate) async fn open(spawner: &Spawner) -> Result<Keeper, String> {
     spawner.open(ALICE, NONE).await.map_err(|error| format!("open: {error}"))
 }
@@ -154,20 +135,27 @@ async fn start(keeper: &Keeper, script: &str) -> Result<Process, String> {
 }
 
 /// Runs a command with input; returns stdout, stderr and how it ended.
-async fn run(keeper: &Keeper, start: Start, input: &[u8]) -> Result<(Vec<u8>, Vec<u8>, Outcome), String> {
+async fn run(
+    keeper: &Keeper,
+    start: Start,
+    input: &[u8],
+) -> Result<(Vec<u8>, Vec<u8>, Outcome), String> {
     let mut process = keeper.start(start).await.map_err(|error| error.to_string())?;
     let mut stdin = process.stdin.take().unwrap();
     let (mut stdout, mut stderr) = (process.stdout.take().unwrap(), process.stderr.take().unwrap());
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let write = async move { drop(stdin.write_all(input).await) };
-    let ((), one, two) = tokio::join!(write, stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
+    let ((), one, two) =
+        tokio::join!(write, stdout.read_to_end(&mut out), stderr.read_to_end(&mut err));
     one.and(two).map_err(|error| error.to_string())?;
     Ok((out, err, process.wait().await.outcome))
 }
 
 async fn text(keeper: &Keeper, script: &str) -> Result<String, String> {
     let (out, err, _) = run(keeper, sh(script), b"").await?;
-    Ok(format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err)).trim().to_owned())
+    Ok(format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err))
+        .trim()
+        .to_owned())
 }
 
 async fn read_line(process: &mut Process) -> String {
@@ -208,16 +196,26 @@ async fn commands(spawner: Spawner, context: Context) -> Outcomes {
     let keeper = open(&spawner).await?;
     let input: Vec<u8> = (0..=255).cycle().take(1_000_000).collect();
     let (out, err, outcome) = run(&keeper, sh("cat; echo problem >&2; exit 7"), &input).await?;
-    ensure!(out == input && err == b"problem\n" && outcome == Outcome::Code(7), "cat: {} {err:?} {outcome:?}", out.len());
+    ensure!(
+        out == input && err == b"problem\n" && outcome == Outcome::Code(7),
+        "cat: {} {err:?} {outcome:?}",
+        out.len()
+    );
     let (_, _, outcome) = run(&keeper, sh("kill -9 $$"), b"").await?;
     ensure!(outcome == Outcome::Signal(9), "kill -9: {outcome:?}");
-    ensure!(text(&keeper, "echo out > /dev/stdout; echo err > /dev/stderr").await? == "out\nerr", "/dev/stderr");
+    ensure!(
+        text(&keeper, "echo out > /dev/stdout; echo err > /dev/stderr").await? == "out\nerr",
+        "/dev/stderr"
+    );
 
-    let mut process = start(&keeper, "trap 'exit 42' INT; echo up; while :; do sleep 0.02; done").await?;
+    let mut process =
+        start(&keeper, "trap 'exit 42' INT; echo up; while :; do sleep 0.02; done").await?;
     ensure!(read_line(&mut process).await == "up", "no line");
     process.signal(Signal::Interrupt);
     ensure!(process.wait().await.outcome == Outcome::Code(42), "interrupt");
-    let mut process = start(&keeper, &format!("{} & {} & echo up; wait", sleeper(&context), sleeper(&context))).await?;
+    let mut process =
+        start(&keeper, &format!("{} & {} & echo up; wait", sleeper(&context), sleeper(&context)))
+            .await?;
     ensure!(read_line(&mut process).await == "up", "no line");
     process.signal(Signal::Terminate);
     ensure!(process.wait().await.outcome == Outcome::Signal(9), "terminate");
@@ -231,17 +229,18 @@ async fn commands(spawner: Spawner, context: Context) -> Outcomes {
         Err(StartError::Failed { stage: Stage::Execute, errno: 2 }) => {}
         other => return Err(format!("missing program: {other:?}")),
     }
-    let (out, _, _) = run(&keeper, Start { directory: Some("/usr".into()), ..sh("pwd") }, b"").await?;
+    let (out, _, _) =
+        run(&keeper, Start { directory: Some("/usr".into()), ..sh("pwd") }, b"").await?;
     ensure!(out == b"/usr\n", "pwd: {out:?}");
 
-    let several = (0..20).map(|n| text(&keeper, if n % 2 == 0 { "sleep 0.1; echo $$" } else { "echo $$" }));
     let mut seen = std::collections::BTreeSet::new();
     let mut joined = tokio::task::JoinSet::new();
-    drop(several);
     let keeper = std::sync::Arc::new(keeper);
     for n in 0..20 {
         let keeper = std::sync::Arc::clone(&keeper);
-        joined.spawn(async move { text(&keeper, &format!("sleep 0.0{n}; echo {n}")).await.map(|text| (n, text)) });
+        joined.spawn(async move {
+            text(&keeper, &format!("sleep 0.0{n}; echo {n}")).await.map(|text| (n, text))
+        });
     }
     while let Some(result) = joined.join_next().await {
         let (n, text) = result.unwrap()?;
@@ -261,10 +260,16 @@ async fn environment(spawner: Spawner, context: Context) -> Outcomes {
     ensure!(sorted == ["HOME", "LANG", "LOGNAME", "PATH", "SHELL", "TZ", "USER"], "{names:?}");
     let name = if context.root { "tm-alice".to_owned() } else { text(&keeper, "id -un").await? };
     ensure!(out.contains(&format!("USER={name}\n")), "{out}");
-    let more = [("A", "1"), ("LANG", "x"), ("LD_AUDIT", "")].map(|(name, value)| (name.into(), value.into())).to_vec();
-    let (out, _, _) = run(&keeper, env(Start { environment: more, ..Start::default() }), b"").await?;
+    let more = [("A", "1"), ("LANG", "x"), ("LD_AUDIT", "")]
+        .map(|(name, value)| (name.into(), value.into()))
+        .to_vec();
+    let (out, _, _) =
+        run(&keeper, env(Start { environment: more, ..Start::default() }), b"").await?;
     let out = String::from_utf8(out).unwrap();
-    ensure!(out.contains("A=1\n") && out.contains("LANG=x\n") && out.contains("LD_AUDIT=\n"), "{out}");
+    ensure!(
+        out.contains("A=1\n") && out.contains("LANG=x\n") && out.contains("LD_AUDIT=\n"),
+        "{out}"
+    );
     let home = text(&keeper, "pwd").await?;
     if context.root {
         ensure!(home == context.base.join("home").to_str().unwrap(), "home is {home}");
@@ -277,24 +282,55 @@ async fn environment(spawner: Spawner, context: Context) -> Outcomes {
 async fn identity(spawner: Spawner, context: Context) -> Outcomes {
     let keeper = open(&spawner).await?;
     ensure!(text(&keeper, "id -u; id -g; id -ru").await? == "60001\n60001\n60001", "ids");
-    ensure!(text(&keeper, "id -G").await? == "60001 60011 60012", "groups: {}", text(&keeper, "id -G").await?);
+    ensure!(
+        text(&keeper, "id -G").await? == "60001 60011 60012",
+        "groups: {}",
+        text(&keeper, "id -G").await?
+    );
     let own = nix::unistd::getresuid().unwrap();
-    ensure!(own.real.as_raw() == 60_009 && own.saved.as_raw() == 60_009, "the network process is {own:?}");
+    ensure!(
+        own.real.as_raw() == 60_009 && own.saved.as_raw() == 60_009,
+        "the network process is {own:?}"
+    );
     let status = fs::read_to_string("/proc/self/status").unwrap();
-    for line in ["NoNewPrivs:\t1", "CapBnd:\t0000000000000000", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000"] {
+    for line in [
+        "NoNewPrivs:\t1",
+        "CapBnd:\t0000000000000000",
+        "CapEff:\t0000000000000000",
+        "CapPrm:\t0000000000000000",
+    ] {
         ensure!(status.contains(line), "no {line} in the network process's status");
     }
-    ensure!(fs::read_dir("/proc/self/fd").is_ok_and(|entries| entries.count() < 12), "descriptors of the network process");
+    ensure!(
+        fs::read_dir("/proc/self/fd").is_ok_and(|entries| entries.count() < 12),
+        "descriptors of the network process"
+    );
     let status = text(&keeper, "cat /proc/self/status").await?;
-    for line in ["NoNewPrivs:\t0", "CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "CapInh:\t0000000000000000", "SigBlk:\t0000000000000000", "SigIgn:\t0000000000000000", "Umask:\t0022"] {
+    for line in [
+        "NoNewPrivs:\t0",
+        "CapEff:\t0000000000000000",
+        "CapPrm:\t0000000000000000",
+        "CapInh:\t0000000000000000",
+        "SigBlk:\t0000000000000000",
+        "SigCgt:\t0000000000000000",
+        "Umask:\t0022",
+    ] {
         ensure!(status.contains(line), "no {line} in the command's status: {status}");
     }
     let state = context.base.join("state").display().to_string();
     for file in ["users", "accounts", "service/key", "service"] {
         let answer = text(&keeper, &format!("ls {state}/{file}/ 2>&1; cat {state}/{file}")).await?;
-        ensure!(answer.contains("ermission denied") && !answer.contains("secret"), "{file}: {answer}");
+        ensure!(
+            answer.contains("ermission denied") && !answer.contains("secret"),
+            "{file}: {answer}"
+        );
     }
-    ensure!(text(&keeper, &format!("mv {state}/users {state}/x; touch {state}/x")).await?.contains("ermission denied"), "mv");
+    ensure!(
+        text(&keeper, &format!("mv {state}/users {state}/x; touch {state}/x"))
+            .await?
+            .contains("ermission denied"),
+        "mv"
+    );
     // The keeper and the network process are closed to their users.
     for path in ["/proc/$PPID/environ", "/proc/$PPID/fd/", "/proc/$PPID/mem"] {
         let answer = text(&keeper, &format!("ls {path} && cat {path}")).await?;
@@ -303,7 +339,15 @@ async fn identity(spawner: Spawner, context: Context) -> Outcomes {
     let answer = text(&keeper, "ls -l /proc/self/fd | grep -c '[0-9] -> '").await?;
     ensure!(answer == "4", "a command inherits more than its pipes: {answer}");
     ensure!(text(&keeper, "ulimit -c; ulimit -n").await?.lines().count() == 2, "limits");
-    ensure!(text(&keeper, "ps -o sid= -p $$ | tr -d ' '; echo $$").await?.lines().collect::<Vec<_>>().windows(2).all(|two| two[0] == two[1]), "session");
+    ensure!(
+        text(&keeper, "ps -o sid= -p $$ | tr -d ' '; echo $$")
+            .await?
+            .lines()
+            .collect::<Vec<_>>()
+            .windows(2)
+            .all(|two| two[0] == two[1]),
+        "session"
+    );
     let mut file = spawner.accounts().await.map_err(|error| error.to_string())?;
     let mut content = String::new();
     std::io::Read::read_to_string(&mut file, &mut content).unwrap();
@@ -325,19 +369,26 @@ async fn refusals(spawner: Spawner, _: Context) -> Outcomes {
 async fn endings(spawner: Spawner, context: Context) -> Outcomes {
     let keeper = open(&spawner).await?;
     let sleep = sleeper(&context);
-    let script = format!("setsid {sleep} & (setsid sh -c '{sleep} & {sleep} & {sleep}' &) ; trap '' TERM HUP INT; {sleep}");
+    let script = format!(
+        "setsid {sleep} & (setsid sh -c '{sleep} & {sleep} & {sleep}' &) ; trap '' TERM HUP INT; {sleep}"
+    );
     let mut process = start(&keeper, &script).await?;
     wait_alive(&context, 5).await?;
     keeper.close().await;
     ensure!(alive(&context) == 0, "{} are left", alive(&context));
-    ensure!(matches!(process.wait().await.outcome, Outcome::Lost | Outcome::Signal(9)), "the command's end");
+    ensure!(
+        matches!(process.wait().await.outcome, Outcome::Lost | Outcome::Signal(9)),
+        "the command's end"
+    );
     Ok(())
 }
 
 async fn daemon_after_exit(spawner: Spawner, context: Context) -> Outcomes {
     let keeper = open(&spawner).await?;
     let sleep = sleeper(&context);
-    let script = format!("(setsid sh -c '(setsid {sleep} >/dev/null 2>&1 </dev/null &) ' >/dev/null 2>&1 &); exit 3");
+    let script = format!(
+        "(setsid sh -c '(setsid {sleep} >/dev/null 2>&1 </dev/null &) ' >/dev/null 2>&1 &); exit 3"
+    );
     let (_, _, outcome) = run(&keeper, sh(&script), b"").await?;
     ensure!(outcome == Outcome::Code(3), "{outcome:?}");
     wait_alive(&context, 1).await?;
@@ -355,13 +406,18 @@ async fn daemon_after_exit(spawner: Spawner, context: Context) -> Outcomes {
 async fn keeper_attacked(spawner: Spawner, context: Context) -> Outcomes {
     let sleep = sleeper(&context);
     let keeper = open(&spawner).await?;
-    let _process = start(&keeper, &format!("setsid {sleep} & kill -STOP $PPID; {sleep}")).await?;
+    let _process =
+        start(&keeper, &format!("setsid {sleep} & sleep 0.2; kill -STOP $PPID; {sleep}")).await?;
     wait_alive(&context, 2).await?;
     keeper.close().await;
     ensure!(alive(&context) == 0, "stopped keeper: {} are left", alive(&context));
 
     let keeper = open(&spawner).await?;
-    let mut process = start(&keeper, &format!("setsid {sleep} & (setsid {sleep} &); sleep 0.1; kill -KILL $PPID; {sleep}")).await?;
+    let mut process = start(
+        &keeper,
+        &format!("setsid {sleep} & (setsid {sleep} &); sleep 0.1; kill -KILL $PPID; {sleep}"),
+    )
+    .await?;
     ensure!(process.wait().await.outcome == Outcome::Lost, "outcome of a lost command");
     keeper.ended().await;
     ensure!(alive(&context) == 0, "killed keeper: {} are left", alive(&context));
@@ -378,7 +434,9 @@ async fn bomb(spawner: Spawner, context: Context) -> Outcomes {
     let keeper = open(&spawner).await?;
     let other = open(&spawner).await?;
     let sleep = sleeper(&context);
-    let script = format!("i=0; while [ $i -lt 300 ]; do (setsid {sleep} &); i=$((i+1)); done; while :; do (setsid sleep 0.01 &); done");
+    let script = format!(
+        "i=0; while [ $i -lt 300 ]; do (setsid {sleep} &); i=$((i+1)); done; while :; do (setsid sleep 0.01 &); done"
+    );
     let _process = start(&keeper, &script).await?;
     wait_alive(&context, 300).await?;
     keeper.close().await;
@@ -386,7 +444,9 @@ async fn bomb(spawner: Spawner, context: Context) -> Outcomes {
     ensure!(text(&other, "echo here").await? == "here", "another shell suffers");
     // The same with the keeper killed from inside, so that orphans become the spawner's.
     let keeper = open(&spawner).await?;
-    let script = format!("i=0; while [ $i -lt 300 ]; do (setsid {sleep} &); i=$((i+1)); done; kill -9 $PPID; while :; do (setsid sleep 0.01 &); done");
+    let script = format!(
+        "i=0; while [ $i -lt 300 ]; do (setsid {sleep} &); i=$((i+1)); done; kill -9 $PPID; while :; do (setsid sleep 0.01 &); done"
+    );
     let _process = start(&keeper, &script).await?;
     keeper.ended().await;
     ensure!(alive(&context) == 0, "{} orphans are left", alive(&context));
@@ -401,7 +461,13 @@ async fn many_pipes(spawner: Spawner, _: Context) -> Outcomes {
         processes.push(start(&keepers[n % 2], "read line; echo \"$line\"; echo e >&2").await?);
     }
     for (n, process) in processes.iter_mut().enumerate() {
-        process.stdin.take().unwrap().write_all(format!("{n}\n").as_bytes()).await.map_err(|error| error.to_string())?;
+        process
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(format!("{n}\n").as_bytes())
+            .await
+            .map_err(|error| error.to_string())?;
         let line = read_line(process).await;
         ensure!(line == n.to_string(), "command {n} said {line}");
         ensure!(process.wait().await.outcome == Outcome::Code(0), "command {n}");
@@ -451,13 +517,18 @@ async fn sessions(spawner: Spawner, context: Context) -> Outcomes {
 }
 
 async fn cancelled(spawner: Spawner, context: Context) -> Outcomes {
-    for _ in 0..5 {
-        // Dropped at its first wait, after the request was sent.
-        drop(tokio::time::timeout(Duration::ZERO, spawner.open(ALICE, NONE)).await.is_err());
+    // Dropped before, while and after the answer is on its way; a keeper that was opened is closed by being dropped.
+    for millis in [0, 0, 1, 2, 3] {
+        let open = spawner.open(ALICE, NONE);
+        drop(tokio::time::timeout(Duration::from_millis(millis), open).await);
     }
     let keeper = open(&spawner).await?;
-    for _ in 0..5 {
-        drop(tokio::time::timeout(Duration::ZERO, keeper.start(sh(&format!("exec {}", sleeper(&context))))).await.is_err());
+    for millis in [0, 0, 1, 1, 2, 2, 3] {
+        let start = keeper.start(sh(&format!("exec {}", sleeper(&context))));
+        if let Ok(Ok(process)) = tokio::time::timeout(Duration::from_millis(millis), start).await {
+            // In time after all; such a command runs until somebody ends it.
+            process.signal(Signal::Terminate);
+        }
     }
     ensure!(text(&keeper, "echo up").await? == "up", "the keeper");
     for _ in 0..1_000 {
@@ -466,14 +537,18 @@ async fn cancelled(spawner: Spawner, context: Context) -> Outcomes {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    ensure!(alive(&context) == 0, "{} commands live", alive(&context));
+    let needle = format!("77{}", context.marker);
+    ensure!(alive(&context) == 0, "commands live: {:?}", crate::service::marked(&needle));
     keeper.close().await;
     Ok(())
 }
 
 async fn bind(spawner: Spawner, _: Context) -> Outcomes {
     for address in ["127.0.0.1:987", "[::1]:988"] {
-        let listener = spawner.bind(address.parse().unwrap()).await.map_err(|error| format!("{address}: {error}"))?;
+        let listener = spawner
+            .bind(address.parse().unwrap())
+            .await
+            .map_err(|error| format!("{address}: {error}"))?;
         ensure!(listener.local_addr().unwrap().to_string() == address, "{listener:?}");
         std::net::TcpStream::connect(address).map_err(|error| error.to_string())?;
     }
@@ -496,19 +571,14 @@ async fn mapping_changes(spawner: Spawner, context: Context) -> Outcomes {
     Ok(())
 }
 
-fn mapping_change(mode: Mode) {
-    let place = Place::new(mode);
-    let mut service = place.start("mapping_changes", &["service=tm-service"]);
-    let line = |uid: u32, name: &str| format!("{} {uid} - {name}\n", "0a".repeat(16));
-    service.result(|place, _, action| match action {
-        "map 10 to bob" => place.write_users(&line(BOB, "tm-bob")),
-        "map 10 to the service" => place.write_users(&line(crate::service::SERVICE, "tm-service")),
-        other => panic!("{other}"),
-    });
-    drop(service.stop());
-}
-
-const BAD_FILES: [&str; 6] = ["users is a link", "users is writable", "users is a fifo", "users is nonsense", "users is long", "folder is writable"];
+const BAD_FILES: [&str; 6] = [
+    "users is a link",
+    "users is writable",
+    "users is a fifo",
+    "users is nonsense",
+    "users is long",
+    "folder is writable",
+];
 
 async fn files_refused(spawner: Spawner, context: Context) -> Outcomes {
     for bad in BAD_FILES {
@@ -518,45 +588,6 @@ async fn files_refused(spawner: Spawner, context: Context) -> Outcomes {
         open(&spawner).await.map_err(|error| format!("after {bad}: {error}"))?;
     }
     Ok(())
-}
-
-fn untrusted_files(mode: Mode) {
-    let place = Place::new(mode);
-    let state = place.path("state");
-    let (users, aside) = (state.join("users"), state.join("aside"));
-    let mut service = place.start("files_refused", &[]);
-    let owner = fs::metadata(&users).unwrap();
-    let give = |path: &PathBuf| std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid())).unwrap();
-    service.result(|_, _, action| {
-        if !aside.exists() {
-            fs::copy(&users, &aside).unwrap();
-        }
-        match action {
-            "users is a link" => {
-                fs::remove_file(&users).unwrap();
-                symlink("aside", &users).unwrap();
-                give(&users);
-            }
-            "users is writable" => fs::set_permissions(&users, fs::Permissions::from_mode(0o620)).unwrap(),
-            "users is a fifo" => {
-                fs::remove_file(&users).unwrap();
-                nix::unistd::mkfifo(&users, nix::sys::stat::Mode::S_IRUSR).unwrap();
-                give(&users);
-            }
-            "users is nonsense" => fs::write(&users, "transom-users 2\n").unwrap(),
-            "users is long" => fs::write(&users, "x".repeat(1024 * 1024 + 1)).unwrap(),
-            "folder is writable" => fs::set_permissions(&state, fs::Permissions::from_mode(0o733)).unwrap(),
-            "good again" => {
-                fs::set_permissions(&state, fs::Permissions::from_mode(0o711)).unwrap();
-                fs::remove_file(&users).unwrap();
-                fs::copy(&aside, &users).unwrap();
-                fs::set_permissions(&users, fs::Permissions::from_mode(0o600)).unwrap();
-                give(&users);
-            }
-            other => panic!("{other}"),
-        }
-    });
-    drop(service.stop());
 }
 
 async fn hung_lookup(spawner: Spawner, context: Context) -> Outcomes {
@@ -578,40 +609,12 @@ async fn hung_lookup(spawner: Spawner, context: Context) -> Outcomes {
     Ok(())
 }
 
-fn hung(mode: Mode) {
-    let place = Place::new(mode);
-    let mut service = place.start("hung_lookup", &[]);
-    service.result(|place, _, action| {
-        let (passwd, aside) = (place.path("etc/passwd"), place.path("etc/passwd.aside"));
-        match action {
-            "hang" => {
-                fs::rename(&passwd, &aside).unwrap();
-                nix::unistd::mkfifo(&passwd, nix::sys::stat::Mode::from_bits_retain(0o644)).unwrap();
-            }
-            "heal" => fs::rename(&aside, &passwd).unwrap(),
-            other => panic!("{other}"),
-        }
-    });
-    drop(service.stop());
-}
-
 async fn no_login(spawner: Spawner, context: Context) -> Outcomes {
     ask(&context, "forbid").await;
     refused(&spawner, 1, Reason::NoLogin).await?;
     ask(&context, "allow").await;
     drop(open(&spawner).await?);
     Ok(())
-}
-
-fn nologin(mode: Mode) {
-    let place = Place::new(mode);
-    let mut service = place.start("no_login", &[]);
-    service.result(|place, _, action| match action {
-        "forbid" => fs::write(place.path("etc/nologin"), "later").unwrap(),
-        "allow" => fs::remove_file(place.path("etc/nologin")).unwrap(),
-        other => panic!("{other}"),
-    });
-    drop(service.stop());
 }
 
 async fn few_descriptors(spawner: Spawner, context: Context) -> Outcomes {
@@ -626,7 +629,10 @@ async fn few_descriptors(spawner: Spawner, context: Context) -> Outcomes {
     while let Some(result) = opens.join_next().await {
         match result.unwrap() {
             Ok(_) => opened += 1,
-            Err(RequestError::Refused { reason: Reason::Resources | Reason::UsersFile, errno: 24 }) => refused += 1,
+            Err(RequestError::Refused {
+                reason: Reason::Resources | Reason::UsersFile,
+                errno: 24,
+            }) => refused += 1,
             Err(other) => return Err(other.to_string()),
         }
     }
@@ -637,17 +643,6 @@ async fn few_descriptors(spawner: Spawner, context: Context) -> Outcomes {
     Ok(())
 }
 
-fn few(mode: Mode) {
-    let place = Place::new(mode);
-    let mut service = place.start("few_descriptors", &[]);
-    service.result(|_, spawner, action| {
-        let limit = if action == "few" { "--nofile=11:4096" } else { "--nofile=4096:4096" };
-        let pid = format!("--pid={spawner}");
-        assert!(std::process::Command::new("prlimit").args([&pid, limit]).status().unwrap().success());
-    });
-    drop(service.stop());
-}
-
 async fn idle(spawner: Spawner, context: Context) -> Outcomes {
     let keeper = open(&spawner).await?;
     let sleep = sleeper(&context);
@@ -656,6 +651,25 @@ async fn idle(spawner: Spawner, context: Context) -> Outcomes {
     // Both outlive the scenario.
     std::mem::forget((keeper, process));
     Ok(())
+}
+
+async fn idle_with_stopped_keeper(spawner: Spawner, context: Context) -> Outcomes {
+    let keeper = open(&spawner).await?;
+    let sleep = sleeper(&context);
+    let script = format!("setsid {sleep} & echo $PPID; sleep 0.2; kill -STOP $PPID; {sleep}");
+    let mut process = start(&keeper, &script).await?;
+    let number = read_line(&mut process).await;
+    wait_alive(&context, 3).await?;
+    for _ in 0..1_000 {
+        let stat = fs::read_to_string(format!("/proc/{number}/stat"))
+            .map_err(|error| error.to_string())?;
+        if stat.contains(") T ") {
+            std::mem::forget((keeper, process));
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Err("the keeper does not stop".into())
 }
 
 async fn dies(spawner: Spawner, context: Context) -> Outcomes {
@@ -671,104 +685,6 @@ async fn ignores_stop(spawner: Spawner, context: Context) -> Outcomes {
     spawner.stop_requested().await;
     ask(&context, "again").await;
     std::future::pending().await
-}
-
-fn killed_spawner(mode: Mode) {
-    let place = Place::new(mode);
-    let mut service = place.start("idle", &[]);
-    service.result(|_, _, action| panic!("{action}"));
-    service.signal(SystemSignal::SIGKILL);
-    assert_eq!(service.exit_code(), None);
-    service.assert_nothing_left();
-    // Its groups, if it had any, are removed by the next service of the same directory.
-    let mut next = place.start("idle", &[]);
-    next.result(|_, _, action| panic!("{action}"));
-    drop(next.stop());
-    assert_eq!(groups(&place), Vec::<PathBuf>::new());
-}
-
-/// Control groups that name this place's state directory.
-fn groups(place: &Place) -> Vec<PathBuf> {
-    let stat = fs::metadata(place.path("state")).unwrap();
-    let prefix = format!("transom-{:x}.{:x}-", stat.dev(), stat.ino());
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-    let Some(mount) = mounts.lines().find(|line| line.contains(" - cgroup2 ")) else { return Vec::new() };
-    let folder = mount.split(' ').nth(4).unwrap();
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix)).map(|entry| entry.path()).collect()
-}
-
-fn killed_network(mode: Mode) {
-    let place = Place::new(mode);
-    let mut service = place.start("dies", &[]);
-    service.result(|_, _, action| panic!("{action}"));
-    assert_eq!(service.exit_code(), Some(1), "{:?}", service.log);
-    assert_eq!(crate::service::marked(&service.marker), Vec::<String>::new(), "left when the spawner ended");
-    assert_eq!(groups(&place), Vec::<PathBuf>::new());
-}
-
-fn second_sigterm(mode: Mode) {
-    let place = Place::new(mode);
-    let mut service = place.start("ignores_stop", &[]);
-    service.result(|_, _, action| panic!("{action}"));
-    service.signal(SystemSignal::SIGTERM);
-    // Nobody sends a result any more; the question is answered by the second signal and the process's end.
-    let again = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        service.result(|_, spawner, action| {
-            assert_eq!(action, "again");
-            nix::sys::signal::kill(spawner, SystemSignal::SIGTERM).unwrap();
-        });
-    }));
-    assert!(again.is_err(), "the network process cannot have said anything");
-    assert_eq!(service.exit_code(), Some(1), "{:?}", service.log);
-    assert_eq!(crate::service::marked(&service.marker), Vec::<String>::new(), "left when the spawner ended");
-}
-
-fn manager(mode: Mode) {
-    let place = Place::new(mode);
-    let path = place.path("notify");
-    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
-    let mut command = place.command("role-spawner", &[], "idle");
-    command.env("NOTIFY_SOCKET", &path);
-    let mut service = place.start_command(command);
-    let mut said = || {
-        let mut bytes = [0; 64];
-        let length = socket.recv(&mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes[..length]).into_owned()
-    };
-    assert_eq!(said(), "READY=1");
-    service.result(|_, _, action| panic!("{action}"));
-    drop(service.stop());
-    assert_eq!(said(), "STOPPING=1");
-}
-
-fn one_service(mode: Mode) {
-    let place = Place::new(mode);
-    let mut first = place.start("idle", &[]);
-    first.result(|_, _, action| panic!("{action}"));
-    let mut second = place.start("idle", &[]);
-    assert_eq!(second.exit_code(), Some(1));
-    assert!(second.log.iter().any(|line| line.contains("another service")), "{:?}", second.log);
-    drop(second);
-    drop(first.stop());
-}
-
-fn bad_state(mode: Mode) {
-    let place = Place::new(mode);
-    fs::rename(place.path("state"), place.path("real")).unwrap();
-    symlink("real", place.path("state")).unwrap();
-    let mut service = place.start("idle", &[]);
-    assert_eq!(service.exit_code(), Some(1));
-    assert!(service.log.iter().any(|line| line.contains("/state: is not a folder")), "{:?}", service.log);
-}
-
-fn two_threads(mode: Mode) {
-    let place = Place::new(mode);
-    let mut service = place.start_command(place.command("role-two-threads", &[], "idle"));
-    assert_eq!(service.exit_code(), Some(1));
-    assert!(service.log.iter().any(|line| line.contains("this process has 2")), "{:?}", service.log);
 }
 
 async fn unprivileged(spawner: Spawner, _: Context) -> Outcomes {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use crate::service::Mode;
-use crate::{decode, hostile, network};
+use crate::{cases, decode, hostile};
 
 /// One test.
 pub(crate) struct Test {
@@ -29,7 +29,7 @@ pub(crate) enum Needs {
 pub(crate) fn run(filter: Option<&str>) -> ExitCode {
     let root = nix::unistd::Uid::effective().is_root();
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
-    let tests = decode::TESTS.iter().chain(network::TESTS).chain(hostile::TESTS);
+    let tests = decode::TESTS.iter().chain(cases::TESTS).chain(hostile::TESTS);
     for test in tests {
         let modes: &[Mode] = match (test.needs, root) {
             (Needs::Nothing, _) => &[Mode::None],
@@ -40,7 +40,10 @@ pub(crate) fn run(filter: Option<&str>) -> ExitCode {
             (Needs::Either, false) => &[Mode::Own],
             (Needs::Root, false) => &[],
         };
-        if matches!(test.needs, Needs::Root | Needs::Either) && !root && filter.is_none_or(|f| test.name.contains(f)) {
+        if matches!(test.needs, Needs::Root | Needs::Either)
+            && !root
+            && filter.is_none_or(|f| test.name.contains(f))
+        {
             eprintln!("SKIPPED {}: needs root", test.name);
             skipped += 1;
         }

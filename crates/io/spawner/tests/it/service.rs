@@ -67,7 +67,9 @@ pub(crate) fn spawner_role(mut arguments: impl Iterator<Item = String>) -> ExitC
             Some(("cgroups", on)) => options.cgroups = on == "true",
             Some(("per-account", most)) => options.shells_per_account = most.parse().unwrap(),
             Some(("shells", most)) => options.shells = most.parse().unwrap(),
-            Some(("listen", address)) => options.privileged_listeners.push(address.parse().unwrap()),
+            Some(("listen", address)) => {
+                options.privileged_listeners.push(address.parse().unwrap())
+            }
             _ => break,
         }
     }
@@ -154,9 +156,14 @@ impl Place {
         );
         append(
             "group",
-            &format!("tm-alice:x:{ALICE}:\ntm-bob:x:{BOB}:\ntm-service:x:{SERVICE}:\ntm-one:x:60011:tm-alice\ntm-two:x:60012:tm-alice\n"),
+            &format!(
+                "tm-alice:x:{ALICE}:\ntm-bob:x:{BOB}:\ntm-service:x:{SERVICE}:\ntm-one:x:60011:tm-alice\ntm-two:x:60012:tm-alice\n"
+            ),
         );
-        append("shadow", "tm-alice:!:19000::::::\ntm-bob:!:19000:::::99999:\ntm-expired:!:19000:::::1:\n");
+        append(
+            "shadow",
+            "tm-alice:!:19000::::::\ntm-bob:!:19000:::::99999:\ntm-expired:!:19000:::::1:\n",
+        );
     }
 
     /// The command that starts the spawner in this place.
@@ -165,7 +172,8 @@ impl Place {
         let mut command = match self.mode {
             Mode::Root | Mode::RootBySweep => {
                 let mut command = Command::new("unshare");
-                let script = "mount --make-rprivate / && mount --bind \"$1\" /etc && shift && exec \"$@\"";
+                let script =
+                    "mount --make-rprivate / && mount --bind \"$1\" /etc && shift && exec \"$@\"";
                 command.args(["-m", "sh", "-c", script, "sh"]).arg(self.path("etc")).arg(program);
                 command
             }
@@ -178,7 +186,11 @@ impl Place {
         };
         command.arg(role).arg(format!("state={}", self.path("state").display()));
         command.arg(format!("cgroups={}", self.mode == Mode::Root)).args(options).arg("--");
-        command.arg(scenario).arg(self.folder.path()).arg(if self.mode.is_root() { "root" } else { "user" });
+        command.arg(scenario).arg(self.folder.path()).arg(if self.mode.is_root() {
+            "root"
+        } else {
+            "user"
+        });
         command.arg(marker());
         command
     }
@@ -189,18 +201,36 @@ impl Place {
 
     pub(crate) fn start_command(&self, mut command: Command) -> Service<'_> {
         let marker = command.get_args().last().unwrap().to_str().unwrap().to_owned();
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let (sender, lines) = channel();
         let output = child.stdout.take().unwrap();
         let errors = child.stderr.take().unwrap();
         let other = sender.clone();
         drop(std::thread::spawn(move || {
-            BufReader::new(output).lines().map_while(Result::ok).for_each(|line| drop(sender.send(Line::Out(line))));
+            BufReader::new(output)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| drop(sender.send(Line::Out(line))));
         }));
         drop(std::thread::spawn(move || {
-            BufReader::new(errors).lines().map_while(Result::ok).for_each(|line| drop(other.send(Line::Error(line))));
+            BufReader::new(errors)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| drop(other.send(Line::Error(line))));
         }));
-        Service { place: self, child, lines, log: Vec::new(), marker, until: Instant::now() + PATIENCE }
+        Service {
+            place: self,
+            child,
+            lines,
+            log: Vec::new(),
+            marker,
+            until: Instant::now() + PATIENCE,
+        }
     }
 }
 
@@ -285,7 +315,12 @@ impl Service<'_> {
     pub(crate) fn assert_nothing_left(&self) {
         let until = Instant::now() + Duration::from_secs(20);
         while !marked(&self.marker).is_empty() {
-            assert!(Instant::now() < until, "left: {:?}; log:\n{}", marked(&self.marker), self.log.join("\n"));
+            assert!(
+                Instant::now() < until,
+                "left: {:?}; log:\n{}",
+                marked(&self.marker),
+                self.log.join("\n")
+            );
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -312,7 +347,27 @@ pub(crate) fn marked(marker: &str) -> Vec<String> {
     found
 }
 
-/// How many descriptors a process has open.
-pub(crate) fn descriptors(process: Pid) -> usize {
-    fs::read_dir(format!("/proc/{process}/fd")).unwrap().count()
+/// Waits until a spawner has no more descriptors than when it started: the standard ones, the lock, signals, the family's
+/// list, the network process's socket, and what this process hands on to any child.
+pub(crate) fn assert_descriptors(process: Pid) {
+    let handed_on = fs::read_dir("/proc/self/fdinfo").unwrap().flatten().filter(|entry| {
+        let number: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+        let info = fs::read_to_string(entry.path()).unwrap_or_default();
+        let flags = info
+            .lines()
+            .find_map(|line| line.strip_prefix("flags:"))
+            .map(str::trim)
+            .unwrap_or("02000000");
+        number > 2 && u32::from_str_radix(flags, 8).unwrap() & 0o2_000_000 == 0
+    });
+    let most = 7 + handed_on.count();
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        let now = fs::read_dir(format!("/proc/{process}/fd")).unwrap().count();
+        if now <= most {
+            return;
+        }
+        assert!(Instant::now() < until, "{now} descriptors, at most {most} are expected");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }

@@ -99,6 +99,9 @@ impl Shell {
             }
             (Operation::Command, Some(command)) => {
                 let response = CommandResponse::from_body(body).map_err(malformed)?;
+                if response.command_id.is_empty() {
+                    return Err(PeerMisbehaved::MissingCommandId);
+                }
                 self.change(command, |known| known.id = Some(response.command_id));
                 self.out.events.push_back(Event::Started { command });
             }

@@ -90,6 +90,9 @@ pub enum PeerMisbehaved {
     /// The answer to the Create names no shell, [MS-WSMV] 3.1.4.5.2.
     #[error("the answer to Create names no shell")]
     MissingShellId,
+    /// The answer to a Command names none, [MS-WSMV] 3.1.4.11.
+    #[error("the answer to Command names no command")]
+    MissingCommandId,
     /// Output or state of a command that was not asked about, [MS-WSMV] 3.1.4.1.31.1.
     #[error("the answer is about the command {got:?} instead of {expected:?}")]
     WrongCommandId {

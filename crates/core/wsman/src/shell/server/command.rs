@@ -175,20 +175,25 @@ impl Command {
     }
 
     /// Whether a request about this command has no answer yet.
-    pub(super) const fn has_waiting(&self) -> bool {
-        let asked = match &self.phase {
-            Phase::Starting(starting) => {
-                starting.request.is_some()
-                    || matches!(starting.terminate, Some(Pending { signal: Some(_) }))
+    pub(super) fn has_waiting(&self) -> bool {
+        self.receiving.is_some() || self.waiting().into_iter().any(|waiting| waiting.is_some())
+    }
+
+    /// The requests that wait, but for the Receive: the Command, the Signal, the Send.
+    const fn waiting(&self) -> [Option<Waiting>; 3] {
+        let (command, signal) = match &self.phase {
+            Phase::Starting(Starting { request, terminate: Some(pending), .. }) => {
+                (*request, pending.signal)
             }
-            Phase::Running => false,
-            Phase::Pending(pending) => pending.signal.is_some(),
+            Phase::Starting(Starting { request, terminate: None, .. }) => (*request, None),
+            Phase::Running => (None, None),
+            Phase::Pending(pending) => (None, pending.signal),
         };
-        let sent = match &self.input {
-            Input::Held { waiting, .. } | Input::Writing { waiting, .. } => waiting.is_some(),
-            Input::Open | Input::Ended => false,
+        let send = match &self.input {
+            Input::Held { waiting, .. } | Input::Writing { waiting, .. } => *waiting,
+            Input::Open | Input::Ended => None,
         };
-        asked || sent || self.receiving.is_some()
+        [command, signal, send]
     }
 
     /// Every place where a request may wait, but for the Receive.
@@ -209,16 +214,11 @@ impl Command {
     }
 
     /// The earliest time at which something has to be done.
-    pub(super) fn next_timeout(&mut self) -> Option<Instant> {
-        let mut next = self.receiving.as_ref().map(|receiving| receiving.waiting.deadline);
-        let mut earlier = |time: Instant| next = Some(next.map_or(time, |next| next.min(time)));
-        if self.receiving.is_some() && self.has_desired_output() {
-            self.gather_until.into_iter().for_each(&mut earlier);
-        }
-        self.each_waiting(|waiting, _| {
-            waiting.iter().for_each(|waiting| earlier(waiting.deadline));
-        });
-        next
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let receive = self.receiving.as_ref().map(|receiving| receiving.waiting.deadline);
+        let gathered = self.gather_until.filter(|_| self.has_desired_output());
+        let others = self.waiting().into_iter().flatten().map(|waiting| waiting.deadline);
+        others.chain(receive).chain(gathered).min()
     }
 
     /// Answers what has waited too long, but for the Receive.

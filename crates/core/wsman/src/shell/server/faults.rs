@@ -4,38 +4,39 @@ use crate::fault::{ErrorCode, Fault};
 
 /// The command is not there. Windows has one code for this and for a shell that is not there.
 pub(super) fn unknown_command() -> Box<Fault> {
-    let text = "the shell has no command of this id: it has ended or never was";
+    let text = "The shell has no command of this CommandId: it has ended, or there never was one. ";
     fault(ErrorCode::UNEXPECTED_SELECTORS, text)
 }
 
 /// The shell has ended.
 pub(super) fn shell_is_gone() -> Box<Fault> {
-    fault(ErrorCode::UNEXPECTED_SELECTORS, "the shell has ended")
+    fault(ErrorCode::UNEXPECTED_SELECTORS, "The shell has ended. ")
 }
 
 /// Nothing to tell within the OperationTimeout, [MS-WSMV] 3.1.4.14.
 pub(super) fn timed_out() -> Box<Fault> {
-    fault(ErrorCode::OPERATION_TIMEDOUT, "the operation did not complete within OperationTimeout")
+    let text = "The operation did not complete within its OperationTimeout. ";
+    fault(ErrorCode::OPERATION_TIMEDOUT, text)
 }
 
 /// Another request ended what this one was waiting for.
 pub(super) fn aborted() -> Box<Fault> {
-    fault(ErrorCode::OPERATION_ABORTED, "the operation was aborted by another request")
+    fault(ErrorCode::OPERATION_ABORTED, "The operation was aborted by another request. ")
 }
 
 /// The command has not taken the input of the Send before.
 pub(super) fn busy() -> Box<Fault> {
-    fault(ErrorCode::BUSY, "the command has not taken the input sent before")
+    fault(ErrorCode::BUSY, "The command has not taken the input that was sent before. ")
 }
 
 /// A request that a command shell cannot make sense of.
 pub(super) fn invalid_parameter(what: &str) -> Box<Fault> {
-    fault(ErrorCode::INVALID_PARAMETER, what)
+    fault(ErrorCode::INVALID_PARAMETER, &format!("The parameter is incorrect: {what}. "))
 }
 
 /// The answer does not fit the envelope that the client accepts.
 pub(super) fn envelope_too_small() -> Box<Fault> {
-    let text = "the answer does not fit the MaxEnvelopeSize of the request";
+    let text = "The answer does not fit the MaxEnvelopeSize of the request. ";
     fault(ErrorCode::MAX_ENVELOPE_SIZE_EXCEEDED, text)
 }
 

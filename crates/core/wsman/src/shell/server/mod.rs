@@ -412,11 +412,11 @@ impl Shell {
 
     /// When to call [`Self::handle_timeout`] at the latest.
     #[must_use]
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         if self.closed.is_some() {
             return None;
         }
-        let commands = self.commands.values_mut().filter_map(Command::next_timeout).min();
+        let commands = self.commands.values().filter_map(Command::next_timeout).min();
         [commands, self.ends, self.idle_deadline()].into_iter().flatten().min()
     }
 

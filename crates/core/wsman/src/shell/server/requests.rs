@@ -50,7 +50,7 @@ impl Shell {
             Request::Signal(signal) => self.signal(waiting, &signal),
             Request::Create { .. } => Err(faults::fault(
                 ErrorCode::ACTION_NOT_SUPPORTED,
-                "a shell cannot be created inside a shell",
+                "A shell cannot be created inside a shell. ",
             )),
         };
         if let Err(fault) = done {
@@ -68,17 +68,18 @@ impl Shell {
         let id = match &line.command_id {
             None => guid(fresh),
             Some(id) if Uuid::try_parse(id).is_err() => {
-                let text = "the CommandId of the request is not a GUID";
+                let text = "The CommandId of the request is not a GUID. ";
                 return Err(faults::fault(ErrorCode::SHELLCOMMAND_CLIENTID_NOT_VALID, text));
             }
             Some(id) => id.clone(),
         };
         if self.commands.values().any(|command| same_id(&command.id, &id)) {
-            let text = "the shell has a command of this CommandId already";
+            let text = "The shell has a command of this CommandId already. ";
             return Err(faults::fault(ErrorCode::SHELLCOMMAND_CLIENTID_RESOURCE_CONFLICT, text));
         }
         if self.commands.len() >= self.settings.max_commands && !self.forget_finished() {
-            let text = format!("the shell runs {} commands, its limit", self.commands.len());
+            let text =
+                format!("The shell runs {} commands, and may not run more. ", self.commands.len());
             return Err(faults::fault(ErrorCode::QUOTA_MAX_COMMANDS_PER_SHELL, &text));
         }
         self.last_key += 1;

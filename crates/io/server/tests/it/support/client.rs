@@ -59,6 +59,11 @@ impl Http {
         Self { stream, buffer: Vec::new() }
     }
 
+    /// Our own end of the connection.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.stream.local_addr().unwrap()
+    }
+
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         // The service may have closed the connection already; the answer tells.
         drop(self.stream.write_all(bytes).await);
@@ -208,6 +213,11 @@ impl Session {
             }
         }
         Ok(login.sealer().expect("a sealing context"))
+    }
+
+    /// A `a:MessageID` that no other message has.
+    pub(crate) fn fresh_id(&self) -> String {
+        wsman::uuid_uri(random_id())
     }
 
     /// Seals a message: its Content-Type and body.

@@ -76,6 +76,9 @@ impl ShellInstance for PipeShell {
         Box::pin(async move {
             let mut command = Command::new("/bin/sh");
             command.arg("-c").arg(start.line()).process_group(0);
+            if let Some(directory) = &self.open.directory {
+                command.current_dir(directory);
+            }
             command.envs(self.open.environment.iter().cloned());
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let missing = |_| Box::new(Fault::new(ErrorCode(0x8007_0002), "no such file"));

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use auth::Secret;
-use server::accounts::{Editor, FileSource, MachineNames};
+use server::accounts::{Accounts, FileSource, MachineNames};
 use server::{Config, RunError, Settings, run};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -40,15 +40,16 @@ impl Service {
     /// Alice and Bob are administrators, Carol is nothing.
     pub(crate) async fn start_with(settings: Settings) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut editor = Editor::open(folder.path()).unwrap();
+        let mut accounts = Accounts::default();
         let administrators = || vec!["Administrators".to_owned()];
         let password = Secret::new(PASSWORD);
-        editor.accounts.add([1; 16], "alice", &password, administrators()).unwrap();
-        editor.accounts.add([2; 16], "bob", &password, administrators()).unwrap();
-        editor.accounts.add([3; 16], "carol", &password, Vec::new()).unwrap();
-        editor.save().unwrap();
+        accounts.add([1; 16], "alice", &password, administrators()).unwrap();
+        accounts.add([2; 16], "bob", &password, administrators()).unwrap();
+        accounts.add([3; 16], "carol", &password, Vec::new()).unwrap();
+        let path = folder.path().join("accounts");
+        std::fs::write(&path, accounts.to_text()).unwrap();
         let plugin = Arc::new(Pipes::default());
-        let source = Arc::new(FileSource(folder.path().join(Editor::FILE)));
+        let source = Arc::new(FileSource(path));
         let (stop, stopped) = oneshot::channel();
         let (ready, listening) = oneshot::channel();
         let mut config = Config::new(settings, source);

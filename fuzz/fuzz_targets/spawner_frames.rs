@@ -1,0 +1,21 @@
+//! Both frame decoders of the spawner: nothing panics, and whatever decodes encodes to the same bytes again.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use spawner::frames::{keeper, root};
+
+fuzz_target!(|bytes: &[u8]| {
+    if let Ok((sequence, request)) = root::Request::decode(bytes) {
+        assert_eq!(request.encode(sequence), bytes);
+    }
+    if let Ok((sequence, event)) = root::Event::decode(bytes) {
+        assert_eq!(event.encode(sequence), bytes);
+    }
+    if let Ok(request) = keeper::Request::decode(bytes) {
+        assert_eq!(request.encode().as_deref(), Ok(bytes));
+    }
+    if let Ok(event) = keeper::Event::decode(bytes) {
+        assert_eq!(event.encode(), bytes);
+    }
+});
