@@ -31,3 +31,4 @@ mod shell_server;
 mod shell_server_input;
 mod shell_server_lists;
 mod shell_server_receive;
+mod shell_wire;

@@ -170,4 +170,4 @@ impl Command {
 /// declaration of the shell's namespace. Counted it is 935.
 const SKELETON: usize = 1_000;
 /// Blocks that are smaller gain little by compression, since each has a table of 256 bytes.
-const SMALL_BLOCK: usize = 4_096;
+const SMALL_BLOCK: usize = 2_048;
