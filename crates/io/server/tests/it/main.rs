@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod encodings;
 mod http_rules;
 mod logins;
 mod malformed;
