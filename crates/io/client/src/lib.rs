@@ -16,3 +16,4 @@ pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
 pub use settings::Settings;
 pub use shell::{Command, CommandOptions, Event, Input, Shell, ShellOptions, Signal};
 pub use transport::tls::{Authorities, Pin, Trust, TrustError};
+pub use wsman::Charset;

@@ -21,8 +21,9 @@ use session::http::sealed;
 use session::server::login::{Acceptors as _, Established, Login, Turn};
 use tokio::sync::Mutex;
 use tracing::error;
+use wsman::Charset;
 
-use crate::answer::{self, Answer, SOAP};
+use crate::answer::{self, Answer};
 use crate::audit;
 use crate::body::{self, BodyError};
 use crate::dispatch::{Caller, Reply};
@@ -86,7 +87,7 @@ impl Connection {
         let mut state = self.state.lock().await;
         let is_sealing = state.login.established().is_some_and(|known| known.sealer.is_some());
         if is_anonymous_identify(&head.headers) && !is_sealing {
-            return self.handle_anonymous(body).await;
+            return self.handle_anonymous(&head.headers, body).await;
         }
         let has_body = !body.is_end_stream();
         if let Err(answer) = self.log_in(&mut state, &head.headers, has_body).await {
@@ -185,13 +186,19 @@ impl Connection {
     }
 
     /// An Identify without a login: it learns no versions. Anything else needs a login.
-    async fn handle_anonymous(&self, body: Incoming) -> Answer {
+    async fn handle_anonymous(&self, headers: &HeaderMap, body: Incoming) -> Answer {
         let time = self.core.settings.packet_retrieval_time();
         match body::read(body, MOST_ANONYMOUS, time).await {
-            Ok(bytes) => match self.core.identify_anonymous(&bytes) {
-                Some(reply) => answer::answer(StatusCode::OK, Some(SOAP), reply),
-                None => answer::challenge(self.offer.offered()),
-            },
+            Ok(bytes) => {
+                let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                let charset = charset_of(content_type.unwrap_or_default(), &bytes);
+                match self.core.identify_anonymous(&bytes, charset) {
+                    Some(reply) => {
+                        answer::answer(StatusCode::OK, Some(charset.content_type()), reply)
+                    }
+                    None => answer::challenge(self.offer.offered()),
+                }
+            }
             Err(error) => refuse_body(error),
         }
     }
@@ -218,7 +225,6 @@ impl Connection {
         if sealed::is_sealed(content_type) {
             return self.handle_sealed(established, login_id, content_type, body, is_chunked).await;
         }
-        let caller = Caller { account: &established.account, peer: self.peer, login: login_id };
         if !self.offer.takes_unsealed() {
             let actor = self.actor(&established.account.name);
             audit::operation_refused(actor, "", "unsealed message, and AllowUnencrypted is false");
@@ -234,8 +240,14 @@ impl Connection {
             Ok(bytes) => bytes,
             Err(error) => return (refuse_body(error), false),
         };
+        let charset = charset_of(content_type, &bytes);
+        let account = &established.account;
+        let caller = Caller { account, peer: self.peer, login: login_id, charset };
         let answer = match self.core.dispatch(caller, &bytes, is_chunked).await {
-            Reply::Message { status, bytes } => answer::answer(status, Some(SOAP), bytes),
+            Reply::Message { status, envelope } => {
+                let bytes = envelope.encode_as(charset);
+                answer::answer(status, Some(charset.content_type()), bytes)
+            }
             Reply::Bare(status) => answer::empty(status),
         };
         (answer, false)
@@ -276,12 +288,13 @@ impl Connection {
         if !is_soap(&opened.content_type) {
             return (answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE), false);
         }
-        let caller = Caller { account, peer: self.peer, login: login_id };
+        let charset = charset_of(&opened.content_type, &opened.body);
+        let caller = Caller { account, peer: self.peer, login: login_id, charset };
         let (status, message) = match self.core.dispatch(caller, &opened.body, is_chunked).await {
-            Reply::Message { status, bytes } => (status, bytes),
+            Reply::Message { status, envelope } => (status, envelope.encode_as(charset)),
             Reply::Bare(status) => return (answer::empty(status), false),
         };
-        match sealed::seal(sealer.as_mut(), opened.frame, SOAP, message) {
+        match sealed::seal(sealer.as_mut(), opened.frame, charset.content_type(), message) {
             Ok(sealed) => (answer::answer(status, Some(&sealed.content_type), sealed.body), false),
             Err(error) => {
                 error!(%error, "an answer could not be sealed");
@@ -304,6 +317,11 @@ fn refuse_body(error: BodyError) -> Answer {
 fn is_soap(content_type: &str) -> bool {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     media.eq_ignore_ascii_case("application/soap+xml")
+}
+
+/// The charset of a message, in which it is answered.
+fn charset_of(content_type: &str, message: &[u8]) -> Charset {
+    Charset::of_message(message, Charset::of_content_type(content_type))
 }
 
 fn is_anonymous_identify(headers: &HeaderMap) -> bool {

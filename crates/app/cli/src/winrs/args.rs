@@ -58,7 +58,7 @@ struct Switches {
     #[arg(long, alias = "ad")]
     allowdelegate: bool,
 
-    /// Not in this version: compresses the messages.
+    /// Compresses input and output on their way.
     #[arg(long, alias = "comp")]
     compression: bool,
 
@@ -149,6 +149,7 @@ pub(crate) struct Invocation {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) echo: bool,
     pub(crate) load_profile: bool,
+    pub(crate) compression: bool,
     pub(crate) verbose: bool,
     pub(crate) command_line: String,
     pub(crate) use_ssl: bool,
@@ -248,6 +249,7 @@ impl Switches {
             environment: self.environment,
             echo: !self.noecho,
             load_profile: !self.noprofile,
+            compression: self.compression,
             verbose: self.verbose,
             command_line: switches::join(self.command)?,
             use_ssl: self.usessl,
@@ -262,10 +264,6 @@ impl Switches {
     }
 
     fn check_possible(&self, https: bool) -> Result<(), CommandError> {
-        if self.compression {
-            return Err(CommandError::usage("this version cannot compress messages yet")
-                .hint("leave out -compression"));
-        }
         if self.allowdelegate {
             return Err(CommandError::usage(
                 "this version cannot pass credentials on to the host yet",
@@ -469,7 +467,6 @@ mod tests {
             r"\\anotherserver\share",
         ];
         assert!(refusal(&delegate).contains("pass credentials on"));
-        assert!(refusal(&["/comp", "x"]).contains("compress"));
     }
 
     #[test]
@@ -492,6 +489,9 @@ mod tests {
         assert!(!run(&["-NoE", "x"]).echo);
         assert!(!run(&["/noprofile", "x"]).load_profile);
         assert!(!run(&["/nop", "x"]).load_profile);
+        assert!(run(&["/comp", "x"]).compression);
+        assert!(run(&["-compression", "x"]).compression);
+        assert!(!run(&["x"]).compression);
         assert_eq!(run(&["-D:/tmp", "x"]).directory.as_deref(), Some("/tmp"));
         assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Scheme::Ntlm);
         assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));

@@ -11,6 +11,7 @@
 mod account;
 mod cert;
 mod demo;
+mod encodings;
 mod endings;
 mod errors;
 mod help;

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod encodings;
 mod failed_logins;
 mod http_rules;
 mod https;
