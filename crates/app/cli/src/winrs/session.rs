@@ -31,6 +31,8 @@ use crate::terminal::EchoOff;
 const LEAVE: Duration = Duration::from_secs(2);
 /// How long a host may take to close the shell of a command that is done: the exit code is known already.
 const CLOSE: Duration = Duration::from_secs(10);
+/// How long the first input may keep us from asking for output.
+const HEAD_START: Duration = Duration::from_millis(500);
 /// The code page of the streams: UTF-8.
 const UTF_8: u32 = 65_001;
 
@@ -190,10 +192,21 @@ async fn converse(
     let input = command.input();
     tokio::select! {
         end = async {
-            // Input that is there already goes first: while a Receive waits, it would need a connection of its own.
-            let sent = match stdin.try_recv() {
-                Ok(piece) => send(&input, piece).await,
-                Err(_) => Ok(()),
+            // Input that is there already goes first: while a Receive waits, it would need a connection of its own. But
+            // a command that writes before it reads must be listened to ([MS-WSMV] 3.1.4.14).
+            let piece = stdin.try_recv().ok();
+            let mut first = pin!(async {
+                match piece {
+                    Some(piece) => send(&input, piece).await,
+                    None => Ok(()),
+                }
+            });
+            let early = timeout(HEAD_START, &mut first).await.ok();
+            let sent = async {
+                match early {
+                    Some(sent) => sent,
+                    None => first.await,
+                }
             };
             tokio::select! {
                 end = forward_output(command, output) => end,
@@ -224,8 +237,9 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
 async fn forward_input(
     input: &Input,
     mut stdin: Stdin,
-    mut sent: Result<(), client::Error>,
+    sent: impl Future<Output = Result<(), client::Error>>,
 ) -> client::Error {
+    let mut sent = sent.await;
     loop {
         match sent {
             Ok(()) => match stdin.recv().await {
