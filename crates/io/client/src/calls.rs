@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
-use crate::connection::{Connection, ExchangeError, Shared};
+use crate::connection::{Answer, Connection, ExchangeError, Shared};
 use crate::error::{Error, ErrorKind};
 
 /// How often a lost Receive is sent again.
@@ -68,8 +68,8 @@ impl Calls {
         *lock(&self.security)
     }
 
-    /// Sends a message and waits for the answer's envelope.
-    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Vec<u8>, Error> {
+    /// Sends a message and waits for the answer.
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, Error> {
         let deadline = Instant::now() + call.wait;
         let (mut replays, mut fresh, mut pause) = (0, 0, FIRST_PAUSE);
         loop {
@@ -100,7 +100,7 @@ impl Calls {
         }
     }
 
-    async fn attempt(&self, message: &[u8]) -> Result<Vec<u8>, ExchangeError> {
+    async fn attempt(&self, message: &[u8]) -> Result<Answer, ExchangeError> {
         let mut connection = match self.take_idle() {
             Some(connection) => connection,
             None => Connection::open(&self.shared).await?,

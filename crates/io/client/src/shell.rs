@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
-use wsman::Envelope;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::resource;
 use wsman::shell::client::{self as machine, Event as Told, Operation, Request};
@@ -20,6 +19,7 @@ use wsman::shell::{
 use wsman::xml::Limits;
 
 use crate::calls::{Call, Calls, lock};
+use crate::connection::Answer;
 use crate::entropy;
 use crate::error::{Error, ErrorKind, ProtocolError};
 
@@ -47,6 +47,9 @@ pub struct ShellOptions {
     pub code_page: Option<u32>,
     /// After so much silence the service ends the shell; its own setting by default.
     pub idle_timeout: Option<Duration>,
+    /// `rsp:CompressionType`: compresses input and output on their way. A service that cannot
+    /// does not open the shell.
+    pub compression: bool,
 }
 
 /// How a command is started.
@@ -152,7 +155,7 @@ impl Shell {
         let wire = WireShellOptions {
             no_profile: Some(options.no_profile),
             code_page: options.code_page,
-            ..WireShellOptions::default()
+            compression: options.compression,
         };
         shell
             .core
@@ -399,7 +402,7 @@ impl Core {
         let request = request.ok_or_else(|| self.broken("shell", "nothing to send"))?;
         let outstanding = Outstanding { core: self, message_id: request.message_id };
         let operation = name(request.operation);
-        let message = request.envelope.encode();
+        let message = request.envelope.encode_as(self.calls.config().charset);
         let call = Call { message: &message, operation, wait, replay: request.replay };
         let answer = self.calls.call(call).await?;
         let told = self.take(&request, &answer)?;
@@ -407,14 +410,14 @@ impl Core {
         Ok(told)
     }
 
-    fn take(&self, request: &Request, answer: &[u8]) -> Result<Vec<Told>, Error> {
+    fn take(&self, request: &Request, answer: &Answer) -> Result<Vec<Told>, Error> {
         let operation = name(request.operation);
         let limits = Limits {
             bytes: usize::try_from(self.calls.config().max_envelope_size).unwrap_or(usize::MAX),
             ..Limits::default()
         };
-        let envelope = Envelope::decode(answer, &limits)
-            .map_err(|error| self.broken(operation, &error.to_string()))?;
+        let envelope =
+            answer.envelope(&limits).map_err(|error| self.broken(operation, &error.to_string()))?;
         let mut machine = lock(&self.machine);
         let result = match (envelope.header.relates_to(), Fault::from_envelope(&envelope)) {
             (None, Ok(Some(fault))) => machine.handle_fault(request.message_id, fault),
@@ -491,6 +494,7 @@ pub(crate) fn context(calls: &Calls, session_id: Uuid) -> RequestContext {
         max_envelope_size: config.max_envelope_size.into(),
         locale: config.locale.clone(),
         data_locale: config.locale.clone(),
+        charset: config.charset,
         ..RequestContext::new(&config.endpoint.to_string(), resource::CMD, session_id)
     }
 }

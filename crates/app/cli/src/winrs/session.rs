@@ -165,6 +165,7 @@ async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Comman
             directory: invocation.directory.clone(),
             no_profile: !invocation.load_profile,
             code_page: Some(UTF_8),
+            compression: invocation.compression,
             ..ShellOptions::default()
         })
         .await?;

@@ -10,6 +10,7 @@
 
 mod account;
 mod demo;
+mod encodings;
 mod endings;
 mod errors;
 mod help;

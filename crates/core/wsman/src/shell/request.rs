@@ -6,6 +6,7 @@ use super::{
     CommandLine, CommandOptions, KEEP_ALIVE, Receive, Send, ShellDescription, ShellOptions, Signal,
     WINRS_CODEPAGE, WINRS_CONSOLEMODE_STDIN, WINRS_NOPROFILE, WINRS_SKIP_CMD_SHELL,
 };
+use crate::charset::Charset;
 use crate::duration::Duration;
 use crate::envelope::{Envelope, uuid_uri};
 use crate::error::Error;
@@ -67,6 +68,8 @@ pub struct RequestContext {
     pub data_locale: String,
     /// `p:SessionId`, constant over the life of a client.
     pub session_id: Uuid,
+    /// The charset that the requests are written in, and with them their answers.
+    pub charset: Charset,
 }
 
 impl RequestContext {
@@ -81,6 +84,7 @@ impl RequestContext {
             locale: "en-US".to_owned(),
             data_locale: "en-US".to_owned(),
             session_id,
+            charset: Charset::Utf8,
         }
     }
 

@@ -8,7 +8,10 @@
 )]
 
 mod canonical;
+mod charset;
 mod check;
+mod code_page;
+mod compression;
 mod corpora;
 mod fault;
 mod fuzz;
@@ -28,3 +31,4 @@ mod shell_server;
 mod shell_server_input;
 mod shell_server_lists;
 mod shell_server_receive;
+mod shell_wire;

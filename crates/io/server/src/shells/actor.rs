@@ -22,7 +22,7 @@ use wsman::fault::Fault;
 use wsman::shell::SignalCode;
 use wsman::shell::server::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell};
 
-use super::command::{Event, Handle, Write};
+use super::command::{Event, Handle, Streams, Write};
 use super::{Registration, faults};
 use crate::audit;
 use crate::plugin::{CommandSignal, ShellInstance, StartCommand};
@@ -55,8 +55,8 @@ pub(super) struct Actor {
     pub(super) mailbox: mpsc::UnboundedReceiver<Message>,
     /// Keeps the shell in the table.
     pub(super) registration: Registration,
-    /// What each stream of a command may bring ahead of the client.
-    pub(super) credit: usize,
+    /// How the streams of commands are read and written.
+    pub(super) streams: Streams,
 }
 
 /// A command that was started.
@@ -72,7 +72,7 @@ struct Work {
     user: String,
     machine: Shell,
     instance: Arc<dyn ShellInstance>,
-    credit: usize,
+    streams: Streams,
     commands: BTreeMap<CommandKey, Started>,
     waiting: BTreeMap<RequestToken, Answer>,
     events: mpsc::Sender<(CommandKey, Event)>,
@@ -91,14 +91,14 @@ enum End {
 impl Actor {
     /// Runs until the shell is over.
     pub(super) async fn run(self) {
-        let Self { id, user, machine, instance, mut mailbox, registration, credit } = self;
+        let Self { id, user, machine, instance, mut mailbox, registration, streams } = self;
         let (events, mut reports) = mpsc::channel(EVENTS);
         let mut work = Work {
             id,
             user,
             machine,
             instance,
-            credit,
+            streams,
             commands: BTreeMap::new(),
             waiting: BTreeMap::new(),
             events,
@@ -228,7 +228,8 @@ impl Work {
         let id = chosen.unwrap_or_else(|| wsman::guid(self.fresh_id));
         let line = start.line();
         let shell = Arc::clone(&self.instance);
-        let handle = Handle::start(shell, start, key, self.credit, self.events.clone());
+        let streams = self.streams.clone();
+        let handle = Handle::start(shell, start, key, streams, self.events.clone());
         self.commands.insert(key, Started { handle, id, line });
     }
 

@@ -15,6 +15,8 @@ use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::shell::server::{Incoming, Reply, RequestToken, Shell};
 
+pub(crate) use self::command::Streams;
+
 use self::actor::{Actor, Message};
 use crate::plugin::ShellInstance;
 
@@ -138,7 +140,7 @@ impl Shells {
 
 impl Registration {
     /// Starts the shell's actor. From here on the shell can be found.
-    pub(crate) fn open(self, machine: Shell, instance: Arc<dyn ShellInstance>, credit: usize) {
+    pub(crate) fn open(self, machine: Shell, instance: Arc<dyn ShellInstance>, streams: Streams) {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let mut state = self.table.state();
         let stopping = state.stopping;
@@ -151,7 +153,7 @@ impl Registration {
         entry.mailbox = Some(sender);
         drop(state);
         let id = self.id;
-        let actor = Actor { id, user, machine, instance, mailbox, registration: self, credit };
+        let actor = Actor { id, user, machine, instance, mailbox, registration: self, streams };
         tokio::spawn(actor.run());
     }
 

@@ -9,6 +9,8 @@
 )]
 
 mod audit;
+mod encodings;
+mod failed_logins;
 mod http_rules;
 mod logins;
 mod malformed;
@@ -17,5 +19,6 @@ mod replayed;
 mod sealing;
 mod service;
 mod shells;
+mod slow_clients;
 mod stopping;
 mod support;

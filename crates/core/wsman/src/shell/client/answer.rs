@@ -6,6 +6,7 @@ use super::error::{Error, PeerMisbehaved, shorten};
 use super::event::{CommandKey, Event, Operation};
 use super::{Outstanding, Shell, State};
 use crate::Envelope;
+use crate::compression;
 use crate::envelope::uuid_uri;
 use crate::fault::{ErrorCode, Fault};
 use crate::ns::action;
@@ -109,7 +110,10 @@ impl Shell {
                 self.out.events.push_back(Event::Sent { command });
             }
             (Operation::Receive, Some(command)) => {
-                let response = ReceiveResponse::from_body(body).map_err(malformed)?;
+                let mut response = ReceiveResponse::from_body(body).map_err(malformed)?;
+                if self.is_compressed {
+                    decompress(&mut response)?;
+                }
                 if let Some(known) = self.commands.get_mut(&command) {
                     known.take(command, response, &mut self.out)?;
                 }
@@ -229,6 +233,21 @@ impl Shell {
         self.out.events.push_back(Event::Closed);
     }
 }
+
+/// Puts what the streams are in place of what stood on the wire.
+fn decompress(response: &mut ReceiveResponse) -> Result<(), PeerMisbehaved> {
+    let mut left = MAX_OUTPUT;
+    for stream in &mut response.streams {
+        let data = compression::decompress(&stream.data, left);
+        stream.data = data.map_err(PeerMisbehaved::Compression)?;
+        left -= stream.data.len();
+    }
+    Ok(())
+}
+
+/// Bytes of output that one compressed answer may become. Blocks can claim to be 250 times as
+/// long as they are; no service keeps so much output before it answers.
+const MAX_OUTPUT: usize = 16_777_216;
 
 const fn response_action(operation: Operation) -> &'static str {
     match operation {

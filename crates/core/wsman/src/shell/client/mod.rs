@@ -30,6 +30,7 @@ use uuid::Uuid;
 pub use error::{ApiMisuse, Error, PeerMisbehaved};
 pub use event::{CommandKey, Event, Operation, Request};
 
+use crate::compression;
 use crate::envelope::uuid_uri;
 use crate::ns::resource;
 use crate::shell::{
@@ -43,6 +44,8 @@ use event::Output;
 #[derive(Debug)]
 pub struct Shell {
     context: RequestContext,
+    /// Whether the Create asked for compressed streams, in both directions.
+    is_compressed: bool,
     /// What the service did wrong stays: every later call returns it again.
     state: Result<State, PeerMisbehaved>,
     commands: BTreeMap<CommandKey, Command>,
@@ -76,6 +79,7 @@ impl Shell {
     pub const fn new(context: RequestContext) -> Self {
         Self {
             context,
+            is_compressed: false,
             state: Ok(State::BeforeOpen),
             commands: BTreeMap::new(),
             last_key: 0,
@@ -135,7 +139,9 @@ impl Shell {
         let longest = Duration::from_secs(u32::MAX.into());
         let envelope = send.to_envelope(&self.context, Some(shell_id), Uuid::nil(), longest);
         let limit = usize::try_from(self.context.max_envelope_size).unwrap_or(usize::MAX);
-        Ok(limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3)
+        let limit = self.context.charset.fits(limit);
+        let room = limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3;
+        Ok(if self.is_compressed { compression::fits(room) } else { room })
     }
 
     /// Makes the shell; [`Event::Opened`] follows.
@@ -160,9 +166,11 @@ impl Shell {
             ) => return Err(ApiMisuse::OpenAfterOpen.into()),
             Err(error) => return Err(error.clone().into()),
         }
+        let is_compressed = options.compression;
         let create = shell::Request::Create { shell: Box::new(description), options };
         self.queue(message_id, timeout, None, &create)?;
         self.state = Ok(State::AwaitCreateResponse);
+        self.is_compressed = is_compressed;
         Ok(())
     }
 
@@ -214,6 +222,7 @@ impl Shell {
         if data.len() > max {
             return Err(ApiMisuse::InputTooLong { got: data.len(), max }.into());
         }
+        let data = if self.is_compressed { compression::compress(&data) } else { data };
         let request = send_request(id, data, end);
         self.queue(message_id, timeout, Some(command), &request)?.ends_input = end;
         self.change(command, |known| {

@@ -28,7 +28,9 @@ use std::time::{Duration, Instant};
 use crate::duration;
 use crate::fault::Fault;
 use crate::selector::{EndpointReference, SelectorSet};
-use crate::shell::{CreateResponse, OutputStream, ShellDescription, ShellInfo, State, stream_name};
+use crate::shell::{
+    CreateResponse, OutputStream, ShellDescription, ShellInfo, ShellOptions, State, stream_name,
+};
 
 pub use error::{ApiMisuse, Error};
 pub use exchange::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Response};
@@ -50,6 +52,8 @@ pub struct Shell {
     /// When something was last asked or answered.
     last_activity: Instant,
     output_streams: Vec<OutputStream>,
+    /// Whether streams are compressed in both directions.
+    is_compressed: bool,
     commands: BTreeMap<CommandKey, Command>,
     last_key: u64,
     closed: Option<CloseReason>,
@@ -115,11 +119,20 @@ impl Shell {
             ends: lifetime.and_then(|lifetime| now.checked_add(lifetime)),
             last_activity: now,
             output_streams,
+            is_compressed: false,
             commands: BTreeMap::new(),
             last_key: 0,
             closed: None,
             out: Output::default(),
         })
+    }
+
+    /// The shell as the header of the Create asks for it: from here on its streams are compressed
+    /// in both directions, where it says so.
+    #[must_use]
+    pub const fn with_options(mut self, options: &ShellOptions) -> Self {
+        self.is_compressed = options.compression;
+        self
     }
 
     /// `ShellId`.
@@ -184,7 +197,9 @@ impl Shell {
     /// What Get and Enumerate tell about the shell.
     #[must_use]
     pub fn info(&self, now: Instant) -> ShellInfo {
+        let compression = if self.is_compressed { "XpressCompression" } else { "NoCompression" };
         ShellInfo {
+            compression_mode: Some(compression.to_owned()),
             max_idle_timeout: Some(duration::Duration::seconds(self.settings.max_idle_timeout)),
             state: Some("Connected".to_owned()),
             ..self.create_info(now)
