@@ -66,6 +66,6 @@ impl From<&Error> for Fault {
             | Error::Missing { .. }
             | Error::Value(_) => ErrorCode::SCHEMA_VALIDATION_ERROR,
         };
-        Self::new(code, error.to_string())
+        Self::new(code, format!("The message cannot be read: {error}. "))
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
-use wsman::fault::Fault;
+use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::resource;
 use wsman::shell::client::{self as machine, Event as Told, Operation, Request};
 use wsman::shell::{
@@ -25,6 +25,10 @@ use crate::error::{Error, ErrorKind, ProtocolError};
 
 /// Ended commands that may wait for their Signal; Windows allows 25 processes in a shell by specification.
 const ENDED_KEPT: usize = 4;
+/// The pause before a Send is repeated that found the service busy with the one before; it doubles each time.
+const FIRST_BUSY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest such pause.
+const MOST_BUSY_PAUSE: Duration = Duration::from_secs(5);
 
 /// How a shell is opened.
 #[derive(Debug, Clone, Default)]
@@ -307,7 +311,7 @@ impl Input {
         let _turn = self.sending.lock().await;
         let size = self.payload()?;
         for piece in data.chunks(size) {
-            self.send(piece.to_vec(), false).await?;
+            self.send(piece, false).await?;
         }
         Ok(())
     }
@@ -322,10 +326,10 @@ impl Input {
         let size = self.payload()?;
         let mut pieces = data.chunks(size).peekable();
         if pieces.peek().is_none() {
-            return self.send(Vec::new(), true).await;
+            return self.send(&[], true).await;
         }
         while let Some(piece) = pieces.next() {
-            self.send(piece.to_vec(), pieces.peek().is_none()).await?;
+            self.send(piece, pieces.peek().is_none()).await?;
         }
         Ok(())
     }
@@ -353,11 +357,26 @@ impl Input {
         size.map(|size| size.max(1)).map_err(|error| self.core.broken("Send", &error.to_string()))
     }
 
-    async fn send(&self, data: Vec<u8>, end: bool) -> Result<(), Error> {
-        let sent = self.core.perform(self.deadline, |machine, message_id, timeout| {
-            machine.send(message_id, timeout, self.id, data, end)
-        });
-        sent.await.map(drop)
+    /// One Send, until the service has taken it. A command that is slow to read shows in two faults:
+    /// `TIMEDOUT` says that the service still writes what it was given, `BUSY` that it does so with
+    /// an earlier piece and has not taken this one.
+    async fn send(&self, data: &[u8], end: bool) -> Result<(), Error> {
+        let mut pause = FIRST_BUSY_PAUSE;
+        loop {
+            let sent = self.core.perform(self.deadline, |machine, message_id, timeout| {
+                machine.send(message_id, timeout, self.id, data.to_vec(), end)
+            });
+            let Err(error) = sent.await else { return Ok(()) };
+            match error.fault().and_then(Fault::error_code) {
+                Some(ErrorCode::OPERATION_TIMEDOUT) => return Ok(()),
+                Some(ErrorCode::BUSY) => {
+                    let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                    tokio::time::sleep(left.map_or(pause, |left| left.min(pause))).await;
+                    pause = (pause * 2).min(MOST_BUSY_PAUSE);
+                }
+                Some(_) | None => return Err(error),
+            }
+        }
     }
 }
 

@@ -36,7 +36,7 @@ const MOST_DISCARDED: usize = 64 * 1024;
 const MOST_ANONYMOUS: usize = 16 * 1024;
 /// What the frame of a sealed body may add to its message.
 const FRAME: usize = 4 * 1024;
-/// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.27).
+/// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.23).
 const WSMANIDENTIFY: HeaderName = HeaderName::from_static("wsmanidentify");
 
 /// One connection of a client.
@@ -119,6 +119,7 @@ impl Connection {
         has_body: bool,
     ) -> Result<(), Answer> {
         let offer = &self.core.offer;
+        let mut note = None;
         let mut turn = state.login.handle_request(headers, has_body, offer);
         loop {
             turn = match turn {
@@ -126,17 +127,22 @@ impl Connection {
                     if let Some(user) = user_of(&question) {
                         state.attempt = user;
                     }
-                    let verdict = self.core.verifier.answer(question).await;
-                    let verdict = verdict.unwrap_or_else(|error| {
-                        error!(%error, "no verdict over a login");
-                        auth::Answer::Refused
-                    });
-                    state.login.handle_answer(verdict, offer)
+                    let Core { gatekeeper, verifier, .. } = &*self.core;
+                    let judged = gatekeeper.judge(verifier, question, self.peer.ip()).await;
+                    if let Some(time) = judged.lockout {
+                        audit::lockout_begins(self.actor(&state.attempt), time);
+                    }
+                    note = judged.note;
+                    state.login.handle_answer(judged.answer, offer)
                 }
                 Turn::Challenge(values) => return Err(answer::challenge(values)),
                 Turn::Refuse { status, offered, reason } => {
                     let actor = self.actor(&state.attempt);
-                    audit::login_refused(actor, scheme_word(headers), &reason.to_string());
+                    let reason = match note {
+                        Some(note) => format!("{reason} ({note})"),
+                        None => reason.to_string(),
+                    };
+                    audit::login_refused(actor, scheme_word(headers), &reason);
                     state.attempt.clear();
                     return Err(match status {
                         StatusCode::UNAUTHORIZED => answer::challenge(offered),

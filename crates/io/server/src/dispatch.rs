@@ -132,16 +132,17 @@ impl Core {
         Some(self.identify().unauthenticated().to_envelope().encode_as(charset))
     }
 
+    /// The profiles tell which logins are enabled, each in both of its forms whatever listens.
     fn identify(&self) -> IdentifyResponse {
-        let service = &self.settings.service;
-        let negotiate = service.auth.negotiate.then(|| profile::HTTP_SPNEGO.to_owned());
-        let basic = service.auth.basic && service.allow_unencrypted;
-        let basic = basic.then(|| profile::HTTP_BASIC.to_owned());
+        let enabled = &self.settings.service.auth;
+        let basic = [profile::HTTP_BASIC, profile::HTTPS_BASIC].into_iter();
+        let spnego = [profile::HTTP_SPNEGO, profile::HTTPS_SPNEGO].into_iter();
+        let profiles = basic.filter(|_| enabled.basic).chain(spnego.filter(|_| enabled.negotiate));
         IdentifyResponse {
             protocol_versions: vec![ns::PROTOCOL_VERSION.to_owned()],
             product_vendor: Some("Transom".to_owned()),
             product_version: Some(format!("OS: {} SP: 0.0 Stack: 3.0", self.os_version)),
-            security_profiles: Some(basic.into_iter().chain(negotiate).collect()),
+            security_profiles: Some(profiles.map(str::to_owned).collect()),
             other: Vec::new(),
         }
     }

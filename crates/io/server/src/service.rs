@@ -30,8 +30,10 @@ use tracing::{debug, info, warn};
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
 use crate::connection::Connection;
+use crate::gatekeeper::Gatekeeper;
 use crate::listen::{self, Open};
 use crate::offer::Offer;
+use crate::patience::Patient;
 use crate::plugin::ShellPlugin;
 use crate::settings::{Listener, Settings};
 use crate::shells::{Limits, Shells};
@@ -119,6 +121,7 @@ pub enum RunError {
 pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) verifier: Verifier,
+    pub(crate) gatekeeper: Gatekeeper,
     pub(crate) offer: Offer,
     pub(crate) shells: Arc<Shells>,
     /// The kernel's version, which an Identify after a login tells.
@@ -174,6 +177,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let core = Arc::new(Core {
         offer: Offer::new(&settings.service),
         verifier: Verifier::new(accounts, names),
+        gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
         shells: Arc::clone(&shells),
         os_version: os_version(),
         plugins,
@@ -330,7 +334,7 @@ impl Gate {
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, time)), service);
         tokio::pin!(served);
         let result = tokio::select! {
             result = served.as_mut() => result,

@@ -19,7 +19,7 @@ use client::{
     Settings, Shell, ShellOptions, Signal,
 };
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::args::{Invocation, Scheme};
 use super::stdio::{self, Handle, Output};
@@ -192,13 +192,13 @@ async fn converse(
     tokio::select! {
         end = async {
             // Input that is there already goes first: while a Receive waits, it would need a connection of its own.
-            if let Ok(piece) = stdin.try_recv() {
-                send(&input, piece).await;
-            }
+            let sent = match stdin.try_recv() {
+                Ok(piece) => send(&input, piece).await,
+                Err(_) => Ok(()),
+            };
             tokio::select! {
                 end = forward_output(command, output) => end,
-                // Input that fails leaves the command without input; what else is wrong shows on the output's side.
-                () = forward_input(&input, stdin) => End::Left,
+                error = forward_input(&input, stdin, sent) => End::Failed(error.into()),
             }
         } => end,
         () = forward_signals(&input, signals) => End::Left,
@@ -220,20 +220,31 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
     }
 }
 
-/// Never returns: the end of input is no end of the conversation.
-async fn forward_input(input: &Input, mut stdin: Stdin) {
-    while let Some(piece) = stdin.recv().await {
-        send(input, piece).await;
+/// Returns when a piece of input was not taken: what comes behind it must not close the gap. The end of input is no
+/// end of the conversation, nor is a command that reads no more.
+async fn forward_input(
+    input: &Input,
+    mut stdin: Stdin,
+    mut sent: Result<(), client::Error>,
+) -> client::Error {
+    loop {
+        match sent {
+            Ok(()) => match stdin.recv().await {
+                Some(piece) => sent = send(input, piece).await,
+                None => return future::pending().await,
+            },
+            Err(error) if error.is_end_of_reading() => return future::pending().await,
+            Err(error) => {
+                // Perhaps the command is over: then its end is on its way, and says more.
+                sleep(LEAVE).await;
+                return error;
+            }
+        }
     }
-    future::pending().await
 }
 
-async fn send(input: &Input, piece: stdio::Input) {
-    let sent = async {
-        if piece.end { input.end(&piece.data).await } else { input.write(&piece.data).await }
-    };
-    // A command that is over takes no input, and a connection that is broken shows at the output.
-    let _untaken = sent.await;
+async fn send(input: &Input, piece: stdio::Input) -> Result<(), client::Error> {
+    if piece.end { input.end(&piece.data).await } else { input.write(&piece.data).await }
 }
 
 /// Passes the first Ctrl-C on; returns when the user wants to leave.

@@ -214,6 +214,7 @@ fn unreadable_requests_are_answered_without_a_relation() {
         let error = Envelope::decode(bytes, &Limits::default()).unwrap_err();
         let fault = Fault::from(&error);
         assert_eq!(fault.error_code(), Some(expected));
+        assert!(fault.reason.ends_with(". "), "{}", fault.reason);
         let envelope = fault.to_envelope(None, Uuid::nil(), "host");
         assert_eq!(envelope.header.relates_to(), None);
         assert_eq!(read(&String::from_utf8(envelope.encode()).unwrap()).code, fault.code);

@@ -18,6 +18,7 @@
 //! Port = 5985
 //! ```
 
+pub mod failed_logins;
 pub mod listener;
 mod range;
 
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use failed_logins::FailedLogins;
 pub use listener::{ListenAddress, Listener, ListenerError};
 
 /// A configuration file may have so many bytes.
@@ -66,8 +68,9 @@ pub struct Service {
     /// Connections at a time; 1 to 512, default 300. Further ones are closed at once.
     #[serde(rename = "MaxConnections", deserialize_with = "range::within::<_, 1, 512>")]
     pub max_connections: u32,
-    /// Seconds in which a whole request must arrive; 1 to 4,294,967,295, default 120. A connection
-    /// that is silent for so long between two requests is closed as well, as HTTP.SYS does.
+    /// Seconds in which a whole request must arrive, and in which the client must take an answer;
+    /// 1 to 4,294,967,295, default 120. A connection that is silent for so long between two
+    /// requests is closed as well, as HTTP.SYS does.
     #[serde(
         rename = "MaxPacketRetrievalTimeSeconds",
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"
@@ -76,6 +79,9 @@ pub struct Service {
     /// `winrm/config/Service/Auth`.
     #[serde(rename = "Auth")]
     pub auth: Auth,
+    /// `Service/FailedLogins`, which Windows does not have.
+    #[serde(rename = "FailedLogins")]
+    pub failed_logins: FailedLogins,
 }
 
 /// `winrm/config/Service/Auth`: the logins that are offered.
@@ -137,6 +143,7 @@ impl Default for Service {
             max_connections: 300,
             max_packet_retrieval_time_seconds: 120,
             auth: Auth::default(),
+            failed_logins: FailedLogins::default(),
         }
     }
 }
@@ -223,7 +230,7 @@ impl Settings {
         Duration::from_millis(u64::from(self.max_timeout_ms))
     }
 
-    /// The time in which a whole request must arrive.
+    /// The time in which a whole request must arrive, and a whole answer be taken.
     #[must_use]
     pub fn packet_retrieval_time(&self) -> Duration {
         Duration::from_secs(u64::from(self.service.max_packet_retrieval_time_seconds))

@@ -10,6 +10,7 @@
 
 mod audit;
 mod encodings;
+mod failed_logins;
 mod http_rules;
 mod logins;
 mod malformed;
@@ -18,5 +19,6 @@ mod replayed;
 mod sealing;
 mod service;
 mod shells;
+mod slow_clients;
 mod stopping;
 mod support;

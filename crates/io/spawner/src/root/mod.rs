@@ -118,7 +118,12 @@ pub(crate) fn run(options: Options) -> ExitCode {
             }
         },
         Err(error) => {
-            log.error("the service cannot start", &[("error", &error)]);
+            match error.hint() {
+                Some(hint) => {
+                    log.error("the service cannot start", &[("error", &error), ("hint", &hint)]);
+                }
+                None => log.error("the service cannot start", &[("error", &error)]),
+            }
             ExitCode::FAILURE
         }
     }

@@ -230,8 +230,11 @@ impl Shell {
             environment: self.description.environment.clone(),
             working_directory: self.description.working_directory.clone(),
             idle_timeout: Some(duration::Duration::seconds(self.idle_timeout)),
-            input_streams: self.description.input_streams.clone(),
-            output_streams: self.description.output_streams.clone(),
+            input_streams: names_or(&self.description.input_streams, &[stream_name::STDIN]),
+            output_streams: names_or(
+                &self.description.output_streams,
+                &OutputStream::ALL.map(OutputStream::name),
+            ),
             shell_run_time: Some(since(self.created)),
             shell_inactivity: Some(since(self.last_activity)),
             ..ShellInfo::default()
@@ -464,6 +467,16 @@ impl Shell {
             }
             known => Ok(known),
         }
+    }
+}
+
+/// Both lists of streams must be in the answers, [MS-WSMV] 3.1.4.5.2: what the Create names, else
+/// what there is.
+fn names_or(named: &[String], all: &[&str]) -> Vec<String> {
+    if named.is_empty() {
+        all.iter().map(|&name| name.to_owned()).collect()
+    } else {
+        named.to_vec()
     }
 }
 
