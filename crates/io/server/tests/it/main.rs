@@ -14,6 +14,7 @@ mod http_rules;
 mod logins;
 mod malformed;
 mod ownership;
+mod quotas;
 mod replayed;
 mod sealing;
 mod service;
