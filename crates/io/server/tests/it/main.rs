@@ -15,6 +15,7 @@ mod http_rules;
 mod logins;
 mod malformed;
 mod ownership;
+mod quotas;
 mod replayed;
 mod sealing;
 mod service;
