@@ -153,7 +153,10 @@ impl Connection {
                         .await;
                 }
                 Ok(None) => return self.first_answer(reply, carries),
-                Err(error) => return Err(ExchangeError::fatal(error)),
+                Err(error) => {
+                    let refused = carries == Carries::Nothing || reply.status.is_client_error();
+                    return Err(ExchangeError { unsent: refused, ..ExchangeError::fatal(error) });
+                }
             }
         }
     }
@@ -166,7 +169,10 @@ impl Connection {
     ) -> Result<Reply, ExchangeError> {
         let authorization = Some(leg.authorization);
         match carries {
-            Carries::Nothing => self.post(authorization, SOAP_UTF8, Vec::new()).await,
+            Carries::Nothing => {
+                let posted = self.post(authorization, SOAP_UTF8, Vec::new()).await;
+                posted.map_err(|error| ExchangeError { unsent: true, ..error })
+            }
             Carries::Message => self.post(authorization, SOAP_UTF8, message.to_vec()).await,
             Carries::Sealed => {
                 self.sealer = self.login.sealer();

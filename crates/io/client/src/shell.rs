@@ -3,14 +3,26 @@
 //! One Receive of a command waits at a time, and one Send ([MS-WSMV] 3.1.4.13, 3.1.4.14). A
 //! command that has ended is signalled before the next one starts to need its slot, or when the
 //! shell is closed: never between the end and the caller.
+//!
+//! Shells and commands get ids of our choice (Windows 8 and newer take them, older hosts choose
+//! others), so that a lost answer does not lose what it told of:
+//!
+//! ```text
+//! Create, answer lost ──► Delete of our id ──► answered: a new Create, once; else the error
+//! Command, answer lost ─► Receive of our id ─► answered: the command runs; else the error
+//! Send, answer lost ────► the error (the bare end of the input is sent again)
+//! ```
+//!
+//! A Command is never sent twice, not even by its id: hosts that choose their own would run it twice.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 use wsman::Envelope;
-use wsman::fault::Fault;
+use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::resource;
 use wsman::shell::client::{self as machine, Event as Told, Operation, Request};
 use wsman::shell::{
@@ -25,6 +37,12 @@ use crate::error::{Error, ErrorKind, ProtocolError};
 
 /// Ended commands that may wait for their Signal; Windows allows 25 processes in a shell by specification.
 const ENDED_KEPT: usize = 4;
+/// How long a service may take to end a shell whose Create was lost.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+/// How long a service may take to tell whether it knows a command whose Command was lost.
+const PROBE: Duration = Duration::from_secs(2);
+/// The pause before input is sent again that the service had no room for.
+const BUSY_PAUSE: Duration = Duration::from_millis(500);
 
 /// How a shell is opened.
 #[derive(Debug, Clone, Default)]
@@ -130,14 +148,34 @@ impl Shell {
         context: RequestContext,
         options: ShellOptions,
     ) -> Result<Self, Error> {
+        let first = Self::new(&calls, context.clone());
+        let Err(error) = first.create(options.clone()).await else { return Ok(first) };
+        if !lock(&first.core.machine).is_open() {
+            return Err(error);
+        }
+        // The shell may be there: it must not stay behind. Only then another one is opened.
+        let closed = timeout(CLEAN_UP, first.core.close()).await;
+        if !error.is_lost() || !matches!(closed, Ok(Ok(()))) {
+            return Err(error);
+        }
+        tracing::debug!(%error, "Create lost, opening another shell");
+        let second = Self::new(&calls, context);
+        second.create(options).await.map(|()| second)
+    }
+
+    fn new(calls: &Arc<Calls>, context: RequestContext) -> Self {
         let core = Core {
-            calls,
+            calls: Arc::clone(calls),
             machine: Mutex::new(machine::Shell::new(context)),
             ended: Mutex::default(),
         };
-        let shell = Self { core: Arc::new(core) };
+        Self { core: Arc::new(core) }
+    }
+
+    async fn create(&self, options: ShellOptions) -> Result<(), Error> {
         let variable = |(name, value)| Variable { name, value };
         let description = ShellDescription {
+            shell_id: Some(wsman::guid(entropy::uuid())),
             environment: options.environment.into_iter().map(variable).collect(),
             working_directory: options.directory,
             idle_timeout: options.idle_timeout.map(wsman::Duration::seconds),
@@ -150,11 +188,10 @@ impl Shell {
             code_page: options.code_page,
             ..WireShellOptions::default()
         };
-        shell
+        let opened = self
             .core
-            .perform(None, |machine, id, timeout| machine.open(id, timeout, description, wire))
-            .await?;
-        Ok(shell)
+            .perform(None, |machine, id, timeout| machine.open(id, timeout, description, wire));
+        opened.await.map(drop)
     }
 
     /// The shell's id.
@@ -167,14 +204,15 @@ impl Shell {
     ///
     /// # Errors
     ///
-    /// [`Error`]; when the connection was lost it is unknown whether the command was started, and
-    /// it is not started again.
+    /// [`Error`]; when the connection was lost, and the service does not know the command
+    /// afterwards, it is unknown whether it was started, and it is not started again.
     pub async fn start(&self, options: CommandOptions) -> Result<Command, Error> {
         let deadline = options.deadline.map(|limit| Instant::now() + limit);
         if lock(&self.core.ended).len() >= ENDED_KEPT {
             self.core.signal_ended().await;
         }
         let line = CommandLine {
+            command_id: Some(wsman::guid(entropy::uuid())),
             command: options.command,
             arguments: options.arguments,
             ..CommandLine::default()
@@ -188,10 +226,40 @@ impl Shell {
             id = Some(machine.start(message_id, timeout, line, wire)?);
             Ok(())
         });
-        started.await?;
-        let id = id.ok_or_else(|| self.core.broken("Command", "no command was started"))?;
+        let started = started.await.map(drop);
+        let id = match (id, started) {
+            (Some(id), Ok(())) => id,
+            (Some(id), Err(error)) if error.is_lost() => {
+                return self.found(id, deadline, error).await;
+            }
+            (_, Err(error)) => return Err(error),
+            (None, Ok(())) => return Err(self.core.broken("Command", "no command was started")),
+        };
+        Ok(self.command(id, deadline))
+    }
+
+    fn command(&self, id: machine::CommandKey, deadline: Option<Instant>) -> Command {
         let input = Input { core: Arc::clone(&self.core), id, deadline, sending: Arc::default() };
-        Ok(Command { input, ready: VecDeque::new(), done: false })
+        Command { input, ready: VecDeque::new(), done: false }
+    }
+
+    /// A command the answer to whose Command was lost, if the service knows it.
+    async fn found(
+        &self,
+        id: machine::CommandKey,
+        deadline: Option<Instant>,
+        lost: Error,
+    ) -> Result<Command, Error> {
+        let soon = Instant::now() + PROBE;
+        let until = deadline.map_or(soon, |deadline| deadline.min(soon));
+        let told = self.core.perform(Some(until), |machine, message_id, timeout| {
+            machine.receive(message_id, timeout, id)
+        });
+        let Ok(told) = told.await else { return Err(lost) };
+        tracing::debug!(%lost, "Command found again");
+        let mut command = self.command(id, deadline);
+        command.take(told);
+        Ok(command)
     }
 
     /// Ends the shell and everything that runs in it.
@@ -351,10 +419,20 @@ impl Input {
     }
 
     async fn send(&self, data: Vec<u8>, end: bool) -> Result<(), Error> {
-        let sent = self.core.perform(self.deadline, |machine, message_id, timeout| {
-            machine.send(message_id, timeout, self.id, data, end)
-        });
-        sent.await.map(drop)
+        loop {
+            let piece = data.clone();
+            let sent = self.core.perform(self.deadline, |machine, message_id, timeout| {
+                machine.send(message_id, timeout, self.id, piece, end)
+            });
+            let Err(error) = sent.await else { return Ok(()) };
+            match error.fault().and_then(Fault::error_code) {
+                // The command reads slowly: the service has taken the input and goes on writing it.
+                Some(ErrorCode::OPERATION_TIMEDOUT) => return Ok(()),
+                // It still writes what it has taken before, and has not taken this.
+                Some(ErrorCode::BUSY) => sleep(BUSY_PAUSE).await,
+                Some(_) | None => return Err(error),
+            }
+        }
     }
 }
 
@@ -382,7 +460,11 @@ impl Core {
         let operation = name(request.operation);
         let message = request.envelope.encode();
         let call = Call { message: &message, operation, wait, replay: request.replay };
-        let answer = self.calls.call(call).await?;
+        let answer = self.calls.call(call).await.inspect_err(|error| {
+            if error.is_unsent() {
+                lock(&self.machine).handle_unsent(request.message_id);
+            }
+        })?;
         let told = self.take(&request, &answer)?;
         drop(outstanding);
         Ok(told)

@@ -191,13 +191,14 @@ async fn converse(
     tokio::select! {
         end = async {
             // Input that is there already goes first: while a Receive waits, it would need a connection of its own.
-            if let Ok(piece) = stdin.try_recv() {
-                send(&input, piece).await;
+            if let Ok(piece) = stdin.try_recv()
+                && let Err(error) = send(&input, piece).await
+            {
+                return End::Failed(error);
             }
             tokio::select! {
                 end = forward_output(command, output) => end,
-                // Input that fails leaves the command without input; what else is wrong shows on the output's side.
-                () = forward_input(&input, stdin) => End::Left,
+                error = forward_input(&input, stdin) => End::Failed(error),
             }
         } => end,
         () = forward_signals(&input, signals) => End::Left,
@@ -219,20 +220,27 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
     }
 }
 
-/// Never returns: the end of input is no end of the conversation.
-async fn forward_input(input: &Input, mut stdin: Stdin) {
+/// Returns only when input is lost: its end is no end of the conversation.
+async fn forward_input(input: &Input, mut stdin: Stdin) -> CommandError {
     while let Some(piece) = stdin.recv().await {
-        send(input, piece).await;
+        if let Err(error) = send(input, piece).await {
+            return error;
+        }
     }
     future::pending().await
 }
 
-async fn send(input: &Input, piece: stdio::Input) {
+/// Fails where it is unknown whether the command got the input: it would go on with a gap, or wait
+/// for ever.
+async fn send(input: &Input, piece: stdio::Input) -> Result<(), CommandError> {
     let sent = async {
         if piece.end { input.end(&piece.data).await } else { input.write(&piece.data).await }
     };
-    // A command that is over takes no input, and a connection that is broken shows at the output.
-    let _untaken = sent.await;
+    match sent.await {
+        // A fault: a command that is over takes no input.
+        Err(error) if error.fault().is_none() => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Passes the first Ctrl-C on; returns when the user wants to leave.

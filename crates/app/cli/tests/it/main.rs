@@ -16,6 +16,7 @@ mod help;
 mod peers;
 mod processes;
 mod prompt;
+mod relay;
 mod run;
 mod security;
 mod service;
