@@ -7,7 +7,7 @@
 use std::fs;
 
 use tempfile::TempDir;
-use testkit::{Cut, Relay};
+use testkit::{Cut, Relay, peers_python, report};
 
 use crate::service::{PASSWORD, Service, USER, flavours};
 use crate::tool::{self, Ran, mark, processes_with};
@@ -171,4 +171,65 @@ fn output_of_several_answers_comes_once_whichever_is_lost() {
         }
     }
     scene.is_clean("nothing stays behind");
+}
+
+/// Lets a peer have one conversation over each relay; its version, and what each came to.
+#[track_caller]
+fn peer_converses(
+    scene: &Scene,
+    peer: &str,
+    relays: &[(Relay, String)],
+) -> (String, Vec<serde_json::Value>) {
+    let mut command = tool::program(peers_python());
+    command.arg(tool::repository().join("crates/app/cli/tests/peers/relay.py")).args([peer, USER]);
+    let tasks = relays.iter().map(|(relay, name)| {
+        format!("{} {}\n", relay.port, scene.line(name, "tr a-z A-Z; exit 3"))
+    });
+    let tasks: String = tasks.collect();
+    command.env("TRANSOM_TEST_PASSWORD", PASSWORD);
+    let ran = tool::run_with_input(&mut command, tasks.as_bytes()).ended(0);
+    let mut lines = ran.stdout.lines();
+    let version = lines.next().unwrap().to_owned();
+    let results: Vec<_> = lines.map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(results.len(), relays.len(), "{ran:#?}");
+    (version, results)
+}
+
+/// Every way to cut a peer's conversation. What the peer makes of it is its own affair, and reported.
+fn peer_is_cut(scene: &Scene, peer: &str) {
+    let right = serde_json::json!({ "stdout": "SOME INPUT\n", "code": 3 });
+    let whole = [(Relay::start(scene.service.port, None).unwrap(), mark())];
+    let (version, results) = peer_converses(scene, peer, &whole);
+    assert_eq!(results, [right.clone()]);
+    let cuts: Vec<_> = (1..=whole[0].0.requests()).flat_map(Cut::all).collect();
+    let relays =
+        cuts.iter().map(|cut| (Relay::start(scene.service.port, Some(*cut)).unwrap(), mark()));
+    let relays: Vec<_> = relays.collect();
+    let (_, results) = peer_converses(scene, peer, &relays);
+    let mut table = String::new();
+    for ((cut, result), (index, (relay, name))) in
+        cuts.iter().zip(&results).zip(relays.iter().enumerate())
+    {
+        let runs = scene.runs(name);
+        let is_right = result == &right;
+        assert!(runs == 1 || (runs == 0 && !is_right), "{cut:?}: {runs} runs, {result}");
+        assert!(is_right || result.get("error").is_some(), "{cut:?}: {result}");
+        assert!(relay.has_cut() || is_right, "{cut:?}: {result}");
+        if index % 6 == 0 {
+            table.push(' ');
+        }
+        table.push(if is_right { 'R' } else { 'e' });
+    }
+    report(&format!("PEER {peer} {version}: {} cuts of a conversation:{table}", cuts.len()));
+    // The service is well.
+    scene.service.run("exit 5").ended(5);
+}
+
+#[test]
+fn cut_peers_never_run_a_command_twice_and_leave_nothing_beyond_the_idle_time() {
+    let scene = Scene::configured("[Winrs]\nIdleTimeout = 60000\n");
+    peer_is_cut(&scene, "pywinrm");
+    peer_is_cut(&scene, "pypsrp");
+    scene.is_clean("the idle time ends the shells of those that gave up");
+    scene.service.run("exit 5").ended(5);
 }
