@@ -20,5 +20,6 @@ mod relay;
 mod run;
 mod security;
 mod service;
+mod slow_reader;
 mod stub;
 mod tool;

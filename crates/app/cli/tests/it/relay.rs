@@ -5,6 +5,8 @@
 //! Create (2), Command (3), Send (4), Receives, Signal, Delete.
 
 use std::fs;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 use testkit::{Cut, Relay, peers_python, report};
@@ -49,11 +51,15 @@ impl Scene {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default().lines().count()
     }
 
-    fn winrs(&self, relay: &Relay, line: &str, input: &[u8]) -> Ran {
+    fn winrs(relay: &Relay, line: &str, input: &[u8]) -> Ran {
+        tool::run_with_input(Self::winrs_by(relay).arg(line), input)
+    }
+
+    fn winrs_by(relay: &Relay) -> Command {
         let mut command = tool::winrs();
         command.arg(format!("-r:http://127.0.0.1:{}", relay.port)).arg(format!("-u:{USER}"));
-        command.env("TRANSOM_PASSWORD", PASSWORD).arg(line);
-        tool::run_with_input(&mut command, input)
+        command.env("TRANSOM_PASSWORD", PASSWORD);
+        command
     }
 
     /// Shells that are open, by the service's log.
@@ -94,12 +100,12 @@ const ALL: &str = "RRRRRR";
 
 /// Runs `winrs` once for each way to cut its conversation, and compares: for each request one letter
 /// per cut in the order of [`Cut::all`], `R` for the right outcome, `e` for an error, `?` where it
-/// depends on whether the loss is noticed before the next message leaves. All further requests have
-/// [`ALL`].
+/// depends on whether a side notices the loss before it reads or writes the message. All further
+/// requests have [`ALL`].
 #[track_caller]
 fn conversation_ends_as(scene: &Scene, task: &Task, table: &[&str]) {
     let whole = Relay::start(scene.service.port, None).unwrap();
-    let first = scene.winrs(&whole, &scene.line("whole", task.what), task.input);
+    let first = Scene::winrs(&whole, &scene.line("whole", task.what), task.input);
     assert_eq!(first.ended(task.code).stdout, task.stdout);
     assert!(whole.requests() >= FEWEST);
     for request in 1..=whole.requests() {
@@ -122,7 +128,7 @@ fn conversation_ends_as(scene: &Scene, task: &Task, table: &[&str]) {
 fn run_cut(scene: &Scene, task: &Task, cut: Cut) -> Outcome {
     let relay = Relay::start(scene.service.port, Some(cut)).unwrap();
     let mark = mark();
-    let ran = scene.winrs(&relay, &scene.line(&mark, task.what), task.input);
+    let ran = Scene::winrs(&relay, &scene.line(&mark, task.what), task.input);
     let runs = scene.runs(&mark);
     // How many Receives there are depends on how the output comes.
     assert!(relay.has_cut() || relay.requests() >= FEWEST, "{cut:?} was not reached: {ran:#?}");
@@ -147,7 +153,7 @@ fn run_cut(scene: &Scene, task: &Task, cut: Cut) -> Outcome {
 fn winrs_recovers_from_a_cut_anywhere_but_before_its_command_has_arrived() {
     let scene = Scene::new();
     let task = Task { input: b"", what: "echo out; exit 7", stdout: "out\n".into(), code: 7 };
-    conversation_ends_as(&scene, &task, &[ALL, "RRRRR?", "eeRRRR"]);
+    conversation_ends_as(&scene, &task, &[ALL, "RRRRR?", "ee?RRR"]);
     scene.service.run("exit 5").ended(5);
 }
 
@@ -156,7 +162,7 @@ fn lost_input_is_an_error_and_is_never_given_twice() {
     let scene = Scene::new();
     let what = "tr a-z A-Z; exit 3";
     let task = Task { input: b"some input\n", what, stdout: "SOME INPUT\n".into(), code: 3 };
-    conversation_ends_as(&scene, &task, &[ALL, "RRRRR?", "eeRRR?", "eeeeeR"]);
+    conversation_ends_as(&scene, &task, &[ALL, "RRRRR?", "ee?RR?", "eeeeeR"]);
 }
 
 #[test]
@@ -168,6 +174,44 @@ fn output_of_several_answers_comes_once_whichever_is_lost() {
     for receive in [5, 6] {
         for cut in Cut::all(receive) {
             assert_eq!(run_cut(&scene, &task, cut), Outcome::Right, "{cut:?}");
+        }
+    }
+    scene.is_clean("nothing stays behind");
+}
+
+#[test]
+fn waiting_receive_that_is_lost_is_asked_again() {
+    let scene = Scene::new();
+    let what = "sleep 0.5; echo late; exit 9";
+    let task = Task { input: b"", what, stdout: "late\n".into(), code: 9 };
+    for cut in Cut::all(5) {
+        assert_eq!(run_cut(&scene, &task, cut), Outcome::Right, "{cut:?}");
+    }
+    scene.is_clean("nothing stays behind");
+}
+
+#[test]
+fn input_over_a_second_connection_is_lost_alone() {
+    let scene = Scene::new();
+    // 4 is the Receive, which waits; 5 and 6 are another login, the last leg with the Send.
+    let expected = "RRRRR?eeeeeR".chars();
+    for (cut, expected) in Cut::all(5).into_iter().chain(Cut::all(6)).zip(expected) {
+        let relay = Relay::start(scene.service.port, Some(cut)).unwrap();
+        let mark = mark();
+        let line = scene.line(&mark, "read x; echo got $x; exit 6");
+        let mut child = tool::spawn(Scene::winrs_by(&relay).arg(line).stdin(Stdio::piped()));
+        tool::until("the Receive waits", || relay.requests() >= 4);
+        child.stdin.take().unwrap().write_all(b"late\n").unwrap();
+        let ran = tool::finish(child);
+        assert!(relay.has_cut() && scene.runs(&mark) == 1, "{cut:?}");
+        if ran.code() == 6 {
+            assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("got late\n", ""), "{cut:?}");
+            assert_ne!(expected, 'e', "{cut:?}");
+        } else {
+            assert!(ran.code() == 255 && ran.stderr.starts_with("Winrs error:"), "{ran:#?}");
+            // The command may have answered before the loss is known.
+            assert!("got late\n".starts_with(&ran.stdout), "{cut:?}: {ran:#?}");
+            assert_ne!(expected, 'R', "{cut:?}: {ran:#?}");
         }
     }
     scene.is_clean("nothing stays behind");

@@ -550,18 +550,20 @@ fn lost_create_leaves_the_shell_unopened() {
     }
 }
 
+const CHOSEN: &str = "5E5D4A5C-7C0A-4C0B-9A5D-0F1F2A3B4C5D";
+
 #[test]
 fn lost_create_with_a_chosen_id_can_be_closed_by_it() {
     let mut scene = Scene::new();
     let id = scene.id();
     let description =
-        ShellDescription { shell_id: Some("CHOSEN".to_owned()), ..ShellDescription::default() };
+        ShellDescription { shell_id: Some(CHOSEN.to_owned()), ..ShellDescription::default() };
     scene.shell.open(id, TIMEOUT, description, ShellOptions::default()).unwrap();
     scene.request();
     scene.shell.handle_lost(id);
-    assert_eq!(scene.shell.shell_id(), Some("CHOSEN"));
+    assert_eq!(scene.shell.shell_id(), Some(CHOSEN));
     let closing = scene.close();
-    assert_eq!(closing.envelope.header.shell_id(), Some("CHOSEN"));
+    assert_eq!(closing.envelope.header.shell_id(), Some(CHOSEN));
     assert!(closing.replay);
     assert_eq!(scene.events(), []);
 }
@@ -572,7 +574,7 @@ fn unsent_create_with_a_chosen_id_leaves_the_shell_unopened() {
     for _ in 0..2 {
         let id = scene.id();
         let description =
-            ShellDescription { shell_id: Some("CHOSEN".to_owned()), ..ShellDescription::default() };
+            ShellDescription { shell_id: Some(CHOSEN.to_owned()), ..ShellDescription::default() };
         scene.shell.open(id, TIMEOUT, description, ShellOptions::default()).unwrap();
         assert!(!scene.request().replay);
         scene.shell.handle_unsent(id);
@@ -584,13 +586,13 @@ fn unsent_create_with_a_chosen_id_leaves_the_shell_unopened() {
 fn lost_command_with_a_chosen_id_can_be_asked_for_its_output() {
     let (mut scene, _) = Scene::running();
     let id = scene.id();
-    let line = CommandLine { command_id: Some("CHOSEN".to_owned()), ..CommandLine::default() };
+    let line = CommandLine { command_id: Some(CHOSEN.to_owned()), ..CommandLine::default() };
     let command = scene.shell.start(id, TIMEOUT, line, CommandOptions::default()).unwrap();
     assert!(!scene.request().replay);
     scene.shell.handle_lost(id);
     let receiving = scene.receive(command);
-    let receive = wsman::shell::Receive::from_body(&receiving.envelope.body).unwrap();
-    assert_eq!(receive.command_id(), Some("CHOSEN"));
+    let receive = shell::Receive::from_body(&receiving.envelope.body).unwrap();
+    assert_eq!(receive.command_id(), Some(CHOSEN));
 }
 
 #[test]
