@@ -241,7 +241,6 @@ fn is_wait(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test may panic")]
 mod tests {
     use super::*;
 
@@ -255,21 +254,25 @@ mod tests {
         let (whole, bytes) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
         let counted = (Arc::clone(&whole), Arc::clone(&bytes));
         thread::spawn(move || {
-            for mut stream in listener.incoming().flatten() {
-                let mut request = vec![0; REQUEST.len()];
-                let mut filled = 0;
-                while let Ok(read @ 1..) = stream.read(request.get_mut(filled..).unwrap()) {
-                    filled += read;
-                    counted.1.fetch_add(u32::try_from(read).unwrap(), Ordering::Relaxed);
-                    if filled == REQUEST.len() {
-                        counted.0.fetch_add(1, Ordering::Relaxed);
-                        filled = 0;
-                        drop(stream.write_all(ANSWER));
-                    }
-                }
+            for stream in listener.incoming().flatten() {
+                serve(stream, &counted.0, &counted.1);
             }
         });
         (port, whole, bytes)
+    }
+
+    fn serve(mut stream: TcpStream, whole: &AtomicU32, bytes: &AtomicU32) {
+        let mut request = vec![0; REQUEST.len()];
+        let mut filled = 0;
+        while let Ok(read @ 1..) = stream.read(request.get_mut(filled..).unwrap()) {
+            filled += read;
+            whole.fetch_add(u32::from(filled == REQUEST.len()), Ordering::Relaxed);
+            bytes.fetch_add(u32::try_from(read).unwrap(), Ordering::Relaxed);
+            if filled == REQUEST.len() {
+                filled = 0;
+                drop(stream.write_all(ANSWER));
+            }
+        }
     }
 
     /// Sends two requests on one connection, and gives the bytes of both answers that came.

@@ -217,6 +217,17 @@ fn input_over_a_second_connection_is_lost_alone() {
     scene.is_clean("nothing stays behind");
 }
 
+#[test]
+fn refused_login_is_not_tried_again_to_clean_up() {
+    let scene = Scene::new();
+    let whole = Relay::start(scene.service.port, None).unwrap();
+    let mut command = Scene::winrs_by(&whole);
+    tool::run(command.env("TRANSOM_PASSWORD", "wrong").arg("true")).ended(255);
+    let log = scene.service.log();
+    assert_eq!(log.matches("event=\"login\" outcome=\"refused\"").count(), 1);
+    assert_eq!(whole.requests(), 2);
+}
+
 /// Lets a peer have one conversation over each relay; its version, and what each came to.
 #[track_caller]
 fn peer_converses(
@@ -244,7 +255,7 @@ fn peer_is_cut(scene: &Scene, peer: &str) {
     let right = serde_json::json!({ "stdout": "SOME INPUT\n", "code": 3 });
     let whole = [(Relay::start(scene.service.port, None).unwrap(), mark())];
     let (version, results) = peer_converses(scene, peer, &whole);
-    assert_eq!(results, [right.clone()]);
+    assert_eq!(results, std::slice::from_ref(&right));
     let cuts: Vec<_> = (1..=whole[0].0.requests()).flat_map(Cut::all).collect();
     let relays =
         cuts.iter().map(|cut| (Relay::start(scene.service.port, Some(*cut)).unwrap(), mark()));

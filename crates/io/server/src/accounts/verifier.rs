@@ -85,9 +85,17 @@ impl MachineNames {
     /// Whether a domain in a login means this machine: its names in any case, `.` or nothing.
     fn is_here(&self, domain: &str) -> bool {
         let short = self.host.split('.').next().unwrap_or_default();
-        ["", ".", "localhost", short, &self.host, &self.targets.netbios_computer, &self.targets.dns_computer]
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(domain))
+        [
+            "",
+            ".",
+            "localhost",
+            short,
+            &self.host,
+            &self.targets.netbios_computer,
+            &self.targets.dns_computer,
+        ]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(domain))
     }
 
     /// The bare account name in a login; `None` when it belongs to another machine or domain.
