@@ -6,6 +6,8 @@
 //!  Delete ──► the spawner ends every process of the keeper, those that called setsid included
 //! ```
 //!
+//! `%NAME%` in the value of a variable is expanded by the keeper, which knows the user's environment.
+//!
 //! Bytes pass unchanged in both directions, whatever code page the client names.
 
 mod line;
