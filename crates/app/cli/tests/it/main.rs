@@ -9,10 +9,14 @@
 )]
 
 mod account;
+mod check;
 mod demo;
+mod docs;
 mod endings;
 mod errors;
 mod help;
+mod json;
+mod manual;
 mod peers;
 mod processes;
 mod prompt;

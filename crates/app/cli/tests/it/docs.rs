@@ -1,0 +1,1 @@
+//! The guides and packaging stay in step with the programs.
