@@ -14,6 +14,7 @@ mod demo;
 mod docs;
 mod endings;
 mod errors;
+mod examples;
 mod help;
 mod json;
 mod manual;
