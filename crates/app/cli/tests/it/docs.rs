@@ -96,3 +96,62 @@ fn quoted_examples_give_winrs_the_words_of_the_reference() {
         assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), words, "{line}");
     }
 }
+
+#[test]
+fn unit_lets_the_service_manage_its_shells_and_does_not_restrict_commands() {
+    let unit = fs::read_to_string(tool::repository().join("packaging/transom.service")).unwrap();
+    let keys: BTreeSet<&str> = unit.lines().filter(|line| !line.starts_with('#')).collect();
+    for wanted in [
+        "Type=notify",
+        "NotifyAccess=main",
+        "Delegate=yes",
+        "KillMode=mixed",
+        "Restart=on-failure",
+        "OOMPolicy=continue",
+        "TasksMax=infinity",
+        "ExecStart=/usr/bin/transom serve",
+        "WantedBy=multi-user.target",
+    ] {
+        assert!(keys.contains(wanted), "{wanted}");
+    }
+    // Commands inherit all of these.
+    for key in &keys {
+        for sandbox in [
+            "NoNewPrivileges",
+            "Capability",
+            "Ambient",
+            "Protect",
+            "Restrict",
+            "Private",
+            "SystemCall",
+            "ReadOnly",
+            "Inaccessible",
+            "Memory",
+            "User=",
+            "Limit",
+        ] {
+            assert!(!key.starts_with(sandbox), "{key}");
+        }
+    }
+}
+
+#[test]
+fn service_manager_takes_the_unit_where_there_is_one() {
+    let unit = fs::read_to_string(tool::repository().join("packaging/transom.service")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    // The program is not installed here.
+    let program = folder.path().join("transom");
+    fs::copy("/bin/true", &program).unwrap();
+    let unit = unit.replace("/usr/bin/transom", program.to_str().unwrap());
+    let unit = unit.replace("Documentation=man:transom-serve(1)\n", "");
+    let file = folder.path().join("transom.service");
+    fs::write(&file, unit).unwrap();
+    let mut verify = tool::program("systemd-analyze");
+    let Ok(output) = verify.arg("verify").arg(&file).output() else {
+        testkit::outside::report("SKIPPED service_manager_takes_the_unit: no systemd-analyze");
+        return;
+    };
+    let said = String::from_utf8_lossy(&output.stderr);
+    // What it says about other units is not ours.
+    assert!(!said.contains("transom.service"), "{said}");
+}

@@ -1,7 +1,10 @@
 //! `winrs --json`: what programs read.
 
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::service::{Service, flavours};
@@ -77,6 +80,35 @@ fn endpoint_where_nobody_listens_is_told_as_json() {
     command.arg(format!("-r:http://127.0.0.1:{port}")).args(["-u:a", "-p:x", "--json", "id"]);
     let ran = tool::run(&mut command);
     insta::assert_snapshot!(ran.snapshot().replace(&port.to_string(), "PORT"));
+}
+
+#[test]
+fn interruption_is_told_as_json() {
+    let service = Service::start(flavours()[0]);
+    let mut child = tool::spawn(&mut service.winrs(&["--json", "echo begun; sleep 600"]));
+    let mut line = String::new();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut line).unwrap();
+    assert!(line.contains("begun"), "{line}");
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    line.clear();
+    stdout.read_line(&mut line).unwrap();
+    let record: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(record["error"]["kind"], "interrupted", "{line}");
+    assert_eq!(tool::wait(&mut child).code(), Some(255));
+}
+
+#[test]
+fn reader_that_goes_away_ends_json_without_a_word() {
+    let service = Service::start(flavours()[0]);
+    let mut child = tool::spawn(&mut service.winrs(&["--json", "yes"]));
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    stdout.read_line(&mut String::new()).unwrap();
+    drop(stdout);
+    assert_eq!(tool::wait(&mut child).code(), Some(255));
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(said, "");
 }
 
 #[test]
