@@ -26,9 +26,9 @@ const LOG_VARIABLE: &str = EnvFilter::DEFAULT_ENV;
 #[derive(Args, Debug)]
 pub(super) struct NetworkArgs {
     #[arg(long)]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     #[arg(long)]
-    listen: Vec<Listener>,
+    pub(super) listen: Vec<Listener>,
     #[arg(long, default_value = "text")]
     log: LogFormat,
 }

@@ -11,19 +11,20 @@
 use std::future;
 use std::io::{self, IsTerminal as _};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth::Secret;
 use client::{
-    Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, Event, Input,
-    Settings, Shell, ShellOptions, Signal,
+    Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, ErrorKind,
+    Event, Input, Settings, Shell, ShellOptions, Signal,
 };
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::args::{Invocation, Scheme};
+use super::records::{self, Done, Records};
 use super::stdio::{self, Handle, Output};
-use crate::command_error::CommandError;
+use crate::command_error::{CommandError, Origin};
 use crate::signals::{Interruption, Signals};
 use crate::terminal::EchoOff;
 
@@ -87,7 +88,9 @@ pub(super) async fn run(
     password: Secret,
     signals: &mut Signals,
 ) -> Result<u8, CommandError> {
+    let started = Instant::now();
     let output = Output::new();
+    let mut records = invocation.json.then(Records::default);
     let client = Client::new(config(&invocation, user, password)?)?;
     let stdin = io::stdin();
     let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin));
@@ -97,24 +100,17 @@ pub(super) async fn run(
         .map_err(|error| CommandError::caused("switching the echo off", &error))?;
     // Read while the shell opens, so that what is there can go with the first messages.
     let input = stdio::input();
-    let (shell, mut command) = {
-        let mut opening = pin!(open(&client, &invocation));
-        tokio::select! {
-            opened = &mut opening => opened?,
-            _signal = signals.next() => {
-                // A shell that is being opened would stay behind on the host: its name is needed to close it.
-                if let Ok(Ok((shell, command))) = timeout(LEAVE, &mut opening).await {
-                    leave(shell, &command.input()).await;
-                }
-                return Err(left());
-            }
-        }
-    };
+    let (shell, mut command) = open_unless_left(&client, &invocation, signals).await?;
     let told = if invocation.verbose { tell(&client, &output).await } else { Ok(()) };
     let end = match told {
-        Ok(()) => converse(&mut command, input, &output, signals).await,
+        Ok(()) => converse(&mut command, input, (&output, records.as_mut()), signals).await,
         Err(error) => End::Failed(output_error(error)),
     };
+    if let Some(records) = &mut records {
+        let rest = records.rest();
+        // Whoever is gone has been told by the pieces before.
+        let _gone = output.write(Handle::Stdout, rest).await;
+    }
     match end {
         End::Done(code) => {
             // The command has ended and its output is out: whatever becomes of the shell changes nothing.
@@ -122,8 +118,14 @@ pub(super) async fn run(
                 _closed = timeout(CLOSE, shell.close()) => {}
                 _signal = signals.next() => {}
             }
-            code.map(exit_code)
-                .ok_or_else(|| CommandError::failed("the command was ended, and has no exit code"))
+            let code = code.ok_or_else(|| {
+                CommandError::failed("the command was ended, and has no exit code")
+            })?;
+            if records.is_some() {
+                let done = done(&client, code, started.elapsed());
+                output.write(Handle::Stdout, done.line()).await.map_err(output_error)?;
+            }
+            Ok(exit_code(code))
         }
         End::Left => {
             leave(shell, &command.input()).await;
@@ -133,6 +135,16 @@ pub(super) async fn run(
             leave(shell, &command.input()).await;
             Err(error)
         }
+    }
+}
+
+fn done(client: &Client, exit_code: u32, time: Duration) -> Done<'static> {
+    Done {
+        exit_code,
+        mechanism: client.mechanism(),
+        sealed: client.is_sealed(),
+        requests: client.requests(),
+        seconds: records::seconds(time),
     }
 }
 
@@ -156,6 +168,25 @@ fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Con
     config.settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     Ok(config)
+}
+
+/// Opens shell and command, unless the user leaves meanwhile.
+async fn open_unless_left(
+    client: &Client,
+    invocation: &Invocation,
+    signals: &mut Signals,
+) -> Result<(Shell, Command), CommandError> {
+    let mut opening = pin!(open(client, invocation));
+    tokio::select! {
+        opened = &mut opening => opened,
+        _signal = signals.next() => {
+            // A shell that is being opened would stay behind on the host: its name is needed to close it.
+            if let Ok(Ok((shell, command))) = timeout(LEAVE, &mut opening).await {
+                leave(shell, &command.input()).await;
+            }
+            Err(left())
+        }
+    }
 }
 
 async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Command), CommandError> {
@@ -187,7 +218,7 @@ async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Comman
 async fn converse(
     command: &mut Command,
     mut stdin: Stdin,
-    output: &Output,
+    output: (&Output, Option<&mut Records>),
     signals: &mut Signals,
 ) -> End {
     let input = command.input();
@@ -218,7 +249,10 @@ async fn converse(
     }
 }
 
-async fn forward_output(command: &mut Command, output: &Output) -> End {
+async fn forward_output(
+    command: &mut Command,
+    (output, mut records): (&Output, Option<&mut Records>),
+) -> End {
     loop {
         let (handle, data) = match command.next().await {
             Ok(Some(Event::Stdout(data))) => (Handle::Stdout, data),
@@ -226,6 +260,10 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
             Ok(Some(Event::Done { exit_code })) => return End::Done(exit_code),
             Ok(None) => return End::Done(None),
             Err(error) => return End::Failed(error.into()),
+        };
+        let (handle, data) = match &mut records {
+            Some(records) => (Handle::Stdout, records.chunk(handle, &data)),
+            None => (handle, data),
         };
         if let Err(error) = output.write(handle, data).await {
             return End::Failed(output_error(error));
@@ -290,7 +328,7 @@ async fn leave(shell: Shell, command: &Input) {
 }
 
 fn left() -> CommandError {
-    CommandError::failed("interrupted before the command ended; it was told to end")
+    CommandError::interrupted("interrupted before the command ended; it was told to end")
 }
 
 fn output_error(error: io::Error) -> CommandError {
@@ -310,8 +348,23 @@ fn exit_code(remote: u32) -> u8 {
 
 impl From<client::Error> for CommandError {
     fn from(error: client::Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Config(_) => "config",
+            ErrorKind::Connect(_) => "connect",
+            ErrorKind::Denied(_) => "denied",
+            ErrorKind::Fault(_) => "fault",
+            ErrorKind::Protocol(_) => "protocol",
+            ErrorKind::Timeout(_) => "timeout",
+            _ => "failed",
+        };
+        let origin = Origin {
+            kind,
+            host: error.host().to_owned(),
+            operation: error.operation(),
+            fault_code: error.fault().and_then(|fault| fault.error_code()).map(|code| code.0),
+        };
         let hints = error.hints();
-        Self::chain(&error).hints(hints)
+        Self::chain(&error).hints(hints).at(origin)
     }
 }
 

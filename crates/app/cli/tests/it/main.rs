@@ -9,11 +9,16 @@
 )]
 
 mod account;
+mod check;
 mod demo;
+mod docs;
 mod encodings;
 mod endings;
 mod errors;
+mod examples;
 mod help;
+mod json;
+mod manual;
 mod odd;
 mod peers;
 mod processes;
