@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::process::ExitCode;
 use std::sync::mpsc;
 use std::thread;
@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     Usage,
     /// The command line was understood, and the work failed.
     Failed,
+    /// A signal ended the work.
+    Interrupted,
     /// Whoever read our output went away: there is nobody to tell.
     ReaderGone,
 }
@@ -37,26 +39,41 @@ pub(crate) struct CommandError {
     kind: Kind,
     error: String,
     hints: Vec<String>,
+    origin: Option<Box<Origin>>,
+}
+
+/// Where the work with a host failed, for programs that read errors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Origin {
+    /// What kind of error it is, one word.
+    pub(crate) kind: &'static str,
+    /// The host with its port.
+    pub(crate) host: String,
+    /// What was being done, in the protocol's words.
+    pub(crate) operation: &'static str,
+    /// The number of the fault that the host answered with.
+    pub(crate) fault_code: Option<u32>,
 }
 
 impl CommandError {
     /// A command line that cannot be obeyed.
     pub(crate) fn usage(error: impl Into<String>) -> Self {
-        Self { kind: Kind::Usage, error: error.into(), hints: Vec::new() }
+        Self { kind: Kind::Usage, error: error.into(), hints: Vec::new(), origin: None }
     }
 
     /// Work that failed.
     pub(crate) fn failed(error: impl Into<String>) -> Self {
-        Self { kind: Kind::Failed, error: error.into(), hints: Vec::new() }
+        Self { kind: Kind::Failed, ..Self::usage(error) }
+    }
+
+    /// Work that a signal ended.
+    pub(crate) fn interrupted(error: impl Into<String>) -> Self {
+        Self { kind: Kind::Interrupted, ..Self::usage(error) }
     }
 
     /// Output that nobody reads any more.
     pub(crate) fn reader_gone() -> Self {
-        Self {
-            kind: Kind::ReaderGone,
-            error: "nobody reads the output any more".into(),
-            hints: Vec::new(),
-        }
+        Self { kind: Kind::ReaderGone, ..Self::usage("nobody reads the output any more") }
     }
 
     /// Work that failed, told by an error and its sources alone.
@@ -89,6 +106,33 @@ impl CommandError {
         self
     }
 
+    /// Adds where it happened.
+    #[must_use]
+    pub(crate) fn at(mut self, origin: Origin) -> Self {
+        self.origin = Some(Box::new(origin));
+        self
+    }
+
+    /// Where it happened, if that was at a host.
+    pub(crate) fn origin(&self) -> Option<&Origin> {
+        self.origin.as_deref()
+    }
+
+    /// What kind of error it is, one word.
+    pub(crate) fn kind_name(&self) -> &'static str {
+        match (&self.origin, self.kind) {
+            (Some(origin), _) => origin.kind,
+            (None, Kind::Usage) => "usage",
+            (None, Kind::Failed | Kind::ReaderGone) => "failed",
+            (None, Kind::Interrupted) => "interrupted",
+        }
+    }
+
+    /// What may be tried.
+    pub(crate) fn hint_texts(&self) -> &[String] {
+        &self.hints
+    }
+
     /// The sentence alone.
     pub(crate) fn error(&self) -> &str {
         &self.error
@@ -113,19 +157,28 @@ impl CommandError {
         match (program, self.kind) {
             (Program::Winrs, _) => 255,
             (Program::Transom, Kind::Usage) => 2,
-            (Program::Transom, Kind::Failed | Kind::ReaderGone) => 1,
+            (Program::Transom, Kind::Failed | Kind::Interrupted | Kind::ReaderGone) => 1,
         }
     }
 
     /// Prints the error to stderr (nothing when the reader is gone) and hands out the exit code.
     pub(crate) fn report(&self, program: Program) -> ExitCode {
+        self.report_as(program, self.text(program).into_bytes(), io::stderr())
+    }
+
+    /// The same with other words at another place.
+    pub(crate) fn report_as(
+        &self,
+        program: Program,
+        text: Vec<u8>,
+        mut place: impl io::Write + Send + 'static,
+    ) -> ExitCode {
         if self.kind != Kind::ReaderGone {
-            let text = self.text(program);
             let (written, end) = mpsc::channel();
-            // A closed stderr leaves no place to complain, and one that nobody reads must not keep a program that
+            // A closed stream leaves no place to complain, and one that nobody reads must not keep a program that
             // was told to end; the exit code still tells.
             thread::spawn(move || {
-                let _unwritten = io::stderr().write_all(text.as_bytes());
+                let _unwritten = place.write_all(&text).and_then(|()| place.flush());
                 let _unasked = written.send(());
             });
             let _late = end.recv_timeout(PATIENCE);

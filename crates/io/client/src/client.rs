@@ -60,8 +60,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error`]; when the connection was lost it is unknown whether the service opened the shell,
-    /// and it is not opened again.
+    /// [`Error`]. When the connection was lost, the shell that may have been opened is closed by its
+    /// id, and opened anew once; hosts that choose ids themselves (Windows 7, 2008 R2) keep the lost
+    /// one until its idle time is over.
     pub async fn open_shell(&self, options: ShellOptions) -> Result<Shell, Error> {
         let context = shell::context(&self.calls, self.session_id);
         Shell::open(Arc::clone(&self.calls), context, options).await

@@ -196,7 +196,10 @@ impl Connection {
                         .await;
                 }
                 Ok(None) => return self.first_answer(reply, carries),
-                Err(error) => return Err(ExchangeError::fatal(error)),
+                Err(error) => {
+                    let refused = carries == Carries::Nothing || reply.status.is_client_error();
+                    return Err(ExchangeError { unsent: refused, ..ExchangeError::fatal(error) });
+                }
             }
         }
     }
@@ -220,7 +223,10 @@ impl Connection {
         let authorization = Some(leg.authorization);
         let soap = self.shared.config.charset.content_type();
         match carries {
-            Carries::Nothing => self.post(authorization, soap, Vec::new()).await,
+            Carries::Nothing => {
+                let posted = self.post(authorization, soap, Vec::new()).await;
+                posted.map_err(|error| ExchangeError { unsent: true, ..error })
+            }
             Carries::Message => self.post(authorization, soap, message.to_vec()).await,
             Carries::Sealed => {
                 self.sealer = self.login.sealer();

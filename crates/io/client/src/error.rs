@@ -26,6 +26,7 @@ pub struct Error {
     kind: Box<ErrorKind>,
     host: String,
     operation: &'static str,
+    unsent: bool,
 }
 
 /// What happened. The kinds are few: each asks for another reaction.
@@ -121,7 +122,24 @@ pub enum ProtocolError {
 
 impl Error {
     pub(crate) fn new(kind: impl Into<ErrorKind>, host: &str, operation: &'static str) -> Self {
-        Self { kind: Box::new(kind.into()), host: host.to_owned(), operation }
+        Self { kind: Box::new(kind.into()), host: host.to_owned(), operation, unsent: false }
+    }
+
+    /// The same, of a message that the service cannot have acted on.
+    pub(crate) const fn unsent(mut self) -> Self {
+        self.unsent = true;
+        self
+    }
+
+    /// Whether the service cannot have acted on the message: it did not leave, or the login failed.
+    #[must_use]
+    pub const fn is_unsent(&self) -> bool {
+        self.unsent
+    }
+
+    /// Whether the message may have arrived, and the answer, if there was one, did not.
+    pub(crate) const fn is_lost(&self) -> bool {
+        !self.unsent && matches!(*self.kind, ErrorKind::Connect(_) | ErrorKind::Timeout(_))
     }
 
     /// What happened.

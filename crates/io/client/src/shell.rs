@@ -3,11 +3,23 @@
 //! One Receive of a command waits at a time, and one Send ([MS-WSMV] 3.1.4.13, 3.1.4.14). A
 //! command that has ended is signalled before the next one starts to need its slot, or when the
 //! shell is closed: never between the end and the caller.
+//!
+//! Shells and commands get ids of our choice (Windows 8 and newer take them, older hosts choose
+//! others), so that a lost answer does not lose what it told of:
+//!
+//! ```text
+//! Create, answer lost ──► Delete of our id ──► answered: a new Create, once; else the error
+//! Command, answer lost ─► Receive of our id ─► answered: the command runs; else the error
+//! Send, answer lost ────► the error (the bare end of the input is sent again)
+//! ```
+//!
+//! A Command is never sent twice, not even by its id: hosts that choose their own would run it twice.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::resource;
@@ -29,6 +41,10 @@ const ENDED_KEPT: usize = 4;
 const FIRST_BUSY_PAUSE: Duration = Duration::from_millis(100);
 /// The longest such pause.
 const MOST_BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// How long a service may take to end a shell whose Create was lost.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+/// How long a service may take to tell whether it knows a command whose Command was lost.
+const PROBE: Duration = Duration::from_secs(2);
 
 /// How a shell is opened.
 #[derive(Debug, Clone, Default)]
@@ -137,14 +153,34 @@ impl Shell {
         context: RequestContext,
         options: ShellOptions,
     ) -> Result<Self, Error> {
+        let first = Self::new(&calls, context.clone());
+        let Err(error) = first.create(options.clone()).await else { return Ok(first) };
+        if !lock(&first.core.machine).is_open() {
+            return Err(error);
+        }
+        // The shell may be there: it must not stay behind. Only then another one is opened.
+        let closed = timeout(CLEAN_UP, first.core.close()).await;
+        if !error.is_lost() || !matches!(closed, Ok(Ok(()))) {
+            return Err(error);
+        }
+        tracing::debug!(%error, "Create lost, opening another shell");
+        let second = Self::new(&calls, context);
+        second.create(options).await.map(|()| second)
+    }
+
+    fn new(calls: &Arc<Calls>, context: RequestContext) -> Self {
         let core = Core {
-            calls,
+            calls: Arc::clone(calls),
             machine: Mutex::new(machine::Shell::new(context)),
             ended: Mutex::default(),
         };
-        let shell = Self { core: Arc::new(core) };
+        Self { core: Arc::new(core) }
+    }
+
+    async fn create(&self, options: ShellOptions) -> Result<(), Error> {
         let variable = |(name, value)| Variable { name, value };
         let description = ShellDescription {
+            shell_id: Some(wsman::guid(entropy::uuid())),
             environment: options.environment.into_iter().map(variable).collect(),
             working_directory: options.directory,
             idle_timeout: options.idle_timeout.map(wsman::Duration::seconds),
@@ -157,11 +193,10 @@ impl Shell {
             code_page: options.code_page,
             compression: options.compression,
         };
-        shell
+        let opened = self
             .core
-            .perform(None, |machine, id, timeout| machine.open(id, timeout, description, wire))
-            .await?;
-        Ok(shell)
+            .perform(None, |machine, id, timeout| machine.open(id, timeout, description, wire));
+        opened.await.map(drop)
     }
 
     /// The shell's id.
@@ -174,14 +209,15 @@ impl Shell {
     ///
     /// # Errors
     ///
-    /// [`Error`]; when the connection was lost it is unknown whether the command was started, and
-    /// it is not started again.
+    /// [`Error`]; when the connection was lost, and the service does not know the command
+    /// afterwards, it is unknown whether it was started, and it is not started again.
     pub async fn start(&self, options: CommandOptions) -> Result<Command, Error> {
         let deadline = options.deadline.map(|limit| Instant::now() + limit);
         if lock(&self.core.ended).len() >= ENDED_KEPT {
             self.core.signal_ended().await;
         }
         let line = CommandLine {
+            command_id: Some(wsman::guid(entropy::uuid())),
             command: options.command,
             arguments: options.arguments,
             ..CommandLine::default()
@@ -195,10 +231,40 @@ impl Shell {
             id = Some(machine.start(message_id, timeout, line, wire)?);
             Ok(())
         });
-        started.await?;
-        let id = id.ok_or_else(|| self.core.broken("Command", "no command was started"))?;
+        let started = started.await.map(drop);
+        let id = match (id, started) {
+            (Some(id), Ok(())) => id,
+            (Some(id), Err(error)) if error.is_lost() => {
+                return self.found(id, deadline, error).await;
+            }
+            (_, Err(error)) => return Err(error),
+            (None, Ok(())) => return Err(self.core.broken("Command", "no command was started")),
+        };
+        Ok(self.command(id, deadline))
+    }
+
+    fn command(&self, id: machine::CommandKey, deadline: Option<Instant>) -> Command {
         let input = Input { core: Arc::clone(&self.core), id, deadline, sending: Arc::default() };
-        Ok(Command { input, ready: VecDeque::new(), done: false })
+        Command { input, ready: VecDeque::new(), done: false }
+    }
+
+    /// A command the answer to whose Command was lost, if the service knows it.
+    async fn found(
+        &self,
+        id: machine::CommandKey,
+        deadline: Option<Instant>,
+        lost: Error,
+    ) -> Result<Command, Error> {
+        let soon = Instant::now() + PROBE;
+        let until = deadline.map_or(soon, |deadline| deadline.min(soon));
+        let told = self.core.perform(Some(until), |machine, message_id, timeout| {
+            machine.receive(message_id, timeout, id)
+        });
+        let Ok(told) = told.await else { return Err(lost) };
+        tracing::debug!(%lost, "Command found again");
+        let mut command = self.command(id, deadline);
+        command.take(told);
+        Ok(command)
     }
 
     /// Ends the shell and everything that runs in it.
@@ -371,7 +437,7 @@ impl Input {
                 Some(ErrorCode::OPERATION_TIMEDOUT) => return Ok(()),
                 Some(ErrorCode::BUSY) => {
                     let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
-                    tokio::time::sleep(left.map_or(pause, |left| left.min(pause))).await;
+                    sleep(left.map_or(pause, |left| left.min(pause))).await;
                     pause = (pause * 2).min(MOST_BUSY_PAUSE);
                 }
                 Some(_) | None => return Err(error),
@@ -404,7 +470,11 @@ impl Core {
         let operation = name(request.operation);
         let message = request.envelope.encode_as(self.calls.config().charset);
         let call = Call { message: &message, operation, wait, replay: request.replay };
-        let answer = self.calls.call(call).await?;
+        let answer = self.calls.call(call).await.inspect_err(|error| {
+            if error.is_unsent() {
+                lock(&self.machine).handle_unsent(request.message_id);
+            }
+        })?;
         let told = self.take(&request, &answer)?;
         drop(outstanding);
         Ok(told)

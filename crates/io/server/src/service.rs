@@ -188,6 +188,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
         users: u64::from(settings.winrs.max_concurrent_users),
+        operations: u64::from(settings.service.max_concurrent_operations_per_user),
     };
     let shells = Shells::new(limits);
     let core = Arc::new(Core {

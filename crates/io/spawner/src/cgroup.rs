@@ -78,6 +78,36 @@ fn delegated(own: &Path) -> bool {
     marked("trusted.delegate") || marked("user.delegate")
 }
 
+/// What [`Cgroups::prepare`] would find possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Abilities {
+    pub(crate) processes: bool,
+    pub(crate) memory: bool,
+}
+
+/// Looks at the group of this process and changes nothing.
+///
+/// # Errors
+/// Why control groups cannot be used, and what to do.
+pub(crate) fn look() -> Result<Abilities, &'static str> {
+    let own = own_group().ok_or("version 2 is not mounted here")?;
+    let delegated = delegated(&own);
+    if Path::new("/run/systemd/system").exists() && !delegated {
+        return Err("not delegated: start the service from a systemd unit with Delegate=yes");
+    }
+    let writable = |path: &Path| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
+    if !writable(&own) || !writable(&own.join("cgroup.procs")) {
+        return Err("this user may not make groups");
+    }
+    // The file is in every group but the topmost.
+    if own.join("cgroup.type").exists() && !own.join("cgroup.kill").exists() {
+        return Err("this kernel cannot end a group as a whole: 5.14 or newer is needed");
+    }
+    let controllers = fs::read_to_string(own.join("cgroup.controllers")).unwrap_or_default();
+    let has = |name: &str| delegated && controllers.split_whitespace().any(|word| word == name);
+    Ok(Abilities { processes: has("pids"), memory: has("memory") })
+}
+
 impl Cgroups {
     /// Makes the service's group below the one in which this process runs, and ends what an earlier service of the same state
     /// left there. `state` and `spawner` name the group. `None` where control groups cannot be used.

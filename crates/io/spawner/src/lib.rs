@@ -50,6 +50,7 @@ mod tree;
 pub mod users;
 
 pub use options::{LogFormat, Options};
+pub use root::{Finding, Report, Verdict, check};
 
 /// The 16 bytes that name an account; the same in `accounts` and in `users`.
 pub type AccountId = [u8; 16];

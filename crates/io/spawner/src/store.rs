@@ -168,6 +168,11 @@ impl Store {
         Self::walk(path, true, if other_user { Passage::ForService } else { Passage::Any })
     }
 
+    /// Like [`Store::open`], with the demands of the service on the path.
+    pub(crate) fn open_for_service(path: &Path, other_user: bool) -> Result<Self, StoreError> {
+        Self::walk(path, false, if other_user { Passage::ForService } else { Passage::Any })
+    }
+
     fn walk(path: &Path, create: bool, passage: Passage) -> Result<Self, StoreError> {
         let path = std::path::absolute(path).map_err(|error| io_error(path, "find", error))?;
         let owner = rustix::process::geteuid().as_raw();
@@ -226,6 +231,13 @@ impl Store {
             Err(Errno::WOULDBLOCK) => Err(StoreError::InUse { path: self.path.clone() }),
             Err(error) => Err(self.io(SERVE_LOCK, "lock", error.into())),
         }
+    }
+
+    /// Whether a service serves from this directory now; makes no file.
+    pub(crate) fn in_use(&self) -> bool {
+        let Ok(Some(file)) = self.open_file(SERVE_LOCK) else { return false };
+        let lock = rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive);
+        lock == Err(Errno::WOULDBLOCK)
     }
 
     fn lock_file(&self, name: &'static str) -> Result<OwnedFd, StoreError> {

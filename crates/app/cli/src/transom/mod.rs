@@ -2,7 +2,9 @@
 
 mod account;
 mod cert;
+mod check;
 mod demo;
+mod manual;
 mod network;
 mod serve;
 
@@ -57,6 +59,10 @@ enum Command {
                       another user, it serves one account, whose commands share that user."
     )]
     Serve(ServeArgs),
+    /// Prints completions for a shell, for instance `transom completions bash > FILE`
+    Completions(manual::CompletionsArgs),
+    /// Writes the pages of the manual into a folder
+    Man(manual::ManArgs),
     /// The service's network process; the service starts it
     #[command(name = NETWORK, hide = true)]
     Network(network::NetworkArgs),
@@ -85,6 +91,10 @@ struct ServeArgs {
     /// How log lines look, on stderr: text for people, json for programs
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     log: LogFormat,
+    /// Starts nothing: says what would keep the service from starting or somebody from using it, one line each with
+    /// ok, warning or failed; ends with 1 when something failed
+    #[arg(long)]
+    check: bool,
 }
 
 /// How log lines look.
@@ -100,6 +110,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     if words.get(1).is_some_and(|word| word == "serve") {
         match serve::scan(words.get(2..).unwrap_or_default()) {
             Ok(serve::Request::Run(start)) => return spawner::run(start.into_options()),
+            Ok(serve::Request::Check(start)) => return check::run(start),
             Ok(serve::Request::Help) => {}
             Err(error) => return error.report(Program::Transom),
         }
@@ -117,7 +128,9 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     let result = match Transom::from_arg_matches(&matches).map(|transom| transom.command) {
         Ok(Command::Account(args)) => account::run(args),
         Ok(Command::Cert(args)) => cert::run(args),
+        Ok(Command::Completions(args)) => manual::completions(&args),
         Ok(Command::Demo) => demo::run(),
+        Ok(Command::Man(args)) => manual::man(&args),
         Ok(Command::Network(args)) => return network::run(args),
         Ok(Command::Serve(_) | Command::Winrs { .. }) => {
             Err(CommandError::usage("this subcommand must be the first word after transom"))

@@ -28,13 +28,13 @@ const LOG_VARIABLE: &str = EnvFilter::DEFAULT_ENV;
 #[derive(Args, Debug)]
 pub(super) struct NetworkArgs {
     #[arg(long)]
-    config: Option<PathBuf>,
+    pub(super) config: Option<PathBuf>,
     #[arg(long)]
-    listen: Vec<Listener>,
+    pub(super) listen: Vec<Listener>,
     #[arg(long)]
-    certificate: Option<Thumbprint>,
+    pub(super) certificate: Option<Thumbprint>,
     #[arg(long, default_value = super::STATE)]
-    state: PathBuf,
+    pub(super) state: PathBuf,
     #[arg(long, default_value = "text")]
     log: LogFormat,
 }

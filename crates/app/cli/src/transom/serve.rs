@@ -14,7 +14,10 @@ use spawner::{LogFormat, Options};
 
 use crate::command_error::CommandError;
 
-/// The options of `transom serve`; each takes a value.
+/// The option that takes no value: looks, and starts nothing.
+const CHECK: &str = "--check";
+
+/// The other options of `transom serve`; each takes a value.
 const OPTIONS: [&str; 6] =
     ["--state", "--config", "--service-user", "--listen", "--certificate", "--log"];
 
@@ -28,6 +31,8 @@ pub(super) enum Request {
     Help,
     /// The service.
     Run(Start),
+    /// What would keep the service from starting.
+    Check(Start),
 }
 
 /// How the service starts.
@@ -72,10 +77,15 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
     let mut low_ports = Vec::new();
     let mut network = Vec::new();
     let mut seen = Vec::new();
+    let mut check = false;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         if matches!(word.as_bytes(), b"-h" | b"--help") {
             return Ok(Request::Help);
+        }
+        if word == CHECK {
+            check = true;
+            continue;
         }
         let (name, attached) = halves(word);
         let Some(option) = OPTIONS.into_iter().find(|option| name == *option) else {
@@ -108,7 +118,8 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
         }
     }
     let state = state.unwrap_or_else(|| PathBuf::from(super::STATE));
-    Ok(Request::Run(Start { state, service_user, log_format, privileged: low_ports, network }))
+    let start = Start { state, service_user, log_format, privileged: low_ports, network };
+    Ok(if check { Request::Check(start) } else { Request::Run(start) })
 }
 
 fn log_format(value: &OsStr) -> Result<LogFormat, CommandError> {
@@ -202,6 +213,8 @@ mod tests {
             assert!(scan(&words(typed)).is_err(), "{typed:?}");
         }
         assert!(scan(&words(&["--state", "/s", "--state", "/t"])).is_err());
+        assert!(scan(&words(&["--check=yes"])).is_err());
+        assert!(matches!(scan(&words(&["--check", "--state", "/s"])), Ok(Request::Check(_))));
         assert_eq!(scan(&words(&["--state", "/s", "--help"])).unwrap(), Request::Help);
     }
 
@@ -227,6 +240,7 @@ mod tests {
             .filter_map(|arg| arg.get_long())
             .map(|long| format!("--{long}"))
             .collect();
-        assert_eq!(shown, OPTIONS);
+        let known: Vec<&str> = OPTIONS.into_iter().chain([CHECK]).collect();
+        assert_eq!(shown, known);
     }
 }

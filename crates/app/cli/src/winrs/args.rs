@@ -37,7 +37,8 @@ struct Switches {
     #[arg(long, alias = "d", value_name = "PATH")]
     directory: Option<String>,
 
-    /// Sets a variable for the command. May be repeated.
+    /// Sets a variable for the command. %NAME% in the value stands for what NAME is on
+    /// the host. May be repeated.
     #[arg(long, alias = "env", value_name = "NAME=VALUE", value_parser = variable)]
     environment: Vec<(String, String)>,
 
@@ -49,8 +50,9 @@ struct Switches {
     #[arg(long, alias = "nop")]
     noprofile: bool,
 
-    /// Lets messages travel readable by others: only with --auth basic, and only
-    /// when the client's setting AllowUnencrypted is true.
+    /// Lets messages travel readable by others: on http only with --auth basic, and
+    /// only when the setting AllowUnencrypted of client and service is true. Has no
+    /// effect on https.
     #[arg(long, alias = "un")]
     unencrypted: bool,
 
@@ -105,6 +107,14 @@ struct Switches {
     #[arg(long, alias = "v", help_heading = EXTENSIONS)]
     verbose: bool,
 
+    /// Writes one JSON object per line to stdout: {"stream":"stdout","data":TEXT} for
+    /// each piece of output as it comes, with "base64":true where the data is no UTF-8
+    /// and is written so; at the end {"exit_code":N,...} with mechanism, sealed,
+    /// tls, requests and seconds, or {"error":{...}} with kind, message, host, operation,
+    /// fault_code and hints.
+    #[arg(long, help_heading = EXTENSIONS)]
+    json: bool,
+
     /// This text.
     #[arg(long, aliases = ["?", "h"])]
     help: bool,
@@ -151,6 +161,7 @@ pub(crate) struct Invocation {
     pub(crate) load_profile: bool,
     pub(crate) compression: bool,
     pub(crate) verbose: bool,
+    pub(crate) json: bool,
     pub(crate) command_line: String,
     pub(crate) use_ssl: bool,
     pub(crate) trust: TrustSwitches,
@@ -251,6 +262,7 @@ impl Switches {
             load_profile: !self.noprofile,
             compression: self.compression,
             verbose: self.verbose,
+            json: self.json,
             command_line: switches::join(self.command)?,
             use_ssl: self.usessl,
             trust: TrustSwitches {
@@ -272,7 +284,7 @@ impl Switches {
                 "leave out -allowdelegate, and let the command name an account where it needs one",
             ));
         }
-        // On https the switch has no effect, as on Windows.
+        // As on Windows, TLS makes the switch meaningless.
         if self.unencrypted && !https && self.auth != Scheme::Basic {
             return Err(CommandError::usage(
                 "NTLM and Negotiate always encrypt messages on http in this version",
@@ -286,27 +298,84 @@ impl Switches {
     }
 }
 
+/// Whether a program reads what is said, even when the other switches are wrong.
+pub(crate) fn wants_json(words: &[OsString]) -> bool {
+    let switch = |word: &&OsString| {
+        let word = word.as_encoded_bytes();
+        word.starts_with(b"-") && word != b"--" || word.starts_with(b"/")
+    };
+    words.iter().take_while(switch).any(|word| {
+        let name = word.to_string_lossy();
+        name.trim_start_matches(['-', '/']).eq_ignore_ascii_case("json")
+    })
+}
+
 fn with_help_hint(error: CommandError) -> CommandError {
     error.hint("winrs -? shows all switches")
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        // Windows's cmd takes the caret of ^% away before winrs sees it; a POSIX shell does not.
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.replace("^%", "%"))),
         Some(_) | None => Err("a variable is written NAME=VALUE".to_owned()),
     }
+}
+
+const NAME: &str = "runs a command line on a remote host and shows its output as it comes";
+
+const DESCRIPTION: &str = "\
+Switches begin with - or / and may be written in any case, in full, by the part
+outside the brackets, or by any beginning that only one of them has. The first
+word that is no switch begins the command line, which is passed on as it is.
+";
+
+const EXIT_STATUS: &str = "\
+The exit code is the command's (the remainder by 256; a multiple of 256 other than
+0 becomes 1), or 255 when winrs itself could not do its work.
+Input is passed on. The first Ctrl-C goes to the command, the second ends winrs.
+";
+
+const EXAMPLES: [&str; 4] = [
+    "winrs -r:myserver -u:alice ipconfig /all",
+    "winrs /r:http://127.0.0.1:15985 /u:alice uname -a",
+    "winrs -r:https://myserver:5986 -u:alice --ca ca.pem hostname",
+    "printf 'b\\na\\n' | winrs -r:myserver -u:alice sort",
+];
+
+/// The switches, as completions and the manual need them.
+pub(crate) fn command() -> clap::Command {
+    Switches::command().about(NAME)
+}
+
+/// The parts of the page of the manual, from the same words as the help.
+pub(crate) fn manual() -> Manual {
+    let command = Switches::command();
+    let switches = command.get_arguments().filter(|arg| arg.get_long().is_some());
+    Manual {
+        name: NAME,
+        description: DESCRIPTION,
+        switches: switches.map(|arg| (switches::spelling(arg), about(arg))).collect(),
+        exit_status: EXIT_STATUS,
+        examples: EXAMPLES,
+    }
+}
+
+/// See [`manual`].
+pub(crate) struct Manual {
+    pub(crate) name: &'static str,
+    pub(crate) description: &'static str,
+    /// Spelling and meaning of each.
+    pub(crate) switches: Vec<(String, String)>,
+    pub(crate) exit_status: &'static str,
+    pub(crate) examples: [&'static str; 4],
 }
 
 /// The help, whose switches are those that the parser knows.
 pub(crate) fn help() -> String {
     let command = Switches::command();
-    let mut text = String::from(
-        "winrs: runs a command line on a remote host and shows its output as it comes.\n\n\
-         winrs [SWITCH[:VALUE]]... COMMAND LINE\n\n\
-         Switches begin with - or / and may be written in any case, in full, by the part\n\
-         outside the brackets, or by any beginning that only one of them has. The first\n\
-         word that is no switch begins the command line, which is passed on as it is.\n\n",
-    );
+    let mut text =
+        format!("winrs: {NAME}.\n\nwinrs [SWITCH[:VALUE]]... COMMAND LINE\n\n{DESCRIPTION}\n");
     append_switches(
         &mut text,
         command.get_arguments().filter(|arg| arg.get_help_heading().is_none()),
@@ -316,32 +385,26 @@ pub(crate) fn help() -> String {
         &mut text,
         command.get_arguments().filter(|arg| arg.get_help_heading().is_some()),
     );
-    text.push_str(
-        "\nThe exit code is the command's (the remainder by 256; a multiple of 256 other than\n\
-         0 becomes 1), or 255 when winrs itself could not do its work.\n\
-         Input is passed on. The first Ctrl-C goes to the command, the second ends winrs.\n\n\
-         Examples:\n  \
-           winrs -r:myserver -u:alice ipconfig /all\n  \
-           winrs /r:http://127.0.0.1:15985 /u:alice uname -a\n  \
-           winrs -r:https://myserver:5986 -u:alice --ca ca.pem hostname\n  \
-           printf 'b\\na\\n' | winrs -r:myserver -u:alice sort\n",
-    );
+    let _infallible = writeln!(text, "\n{EXIT_STATUS}\nExamples:");
+    for example in EXAMPLES {
+        let _infallible = writeln!(text, "  {example}");
+    }
     text
 }
 
 fn append_switches<'a>(text: &mut String, args: impl Iterator<Item = &'a clap::Arg>) {
     for arg in args.filter(|arg| arg.get_long().is_some()) {
-        let about = arg
-            .get_long_help()
-            .or_else(|| arg.get_help())
-            .map(ToString::to_string)
-            .unwrap_or_default();
         let _infallible = writeln!(text, "  {}", switches::spelling(arg));
-        // clap takes the last full stop away.
-        for line in wrapped(&format!("{}.", about.trim_end_matches('.')), 74) {
+        for line in wrapped(&about(arg), 74) {
             let _infallible = writeln!(text, "      {line}");
         }
     }
+}
+
+fn about(arg: &clap::Arg) -> String {
+    let about = arg.get_long_help().or_else(|| arg.get_help());
+    // clap takes the last full stop away.
+    format!("{}.", about.map(ToString::to_string).unwrap_or_default().trim_end_matches('.'))
 }
 
 fn wrapped(about: &str, width: usize) -> Vec<String> {
@@ -396,7 +459,7 @@ mod tests {
             r"/env:TEMP=d:\temp",
             "config.cmd",
         ]);
-        let expected = [("path", r"^%path^%;c:\tools"), ("TEMP", r"d:\temp")];
+        let expected = [("path", r"%path%;c:\tools"), ("TEMP", r"d:\temp")];
         assert_eq!(
             environment.environment,
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))

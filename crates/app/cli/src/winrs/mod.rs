@@ -3,6 +3,7 @@
 mod args;
 mod argv;
 mod escape;
+mod records;
 mod session;
 mod stdio;
 
@@ -19,6 +20,7 @@ use crate::signals::Signals;
 use crate::terminal::{self, Answer};
 use args::{Invocation, Parsed, PasswordSource, Request};
 
+pub(crate) use args::{command, manual};
 pub(crate) use session::Security;
 
 /// The variable that may hold the password.
@@ -30,6 +32,9 @@ const PASSWORD_LIMIT: u64 = 4096;
 pub(crate) fn run(words: &[OsString], first: usize) -> ExitCode {
     match try_run(words, first) {
         Ok(code) => ExitCode::from(code),
+        Err(error) if args::wants_json(words.get(first..).unwrap_or_default()) => {
+            error.report_as(Program::Winrs, records::error_line(&error), io::stdout())
+        }
         Err(error) => error.report(Program::Winrs),
     }
 }

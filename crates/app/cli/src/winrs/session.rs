@@ -11,19 +11,20 @@
 use std::future;
 use std::io::{self, IsTerminal as _};
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth::Secret;
 use client::{
-    Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, Event, Input,
-    Protection, Settings, Shell, ShellOptions, Signal,
+    Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, ErrorKind,
+    Event, Input, Protection, Settings, Shell, ShellOptions, Signal,
 };
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::args::{Invocation, Scheme};
+use super::records::{self, Done, Records};
 use super::stdio::{self, Handle, Output};
-use crate::command_error::CommandError;
+use crate::command_error::{CommandError, Origin};
 use crate::signals::{Interruption, Signals};
 use crate::terminal::EchoOff;
 
@@ -31,6 +32,8 @@ use crate::terminal::EchoOff;
 const LEAVE: Duration = Duration::from_secs(2);
 /// How long a host may take to close the shell of a command that is done: the exit code is known already.
 const CLOSE: Duration = Duration::from_secs(10);
+/// How long the first input may keep us from asking for output.
+const HEAD_START: Duration = Duration::from_millis(500);
 /// The code page of the streams: UTF-8.
 const UTF_8: u32 = 65_001;
 
@@ -88,7 +91,9 @@ pub(super) async fn run(
     password: Secret,
     signals: &mut Signals,
 ) -> Result<u8, CommandError> {
+    let started = Instant::now();
     let output = Output::new();
+    let mut records = invocation.json.then(Records::default);
     let client = Client::new(config(&invocation, user, password)?)?;
     let stdin = io::stdin();
     let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin));
@@ -98,24 +103,17 @@ pub(super) async fn run(
         .map_err(|error| CommandError::caused("switching the echo off", &error))?;
     // Read while the shell opens, so that what is there can go with the first messages.
     let input = stdio::input();
-    let (shell, mut command) = {
-        let mut opening = pin!(open(&client, &invocation));
-        tokio::select! {
-            opened = &mut opening => opened?,
-            _signal = signals.next() => {
-                // A shell that is being opened would stay behind on the host: its name is needed to close it.
-                if let Ok(Ok((shell, command))) = timeout(LEAVE, &mut opening).await {
-                    leave(shell, &command.input()).await;
-                }
-                return Err(left());
-            }
-        }
-    };
+    let (shell, mut command) = open_unless_left(&client, &invocation, signals).await?;
     let told = if invocation.verbose { tell(&client, &output).await } else { Ok(()) };
     let end = match told {
-        Ok(()) => converse(&mut command, input, &output, signals).await,
+        Ok(()) => converse(&mut command, input, (&output, records.as_mut()), signals).await,
         Err(error) => End::Failed(output_error(error)),
     };
+    if let Some(records) = &mut records {
+        let rest = records.rest();
+        // Whoever is gone has been told by the pieces before.
+        let _gone = output.write(Handle::Stdout, rest).await;
+    }
     match end {
         End::Done(code) => {
             // The command has ended and its output is out: whatever becomes of the shell changes nothing.
@@ -123,8 +121,14 @@ pub(super) async fn run(
                 _closed = timeout(CLOSE, shell.close()) => {}
                 _signal = signals.next() => {}
             }
-            code.map(exit_code)
-                .ok_or_else(|| CommandError::failed("the command was ended, and has no exit code"))
+            let code = code.ok_or_else(|| {
+                CommandError::failed("the command was ended, and has no exit code")
+            })?;
+            if records.is_some() {
+                let done = done(&client, code, started.elapsed());
+                output.write(Handle::Stdout, done.line()).await.map_err(output_error)?;
+            }
+            Ok(exit_code(code))
         }
         End::Left => {
             leave(shell, &command.input()).await;
@@ -134,6 +138,17 @@ pub(super) async fn run(
             leave(shell, &command.input()).await;
             Err(error)
         }
+    }
+}
+
+fn done(client: &Client, exit_code: u32, time: Duration) -> Done<'static> {
+    Done {
+        exit_code,
+        mechanism: client.mechanism(),
+        sealed: client.protection() == Some(Protection::Seal),
+        tls: client.protection() == Some(Protection::Tls),
+        requests: client.requests(),
+        seconds: records::seconds(time),
     }
 }
 
@@ -159,6 +174,25 @@ fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Con
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     invocation.trust.apply(&mut config.settings.trust);
     Ok(config)
+}
+
+/// Opens shell and command, unless the user leaves meanwhile.
+async fn open_unless_left(
+    client: &Client,
+    invocation: &Invocation,
+    signals: &mut Signals,
+) -> Result<(Shell, Command), CommandError> {
+    let mut opening = pin!(open(client, invocation));
+    tokio::select! {
+        opened = &mut opening => opened,
+        _signal = signals.next() => {
+            // A shell that is being opened would stay behind on the host: its name is needed to close it.
+            if let Ok(Ok((shell, command))) = timeout(LEAVE, &mut opening).await {
+                leave(shell, &command.input()).await;
+            }
+            Err(left())
+        }
+    }
 }
 
 async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Command), CommandError> {
@@ -190,16 +224,27 @@ async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Comman
 async fn converse(
     command: &mut Command,
     mut stdin: Stdin,
-    output: &Output,
+    output: (&Output, Option<&mut Records>),
     signals: &mut Signals,
 ) -> End {
     let input = command.input();
     tokio::select! {
         end = async {
-            // Input that is there already goes first: while a Receive waits, it would need a connection of its own.
-            let sent = match stdin.try_recv() {
-                Ok(piece) => send(&input, piece).await,
-                Err(_) => Ok(()),
+            // Input that is there already goes first: while a Receive waits, it would need a connection of its own. But
+            // a command that writes before it reads must be listened to ([MS-WSMV] 3.1.4.14).
+            let piece = stdin.try_recv().ok();
+            let mut first = pin!(async {
+                match piece {
+                    Some(piece) => send(&input, piece).await,
+                    None => Ok(()),
+                }
+            });
+            let early = timeout(HEAD_START, &mut first).await.ok();
+            let sent = async {
+                match early {
+                    Some(sent) => sent,
+                    None => first.await,
+                }
             };
             tokio::select! {
                 end = forward_output(command, output) => end,
@@ -210,7 +255,10 @@ async fn converse(
     }
 }
 
-async fn forward_output(command: &mut Command, output: &Output) -> End {
+async fn forward_output(
+    command: &mut Command,
+    (output, mut records): (&Output, Option<&mut Records>),
+) -> End {
     loop {
         let (handle, data) = match command.next().await {
             Ok(Some(Event::Stdout(data))) => (Handle::Stdout, data),
@@ -218,6 +266,10 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
             Ok(Some(Event::Done { exit_code })) => return End::Done(exit_code),
             Ok(None) => return End::Done(None),
             Err(error) => return End::Failed(error.into()),
+        };
+        let (handle, data) = match &mut records {
+            Some(records) => (Handle::Stdout, records.chunk(handle, &data)),
+            None => (handle, data),
         };
         if let Err(error) = output.write(handle, data).await {
             return End::Failed(output_error(error));
@@ -230,8 +282,9 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
 async fn forward_input(
     input: &Input,
     mut stdin: Stdin,
-    mut sent: Result<(), client::Error>,
+    sent: impl Future<Output = Result<(), client::Error>>,
 ) -> client::Error {
+    let mut sent = sent.await;
     loop {
         match sent {
             Ok(()) => match stdin.recv().await {
@@ -281,7 +334,7 @@ async fn leave(shell: Shell, command: &Input) {
 }
 
 fn left() -> CommandError {
-    CommandError::failed("interrupted before the command ended; it was told to end")
+    CommandError::interrupted("interrupted before the command ended; it was told to end")
 }
 
 fn output_error(error: io::Error) -> CommandError {
@@ -301,8 +354,23 @@ fn exit_code(remote: u32) -> u8 {
 
 impl From<client::Error> for CommandError {
     fn from(error: client::Error) -> Self {
+        let kind = match error.kind() {
+            ErrorKind::Config(_) => "config",
+            ErrorKind::Connect(_) => "connect",
+            ErrorKind::Denied(_) => "denied",
+            ErrorKind::Fault(_) => "fault",
+            ErrorKind::Protocol(_) => "protocol",
+            ErrorKind::Timeout(_) => "timeout",
+            _ => "failed",
+        };
+        let origin = Origin {
+            kind,
+            host: error.host().to_owned(),
+            operation: error.operation(),
+            fault_code: error.fault().and_then(|fault| fault.error_code()).map(|code| code.0),
+        };
         let hints = error.hints();
-        Self::chain(&error).hints(hints)
+        Self::chain(&error).hints(hints).at(origin)
     }
 }
 

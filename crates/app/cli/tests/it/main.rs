@@ -10,17 +10,25 @@
 
 mod account;
 mod cert;
+mod check;
 mod demo;
+mod docs;
 mod encodings;
 mod endings;
 mod errors;
+mod examples;
 mod help;
 mod https;
+mod json;
+mod manual;
+mod odd;
 mod peers;
 mod processes;
 mod prompt;
+mod relay;
 mod run;
 mod security;
 mod service;
+mod slow_reader;
 mod stub;
 mod tool;

@@ -71,6 +71,35 @@ fn environment_and_directory_are_the_commands() {
 }
 
 #[test]
+fn variables_in_values_are_expanded_on_the_host() {
+    for flavour in flavours() {
+        let service = Service::start(flavour);
+        let words = [
+            r"/env:path=^%path^%;c:\tools",
+            r"/env:TEMP=d:\temp",
+            "-env:BOTH=%temp%|%TEMP%|%none%|%%|100%",
+            "printf '%s\\n' \"$path\" \"$BOTH\" \"$PATH\"",
+        ];
+        let ran = tool::run(&mut service.winrs(&words)).ended(0);
+        let lines: Vec<&str> = ran.stdout.lines().collect();
+        assert_eq!(lines[0], format!(r"{};c:\tools", lines[2]), "{flavour:?}");
+        assert_eq!(lines[1], r"d:\temp|d:\temp|%none%|%%|100%", "{flavour:?}");
+        assert!(lines[2].contains("/usr/bin"), "{flavour:?}: {ran:#?}");
+    }
+}
+
+#[test]
+fn values_that_grow_without_bound_are_refused() {
+    let service = Service::start(flavours()[0]);
+    let mut words = vec!["-env:V0=xxxxxxxxxxxxxxxx".to_owned()];
+    words.extend((1..40).map(|n| format!("-env:V{n}=%V{0}%%V{0}%", n - 1)));
+    words.push("true".to_owned());
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let ran = tool::run(&mut service.winrs(&words)).ended(255);
+    assert!(ran.stderr.contains("32,767"), "{ran:#?}");
+}
+
+#[test]
 fn absent_directory_is_an_error_of_the_hosts() {
     let service = Service::start(flavours()[0]);
     let ran = tool::run(&mut service.winrs(&["-d:/nonexistent", "true"])).ended(255);

@@ -72,6 +72,7 @@ impl ShellInstance for CmdShell {
             let start = Start {
                 argv: Self::arguments(&command),
                 environment: self.environment.clone(),
+                expand: true,
                 directory: self.directory.clone(),
             };
             let process = keeper.start(start).await;

@@ -22,6 +22,7 @@ mod properties;
 mod round_trip;
 mod shell;
 mod shell_client;
+mod shell_client_lost;
 mod shell_client_scene;
 mod shell_pair;
 mod shell_pair_scene;

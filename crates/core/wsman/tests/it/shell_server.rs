@@ -167,6 +167,19 @@ fn command_over_the_limit_faults_until_one_is_finished_and_told() {
 }
 
 #[test]
+fn process_over_the_quota_faults_until_one_has_ended() {
+    let settings = Settings { max_processes: 1, ..Settings::default() };
+    let mut scene = Scene::with(ShellDescription::default(), settings);
+    let (key, _) = scene.run();
+    let refused = scene.ask(command());
+    assert_eq!(scene.fault(refused), ErrorCode::NOT_ENOUGH_QUOTA);
+    // Its end need not have been told.
+    scene.finish(key, 0);
+    let taken = scene.ask(command());
+    assert!(scene.is_waiting(taken));
+}
+
+#[test]
 fn command_without_a_start_in_time_faults_and_is_ended_when_it_starts() {
     let mut scene = Scene::new();
     let token = scene.ask(command());

@@ -21,6 +21,9 @@ use crate::service::Core;
 use crate::settings::Winrs;
 use crate::shells::{Streams, faults};
 
+/// Commands that a shell may hold, whatever the settings say: each may have output that waits.
+const MOST_COMMANDS: usize = 100;
+
 impl Core {
     /// Create, [MS-WSMV] 3.1.4.5.2.
     pub(super) async fn create_shell(
@@ -105,7 +108,10 @@ impl Core {
     }
 
     fn bounds(&self) -> Bounds {
+        let processes = self.settings.winrs.max_processes_per_shell;
         Bounds {
+            max_commands: MOST_COMMANDS,
+            max_processes: usize::try_from(processes).unwrap_or(usize::MAX),
             idle_timeout: self.settings.winrs.idle(),
             min_idle_timeout: Winrs::LEAST_IDLE,
             max_idle_timeout: Winrs::MOST_IDLE,

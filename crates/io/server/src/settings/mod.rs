@@ -33,6 +33,7 @@ use serde::Deserialize;
 
 pub use failed_logins::FailedLogins;
 pub use listener::{ListenAddress, Listener, ListenerError};
+pub use session::client::endpoint::Transport;
 
 /// A configuration file may have so many bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -67,6 +68,13 @@ pub struct Service {
     /// Whether messages may travel unsealed over plain HTTP; default false.
     #[serde(rename = "AllowUnencrypted")]
     pub allow_unencrypted: bool,
+    /// Operations that one user may have open at the same time: shells, and the commands in them; 1
+    /// to 4,294,967,295, default 1,500.
+    #[serde(
+        rename = "MaxConcurrentOperationsPerUser",
+        deserialize_with = "range::within::<_, 1, 4_294_967_295>"
+    )]
+    pub max_concurrent_operations_per_user: u32,
     /// Connections at a time; 1 to 512, default 300. Further ones are closed at once.
     #[serde(rename = "MaxConnections", deserialize_with = "range::within::<_, 1, 512>")]
     pub max_connections: u32,
@@ -144,6 +152,14 @@ pub struct Winrs {
         deserialize_with = "range::within::<_, 1, 2_147_483_647>"
     )]
     pub max_concurrent_users: u32,
+    /// Commands that run in one shell at the same time; 1 to 2,147,483,647, default 2,147,483,647.
+    /// What a command starts itself is not counted. A shell holds 100 commands at most, with those
+    /// that have ended and whose end their client has not read.
+    #[serde(
+        rename = "MaxProcessesPerShell",
+        deserialize_with = "range::within::<_, 1, 2_147_483_647>"
+    )]
+    pub max_processes_per_shell: u32,
     /// Shells of one user at the same time; 1 to 2,147,483,647, default 2,147,483,647.
     #[serde(
         rename = "MaxShellsPerUser",
@@ -168,6 +184,7 @@ impl Default for Service {
     fn default() -> Self {
         Self {
             allow_unencrypted: false,
+            max_concurrent_operations_per_user: 1_500,
             max_connections: 300,
             max_packet_retrieval_time_seconds: 120,
             auth: Auth::default(),
@@ -188,6 +205,7 @@ impl Default for Winrs {
             allow_remote_shell_access: true,
             idle_timeout: 7_200_000,
             max_concurrent_users: 2_147_483_647,
+            max_processes_per_shell: 2_147_483_647,
             max_shells_per_user: 2_147_483_647,
         }
     }

@@ -23,6 +23,7 @@ use wsman::shell::SignalCode;
 use wsman::shell::server::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell};
 
 use super::command::{Event, Handle, Streams, Write};
+use super::operations::Operation;
 use super::{Registration, faults};
 use crate::audit;
 use crate::plugin::{CommandSignal, ShellInstance, StartCommand};
@@ -38,8 +39,8 @@ pub(super) type Answer = oneshot::Sender<Result<Reply, Box<Fault>>>;
 /// What an actor is sent.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// A request.
-    Request(Box<Incoming>, Answer),
+    /// A request, and for a Command the place that the command takes.
+    Request(Box<Incoming>, Option<Operation>, Answer),
     /// The connection of a request is gone.
     Cancel(RequestToken),
     /// The service stops.
@@ -64,6 +65,8 @@ struct Started {
     handle: Handle,
     id: String,
     line: String,
+    /// The command counts until it is forgotten.
+    _operation: Option<Operation>,
 }
 
 /// The parts that change while the actor runs.
@@ -78,6 +81,8 @@ struct Work {
     events: mpsc::Sender<(CommandKey, Event)>,
     /// The id that a command gets whose client chose none.
     fresh_id: Uuid,
+    /// The place of the command that the request at hand may start.
+    operation: Option<Operation>,
     closing: Option<CloseReason>,
 }
 
@@ -103,6 +108,7 @@ impl Actor {
             waiting: BTreeMap::new(),
             events,
             fresh_id: Uuid::nil(),
+            operation: None,
             closing: None,
         };
         let end = work.live(&mut mailbox, &mut reports).await;
@@ -125,6 +131,8 @@ impl Work {
         let mut host_end = instance.ended();
         loop {
             self.act();
+            // A command that was refused gives its place back.
+            self.operation = None;
             if let Some(reason) = self.closing {
                 return End::Closed(reason);
             }
@@ -138,7 +146,10 @@ impl Work {
             };
             tokio::select! {
                 message = mailbox.recv() => match message {
-                    Some(Message::Request(incoming, answer)) => self.take(*incoming, answer),
+                    Some(Message::Request(incoming, operation, answer)) => {
+                        self.operation = operation;
+                        self.take(*incoming, answer);
+                    }
                     Some(Message::Cancel(token)) => {
                         self.waiting.remove(&token);
                         self.machine.handle_cancel(token, Instant::now());
@@ -230,7 +241,8 @@ impl Work {
         let shell = Arc::clone(&self.instance);
         let streams = self.streams.clone();
         let handle = Handle::start(shell, start, key, streams, self.events.clone());
-        self.commands.insert(key, Started { handle, id, line });
+        let operation = self.operation.take();
+        self.commands.insert(key, Started { handle, id, line, _operation: operation });
     }
 
     /// Hands out the machine's answers.
@@ -262,7 +274,7 @@ impl Work {
             drop(answer.send(Err(fault.clone())));
         }
         while let Some(message) = mailbox.recv().await {
-            if let Message::Request(_, answer) = message {
+            if let Message::Request(_, _, answer) = message {
                 drop(answer.send(Err(fault.clone())));
             }
         }

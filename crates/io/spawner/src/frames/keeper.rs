@@ -7,8 +7,8 @@
 //! 2 zeros   2
 //! 4 command u32  chosen by the network process, unique among the shell's running commands; 0 in Ticket
 //!
-//! Start    arguments u32, variables u32, directory u32 (0 or 1), then the strings: u32 length and bytes each;
-//!          a variable is two strings, name and value
+//! Start    arguments u32, variables u32, flags u32 (1 a directory, 2 expand), then the strings: u32 length and bytes
+//!          each; a variable is two strings, name and value
 //! Signal   u32: 1 interrupt, 2 terminate
 //! Ticket   u32 length and bytes
 //! Started  u32 process id; three descriptors come with it: stdin's write end, stdout's and stderr's read ends
@@ -43,6 +43,9 @@ pub struct Start {
     pub argv: Vec<OsString>,
     /// Variables that are put over `USER LOGNAME HOME SHELL PATH LANG TZ`, in order; the last of a name holds.
     pub environment: Vec<(OsString, OsString)>,
+    /// Whether `%NAME%` in the variables' values stands for what NAME is by then: the variables before it and those that
+    /// every command has, by the name as it is or else without regard to case. What names no variable stays as it is.
+    pub expand: bool,
     /// The working directory, relative to the user's home; `None`: the home, or `/` where there is none.
     pub directory: Option<PathBuf>,
 }
@@ -214,6 +217,9 @@ pub enum FrameError {
 const EXECUTABLE: &str = "command line";
 const ENVIRONMENT: &str = "environment";
 const DIRECTORY: &str = "working directory";
+const FLAGS: &str = "flags";
+const FLAG_DIRECTORY: u32 = 1;
+const FLAG_EXPAND: u32 = 2;
 
 /// Reads from the front of a frame.
 struct Reader<'a>(&'a [u8]);
@@ -272,7 +278,7 @@ fn push_bytes(bytes: &mut Vec<u8>, value: &[u8]) {
     bytes.extend(value);
 }
 
-fn characters(value: &OsStr) -> usize {
+pub(crate) fn characters(value: &OsStr) -> usize {
     // Each invalid sequence counts by its bytes, so that the count never falls below what execve's limit sees by much.
     value
         .as_bytes()
@@ -327,19 +333,21 @@ impl Start {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, FrameError> {
         let arguments = reader.number(EXECUTABLE)?;
         let variables = reader.number(ENVIRONMENT)?;
-        let directory = match reader.number(DIRECTORY)? {
-            0 => false,
-            1 => true,
-            _ => return Err(FrameError::Field(DIRECTORY)),
-        };
+        let flags = reader.number(FLAGS)?;
+        if flags & !(FLAG_DIRECTORY | FLAG_EXPAND) != 0 {
+            return Err(FrameError::Field(FLAGS));
+        }
         // The vectors grow with what the frame holds, never with what it announces.
         let argv = (0..arguments).map(|_| reader.string(EXECUTABLE)).collect::<Result<_, _>>()?;
         let environment = (0..variables)
             .map(|_| Ok((reader.string(ENVIRONMENT)?, reader.string(ENVIRONMENT)?)))
             .collect::<Result<_, FrameError>>()?;
-        let directory =
-            if directory { Some(PathBuf::from(reader.string(DIRECTORY)?)) } else { None };
-        let start = Self { argv, environment, directory };
+        let directory = if flags & FLAG_DIRECTORY != 0 {
+            Some(PathBuf::from(reader.string(DIRECTORY)?))
+        } else {
+            None
+        };
+        let start = Self { argv, environment, expand: flags & FLAG_EXPAND != 0, directory };
         start.check()?;
         Ok(start)
     }
@@ -348,7 +356,9 @@ impl Start {
         let count = |length: usize| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
         bytes.extend(count(self.argv.len()));
         bytes.extend(count(self.environment.len()));
-        bytes.extend(u32::from(self.directory.is_some()).to_le_bytes());
+        let directory = if self.directory.is_some() { FLAG_DIRECTORY } else { 0 };
+        let expand = if self.expand { FLAG_EXPAND } else { 0 };
+        bytes.extend((directory | expand).to_le_bytes());
         self.argv.iter().for_each(|argument| push_bytes(bytes, argument.as_bytes()));
         for (name, value) in &self.environment {
             push_bytes(bytes, name.as_bytes());
@@ -523,6 +533,7 @@ mod tests {
             start: Start {
                 argv: vec!["sh".into(), "-c".into(), OsString::from_vec(vec![0xff, b'x'])],
                 environment: vec![("A".into(), "b=c".into()), ("E".into(), "".into())],
+                expand: true,
                 directory: Some("/tmp".into()),
             },
         };

@@ -7,10 +7,12 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::User;
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Pid;
 
 use super::House;
+use super::expand;
 use crate::frames::keeper::{Stage, Start};
 use crate::sys;
 
@@ -69,10 +71,16 @@ pub(super) fn start(base: &Base, start: &Start) -> Result<Started, (Stage, io::E
         .argv
         .split_first()
         .ok_or_else(|| (Stage::Execute, io::ErrorKind::InvalidInput.into()))?;
+    let environment = if start.expand {
+        expand::all(&base.environment, &start.environment)
+            .map_err(|expand::TooLong| (Stage::Execute, Errno::TOOBIG.into()))?
+    } else {
+        start.environment.clone()
+    };
     let mut command = Command::new(program);
     command.args(arguments).env_clear();
     command.envs(base.environment.iter().map(|(name, value)| (name, value)));
-    command.envs(start.environment.iter().map(|(name, value)| (name, value)));
+    command.envs(environment);
     command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
     sys::command_of_its_own_session(&mut command);
     // Entered by the keeper itself, which has one thread, so that a bad directory is told from a bad program.

@@ -7,6 +7,7 @@
 //! ```
 
 mod command;
+mod expand;
 mod identity;
 mod report;
 mod serve;

@@ -13,6 +13,7 @@
 //! The loop waits in one place only, in `poll`. Frames that the network process does not fetch are queued, and while there
 //! are any, no further request is read: who does not listen is not listened to, and the queue stays short.
 
+mod check;
 mod ending;
 mod launch;
 mod log;
@@ -46,6 +47,7 @@ use crate::registry::Family;
 use crate::store::{Lock, Store};
 use crate::{Options, sys, tree};
 
+pub use check::{Finding, Report, Verdict, check};
 use log::Log;
 use notify::ServiceManager;
 use shells::{Helper, Shell};

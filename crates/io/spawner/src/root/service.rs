@@ -89,7 +89,7 @@ fn unused(store: &Store, targets: &BTreeSet<u32>) -> Result<Service, StartError>
     Err(StartError::NoUnusedUid)
 }
 
-fn folder_owner(store: &Store) -> Option<u32> {
+pub(super) fn folder_owner(store: &Store) -> Option<u32> {
     rustix::fs::statat(store.folder(), SERVICE, AtFlags::SYMLINK_NOFOLLOW)
         .ok()
         .map(|stat| stat.st_uid)

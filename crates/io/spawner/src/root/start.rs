@@ -121,11 +121,7 @@ pub(super) fn become_spawner() -> Result<Before, StartError> {
     if real != effective {
         return Err(StartError::SetUid { real: real.as_raw(), effective: effective.as_raw() });
     }
-    let release = rustix::system::uname();
-    let release = release.release().to_string_lossy();
-    if !new_enough(&release) {
-        return Err(StartError::Kernel(release.into_owned()));
-    }
+    check_kernel()?;
     let privileged = effective.is_root();
     if privileged {
         check_capabilities()?;
@@ -152,6 +148,13 @@ pub(super) fn become_spawner() -> Result<Before, StartError> {
     Ok(Before { privileged, limits })
 }
 
+/// The kernel's release, if it is new enough.
+pub(super) fn check_kernel() -> Result<String, StartError> {
+    let names = rustix::system::uname();
+    let release = names.release().to_string_lossy().into_owned();
+    if new_enough(&release) { Ok(release) } else { Err(StartError::Kernel(release)) }
+}
+
 /// Compares a release such as `6.1.0-13-amd64` with the oldest that is supported.
 fn new_enough(release: &str) -> bool {
     let mut numbers =
@@ -162,7 +165,7 @@ fn new_enough(release: &str) -> bool {
     }
 }
 
-fn check_capabilities() -> Result<(), StartError> {
+pub(super) fn check_capabilities() -> Result<(), StartError> {
     let held = rustix::thread::capabilities(None)
         .map_err(|error| system("read capabilities")(error.into()))?;
     let missing: Vec<&str> = CAPABILITIES

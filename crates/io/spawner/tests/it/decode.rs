@@ -62,6 +62,7 @@ fn changed() {
     let start = keeper::Start {
         argv: vec!["a".into(), "b c".into()],
         environment: vec![("N".into(), "v".into())],
+        expand: true,
         directory: Some("/d".into()),
     };
     let good: Vec<Vec<u8>> = vec![

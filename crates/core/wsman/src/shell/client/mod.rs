@@ -71,6 +71,8 @@ struct Outstanding {
     signal: Option<SignalCode>,
     /// Whether it is the Send that ends the input.
     ends_input: bool,
+    /// The id that was chosen for what a Create or Command makes.
+    chosen: Option<String>,
 }
 
 impl Shell {
@@ -167,8 +169,9 @@ impl Shell {
             Err(error) => return Err(error.clone().into()),
         }
         let is_compressed = options.compression;
+        let chosen = description.shell_id.clone();
         let create = shell::Request::Create { shell: Box::new(description), options };
-        self.queue(message_id, timeout, None, &create)?;
+        self.queue(message_id, timeout, None, &create)?.chosen = chosen;
         self.state = Ok(State::AwaitCreateResponse);
         self.is_compressed = is_compressed;
         Ok(())
@@ -188,8 +191,9 @@ impl Shell {
     ) -> Result<CommandKey, Error> {
         self.opened()?;
         let key = CommandKey(self.last_key + 1);
+        let chosen = command.command_id.clone();
         let request = shell::Request::Command { command, options };
-        self.queue(message_id, timeout, Some(key), &request)?;
+        self.queue(message_id, timeout, Some(key), &request)?.chosen = chosen;
         self.last_key += 1;
         self.commands.insert(key, Command::default());
         Ok(key)
@@ -373,9 +377,25 @@ impl Shell {
         } else {
             request.to_envelope(&self.context, shell_id, message_id, timeout)
         };
-        let replay = operation == Operation::Receive;
+        let replay = may_replay(request);
         self.out.requests.push_back(Request { message_id, operation, command, envelope, replay });
-        Ok(entry.insert(Outstanding { operation, command, signal: None, ends_input: false }))
+        let request =
+            Outstanding { operation, command, signal: None, ends_input: false, chosen: None };
+        Ok(entry.insert(request))
+    }
+}
+
+/// Whether a request may be sent again when its answer was lost. A Receive brings the same answer
+/// again; for the others it changes nothing whether they arrive once or twice.
+fn may_replay(request: &shell::Request) -> bool {
+    match request {
+        shell::Request::Receive { .. } | shell::Request::Delete | shell::Request::Get => true,
+        shell::Request::Signal(signal) => signal.code == SignalCode::Terminate,
+        // The end of the input without input.
+        shell::Request::Send(send) => {
+            send.streams.iter().all(|stream| stream.end && stream.data.is_empty())
+        }
+        shell::Request::Create { .. } | shell::Request::Command { .. } => false,
     }
 }
 

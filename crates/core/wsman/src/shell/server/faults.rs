@@ -30,6 +30,14 @@ pub(super) fn busy() -> Box<Fault> {
     fault(ErrorCode::BUSY, "The command has not taken the input that was sent before. ")
 }
 
+/// The shell runs as many processes as it may. Windows meets this where it starts the process.
+pub(super) fn too_many_processes(running: usize) -> Box<Fault> {
+    let text = format!(
+        "The shell runs {running} processes, which is the allowed number (MaxProcessesPerShell). "
+    );
+    fault(ErrorCode::NOT_ENOUGH_QUOTA, &text)
+}
+
 /// A request that a command shell cannot make sense of; on Windows its plug-in says so.
 pub(super) fn invalid_parameter(what: &str) -> Box<Fault> {
     let fault =

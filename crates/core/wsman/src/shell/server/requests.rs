@@ -77,6 +77,10 @@ impl Shell {
             let text = "The shell has a command of this CommandId already. ";
             return Err(faults::fault(ErrorCode::SHELLCOMMAND_CLIENTID_RESOURCE_CONFLICT, text));
         }
+        let running = self.commands.values().filter(|command| command.exit.is_none()).count();
+        if running >= self.settings.max_processes {
+            return Err(faults::too_many_processes(running));
+        }
         if self.commands.len() >= self.settings.max_commands && !self.forget_finished() {
             let text =
                 format!("The shell runs {} commands, and may not run more. ", self.commands.len());

@@ -1,0 +1,247 @@
+//! `transom serve --check`: what would keep the service from starting, or somebody from using it.
+//!
+//! One line per finding; nothing is started, and no file is made or changed. What the spawner needs is looked at by its
+//! own crate, what the network process needs here.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use server::Settings;
+use server::accounts::{self, Accounts};
+use server::certificates::{Certificates, Thumbprint};
+use server::settings::{ListenAddress, Listener, Transport};
+use spawner::store::{ACCOUNTS, SERVICE, Store};
+use spawner::users::Users;
+use spawner::{Finding, LogFormat, Verdict};
+
+use super::network::NetworkArgs;
+use super::serve::Start;
+use crate::command_error::{CommandError, Program};
+
+/// The settings when nobody names others.
+const CONFIG: &str = "/etc/transom/config.toml";
+
+/// Looks at everything, prints it, and ends with 0 when the service could start and everyone could use it.
+pub(super) fn run(start: Start) -> ExitCode {
+    match try_run(start) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => error.report(Program::Transom),
+    }
+}
+
+fn try_run(start: Start) -> Result<bool, CommandError> {
+    let format = start.log_format;
+    let options = start.into_options();
+    let words = std::iter::once(OsString::from(super::NETWORK));
+    let args = Words::try_parse_from(words.chain(options.network_args.clone()))?.args;
+    let report = spawner::check(&options);
+    let mut findings = report.findings;
+    if let Some(store) = &report.store {
+        findings.extend(known_accounts(store));
+    }
+    findings.extend(settings(args, report.service_uid, report.running));
+    let mut text = String::new();
+    for finding in &findings {
+        let _infallible = writeln!(text, "{}", shown(finding, format));
+    }
+    super::print(&text)?;
+    Ok(findings.iter().all(|finding| finding.verdict != Verdict::Failed))
+}
+
+/// The words that the network process would get.
+#[derive(clap::Parser, Debug)]
+struct Words {
+    #[command(flatten)]
+    args: NetworkArgs,
+}
+
+fn shown(finding: &Finding, format: LogFormat) -> String {
+    let Finding { what, verdict, text } = finding;
+    match format {
+        LogFormat::Text => format!("{verdict:<8} {what}: {text}"),
+        LogFormat::Json => {
+            let verdict = verdict.to_string();
+            serde_json::json!({ "check": what, "verdict": verdict, "text": text }).to_string()
+        }
+    }
+}
+
+/// Whether the accounts can be read, and somebody is behind each.
+fn known_accounts(store: &Store) -> Vec<Finding> {
+    let finding = |verdict, text: String| Finding::new("accounts", verdict, text);
+    let limit = u64::try_from(accounts::MAX_FILE).unwrap_or(u64::MAX);
+    let accounts = match store.read(ACCOUNTS, limit) {
+        Ok(Some(bytes)) => match Accounts::parse(&bytes) {
+            Ok(accounts) => accounts,
+            Err(error) => {
+                return vec![finding(Verdict::Failed, store.content(ACCOUNTS, &error).to_string())];
+            }
+        },
+        Ok(None) => Accounts::default(),
+        Err(error) => return vec![finding(Verdict::Failed, error.to_string())],
+    };
+    let count = accounts.iter().count();
+    if count == 0 {
+        let text = "none: nobody can log in; add one with `transom account add NAME`";
+        return vec![finding(Verdict::Warning, text.to_owned())];
+    }
+    // Mappings that cannot be read are a finding already.
+    let Ok(users) = Users::read(store) else { return Vec::new() };
+    let mut findings = vec![finding(Verdict::Ok, count.to_string())];
+    for account in accounts.iter().filter(|account| users.find(&account.id).is_none()) {
+        let text = "has no local user; remove it and add it again".to_owned();
+        findings.push(Finding::new(format!("account {}", account.name), Verdict::Failed, text));
+    }
+    findings
+}
+
+/// The settings, and the listeners that they and the command line ask for.
+fn settings(args: NetworkArgs, service_uid: Option<u32>, running: bool) -> Vec<Finding> {
+    let finding = |verdict, text: String| Finding::new("settings", verdict, text);
+    let (path, settings) = match args.config {
+        Some(path) => {
+            let settings = Settings::load(&path);
+            (path, settings)
+        }
+        None => (PathBuf::from(CONFIG), Settings::load_default()),
+    };
+    let settings = match settings {
+        Ok(settings) => settings,
+        Err(error) => return vec![finding(Verdict::Failed, error.to_string())],
+    };
+    let shown = path.display();
+    let mut findings = vec![match (path.exists(), service_uid) {
+        (false, _) => finding(Verdict::Ok, format!("the defaults; there is no {shown}")),
+        (true, Some(uid)) if !readable(&path, uid) => finding(
+            Verdict::Warning,
+            format!(
+                "{shown}: the service user may not be able to read it; `chmod o+r` it, and `chmod o+x` the folders above"
+            ),
+        ),
+        (true, _) => finding(Verdict::Ok, shown.to_string()),
+    }];
+    let listeners = if args.listen.is_empty() { settings.listeners } else { args.listen };
+    if listeners.is_empty() {
+        let text = "none: nobody can connect; add one to the settings or use --listen";
+        findings.push(Finding::new("listeners", Verdict::Failed, text));
+    }
+    findings.extend(listeners.iter().map(|listener| can_listen(listener, running)));
+    let folder = args.state.join(SERVICE);
+    let secure = listeners.iter().filter(|listener| listener.transport == Transport::Https);
+    findings.extend(secure.map(|listener| {
+        certificate(&folder, listener.certificate.as_ref().or(args.certificate.as_ref()))
+    }));
+    findings
+}
+
+/// Whether an https listener has its certificate. The names of the files tell: root opens none of them.
+fn certificate(folder: &Path, wanted: Option<&Thumbprint>) -> Finding {
+    let finding = |verdict, text: String| Finding::new("certificate", verdict, text);
+    let found = Certificates::open(folder).and_then(|certificates| {
+        certificates.map_or_else(|| Ok(Vec::new()), |certificates| certificates.list())
+    });
+    match (found, wanted) {
+        (Err(error), _) => finding(Verdict::Failed, error.to_string()),
+        (Ok(found), Some(wanted)) if found.contains(wanted) => {
+            finding(Verdict::Ok, wanted.to_string())
+        }
+        (Ok(_), Some(wanted)) => {
+            let text = format!("there is no {wanted}; `transom cert show` lists those there are");
+            finding(Verdict::Failed, text)
+        }
+        (Ok(found), None) => match found.as_slice() {
+            [] => finding(Verdict::Failed, "none; `transom cert new-server` makes one".to_owned()),
+            [only] => finding(Verdict::Ok, only.to_string()),
+            _ => finding(
+                Verdict::Failed,
+                "several; choose one by --certificate or CertificateThumbprint".to_owned(),
+            ),
+        },
+    }
+}
+
+/// Whether `uid` reaches and reads the file by its permissions for the owner or for everyone.
+fn readable(path: &Path, uid: u32) -> bool {
+    let allows = |path: &Path, everyone: u32, owner: u32| {
+        fs::metadata(path).is_ok_and(|found| {
+            uid == 0
+                || found.mode() & everyone != 0
+                || (found.uid() == uid && found.mode() & owner != 0)
+        })
+    };
+    let Ok(path) = path.canonicalize() else { return false };
+    allows(&path, 0o004, 0o400)
+        && path.ancestors().skip(1).all(|folder| allows(folder, 0o001, 0o100))
+}
+
+fn can_listen(listener: &Listener, running: bool) -> Finding {
+    let what = format!("listener {}:{}{}", host(&listener.address), listener.port, listener.path());
+    let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
+    match bind(listener) {
+        Ok(()) => Finding::new(what, Verdict::Ok, "can be opened"),
+        Err(error) if taken(&error) && running => {
+            let text = "taken, by the service that runs from this state folder unless another does";
+            Finding::new(what, Verdict::Ok, text)
+        }
+        Err(error) if taken(&error) => {
+            let text = format!(
+                "{error}; stop what listens there (`ss -ltnp` shows it) or choose another port"
+            );
+            Finding::new(what, Verdict::Failed, text)
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            let text = format!("{error}; start the service as root or choose a port from 1024 on");
+            Finding::new(what, Verdict::Failed, text)
+        }
+        Err(error) => {
+            let text = format!(
+                "{error}; the address must be one of this machine's (`ip addr` shows them)"
+            );
+            Finding::new(what, Verdict::Failed, text)
+        }
+    }
+}
+
+/// Opens each address for a moment.
+fn bind(listener: &Listener) -> io::Result<()> {
+    let addresses: Vec<IpAddr> = match &listener.address {
+        ListenAddress::Any => {
+            TcpListener::bind(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), listener.port))?;
+            let six =
+                TcpListener::bind(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), listener.port));
+            // A machine without IPv6 listens on what it has.
+            return match six {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(error),
+                Ok(_) | Err(_) => Ok(()),
+            };
+        }
+        ListenAddress::Ip(address) => vec![*address],
+        ListenAddress::Name(name) => {
+            let found = (name.as_str(), listener.port).to_socket_addrs()?;
+            found.map(|address| address.ip()).collect()
+        }
+        other => return Err(io::Error::other(format!("{other:?} cannot be checked"))),
+    };
+    for address in addresses {
+        TcpListener::bind(SocketAddr::new(address, listener.port))?;
+    }
+    Ok(())
+}
+
+fn host(address: &ListenAddress) -> String {
+    match address {
+        ListenAddress::Any => "*".to_owned(),
+        ListenAddress::Ip(IpAddr::V6(address)) => format!("[{address}]"),
+        ListenAddress::Ip(address) => address.to_string(),
+        ListenAddress::Name(name) => name.clone(),
+        other => format!("{other:?}"),
+    }
+}
