@@ -81,12 +81,21 @@ fn unused(store: &Store, targets: &BTreeSet<u32>) -> Result<Service, StartError>
         }
     }
     let running = running()?;
-    for uid in UNUSED {
+    let (first, after) = (start_of_search(store), *UNUSED.end());
+    for uid in (first..=after).chain(*UNUSED.start()..first) {
         if !targets.contains(&uid) && free(uid, &running)? {
             return Ok(Service { uid: Uid::from_raw(uid), gid: Gid::from_raw(uid) });
         }
     }
     Err(StartError::NoUnusedUid)
+}
+
+/// Where the search for an unused uid begins: at another place for each state directory, so that a second service does
+/// not take the uid of one that is stopped just now.
+fn start_of_search(store: &Store) -> u32 {
+    let inode = fstat(store.folder()).map_or(0, |stat| stat.st_ino);
+    let room = u64::from(*UNUSED.end() - *UNUSED.start()) + 1;
+    UNUSED.start() + u32::try_from(inode % room).unwrap_or(0)
 }
 
 pub(super) fn folder_owner(store: &Store) -> Option<u32> {
