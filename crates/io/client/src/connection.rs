@@ -23,8 +23,8 @@ use crate::config::{Authentication, Config};
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError};
 
-const SOAP_UTF8: &str = "application/soap+xml;charset=UTF-8";
-const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
+pub(crate) const SOAP_UTF8: &str = "application/soap+xml;charset=UTF-8";
+pub(crate) const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
 /// What the multipart frame and a mechanism's header add to an envelope, generously.
 const FRAME_ROOM: usize = 8 * 1024;
 

@@ -6,6 +6,7 @@ mod config;
 mod connection;
 mod entropy;
 pub mod error;
+pub mod probe;
 pub mod settings;
 mod shell;
 

@@ -2,6 +2,7 @@
 
 mod account;
 mod demo;
+mod doctor;
 mod network;
 mod serve;
 
@@ -45,6 +46,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
         words: Vec<OsString>,
     },
+    /// Walks the way to a service step by step, and says what fails and what to try
+    Doctor(doctor::DoctorArgs),
     /// Says who may log in to the service, and which local user they become
     Account(account::AccountArgs),
     /// Runs the service in the foreground until SIGTERM or Ctrl-C
@@ -110,6 +113,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     let result = match Transom::from_arg_matches(&matches).map(|transom| transom.command) {
         Ok(Command::Account(args)) => account::run(args),
         Ok(Command::Demo) => demo::run(),
+        Ok(Command::Doctor(args)) => return doctor::run(args),
         Ok(Command::Network(args)) => return network::run(args),
         Ok(Command::Serve(_) | Command::Winrs { .. }) => {
             Err(CommandError::usage("this subcommand must be the first word after transom"))

@@ -10,6 +10,7 @@
 
 mod account;
 mod demo;
+mod doctor;
 mod endings;
 mod errors;
 mod help;
