@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::config::Config;
 use crate::connection::{Connection, ExchangeError, Shared};
 use crate::error::{Error, ErrorKind};
+use crate::record::Exchange;
 
 /// How often a lost Receive is sent again.
 const REPLAYS: u32 = 5;
@@ -43,6 +44,8 @@ pub(crate) struct Calls {
     shared: Arc<Shared>,
     idle: Mutex<Vec<Connection>>,
     security: Mutex<Option<(&'static str, bool)>>,
+    /// What was said, when somebody wants to know.
+    record: Mutex<Option<Vec<Exchange>>>,
 }
 
 impl Calls {
@@ -51,6 +54,7 @@ impl Calls {
             shared: Arc::new(Shared::new(config)),
             idle: Mutex::default(),
             security: Mutex::default(),
+            record: Mutex::default(),
         }
     }
 
@@ -68,6 +72,23 @@ impl Calls {
         *lock(&self.security)
     }
 
+    /// Keeps what is said from now on.
+    pub(crate) fn record(&self) {
+        lock(&self.record).get_or_insert_default();
+    }
+
+    /// Hands out what was kept, and keeps on.
+    pub(crate) fn recorded(&self) -> Vec<Exchange> {
+        lock(&self.record).as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn keep(&self, call: Call<'_>, response: &[u8]) {
+        if let Some(kept) = lock(&self.record).as_mut() {
+            let (request, response) = (call.message.to_vec(), response.to_vec());
+            kept.push(Exchange { operation: call.operation, request, response });
+        }
+    }
+
     /// Sends a message and waits for the answer's envelope.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Vec<u8>, Error> {
         let deadline = Instant::now() + call.wait;
@@ -78,7 +99,10 @@ impl Calls {
                 return Err(self.error(ErrorKind::Timeout(call.wait), call));
             };
             let error = match result {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.keep(call, &answer);
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             let opened =

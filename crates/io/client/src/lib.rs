@@ -7,6 +7,7 @@ mod connection;
 mod entropy;
 pub mod error;
 pub mod probe;
+pub mod record;
 pub mod settings;
 mod shell;
 

@@ -11,6 +11,7 @@
 mod account;
 mod demo;
 mod doctor;
+mod doctor_record;
 mod endings;
 mod errors;
 mod help;

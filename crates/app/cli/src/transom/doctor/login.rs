@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use client::error::ProtocolError;
 use client::{Client, CommandOptions, Config, Error, ErrorKind, Event, Shell, ShellOptions};
 
+use super::bundle::Bundle;
 use super::report::{Report, Step, milliseconds, requests};
 use crate::command_error::CommandError;
 
@@ -18,12 +19,25 @@ const OUTPUT_LIMIT: usize = 4096;
 const UTF_8: u32 = 65_001;
 
 /// Walks these steps.
-pub(super) async fn walk(config: Config, report: &mut Report) -> Result<(), CommandError> {
+pub(super) async fn walk(
+    config: Config,
+    report: &mut Report,
+    bundle: &mut Bundle,
+) -> Result<(), CommandError> {
     let user = config.credentials.user.clone();
     let client = match Client::new(config) {
         Ok(client) => client,
         Err(error) => return report.add(explained(Step::new("login"), &error)).map(drop),
     };
+    if bundle.is_wanted() {
+        client.record();
+    }
+    let walked = steps(&client, &user, report).await;
+    bundle.exchanges(client.recorded());
+    walked
+}
+
+async fn steps(client: &Client, user: &str, report: &mut Report) -> Result<(), CommandError> {
     let start = Instant::now();
     // The first Identify travels with the login.
     let first = client.identify().await;
@@ -42,12 +56,12 @@ pub(super) async fn walk(config: Config, report: &mut Report) -> Result<(), Comm
     if let Some(error) = error.as_ref().filter(|_| is_sealing) {
         return report.add(explained(Step::new("sealing"), error)).map(drop);
     }
-    report.add(sealing(&client, mechanism))?;
+    report.add(sealing(client, mechanism))?;
     if let Some(error) = error {
         report.add(explained(Step::new("identify"), &error))?;
         return quotas(&error, report);
     }
-    match identify(&client).await {
+    match identify(client).await {
         Ok(step) => report.add(step).map(drop)?,
         Err(error) => {
             report.add(explained(Step::new("identify"), &error))?;
@@ -56,7 +70,7 @@ pub(super) async fn walk(config: Config, report: &mut Report) -> Result<(), Comm
     }
     let start = Instant::now();
     let mut step = Step::new("shell");
-    let ended = shell(&client, &mut step).await;
+    let ended = shell(client, &mut step).await;
     step = step.took(start.elapsed());
     match ended {
         Ok(is_right) => {

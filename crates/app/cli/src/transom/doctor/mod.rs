@@ -7,6 +7,7 @@
 //!
 //! A step that fails ends the walk; those that hang below only ever warn.
 
+mod bundle;
 mod login;
 mod reach;
 mod report;
@@ -23,6 +24,7 @@ use crate::command_error::{CommandError, Program};
 use crate::signals::Signals;
 use crate::terminal::{self, Answer};
 use crate::winrs::{PASSWORD_VARIABLE, password_from};
+use bundle::Bundle;
 use report::{Format, Report};
 
 /// An operation that takes longer is reported as too slow.
@@ -46,6 +48,9 @@ pub(super) struct DoctorArgs {
     /// Writes one JSON object for each step
     #[arg(long)]
     json: bool,
+    /// Writes the conversation to a file, without names, ids, secrets and output, for others to look at
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// How to log in.
@@ -72,28 +77,31 @@ async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
     })?;
     let format = if args.json { Format::Json } else { Format::Text };
     let config = config(&args, endpoint.clone(), &mut signals).await?;
+    let mut bundle = Bundle::new(args.record.as_deref())?;
     let mut report = Report::new(format, &endpoint.to_string())?;
     tokio::select! {
-        walked = walk(&endpoint, config, &mut report) => walked?,
+        walked = walk(&endpoint, config, &mut report, &mut bundle) => walked?,
         _signal = signals.next() => {
             // A shell that was open closes itself in the background.
             tokio::time::sleep(LEAVE).await;
             return Err(CommandError::failed("interrupted"));
         }
     }
-    report.finish()
+    let recorded = bundle.write()?;
+    report.finish(recorded.as_deref())
 }
 
 async fn walk(
     endpoint: &Endpoint,
     config: Option<Config>,
     report: &mut Report,
+    bundle: &mut Bundle,
 ) -> Result<(), CommandError> {
-    if !reach::walk(endpoint, report).await? {
+    if !reach::walk(endpoint, report, bundle).await? {
         return Ok(());
     }
     match config {
-        Some(config) => login::walk(config, report).await,
+        Some(config) => login::walk(config, report, bundle).await,
         None => report.skip_rest("no user: add -u USER"),
     }
 }

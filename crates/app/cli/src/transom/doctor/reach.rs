@@ -9,6 +9,7 @@ use client::probe::{self, Answer, Question};
 use client::{Endpoint, ErrorKind};
 use tokio::task::JoinSet;
 
+use super::bundle::Bundle;
 use super::report::{Report, Step, milliseconds};
 use crate::command_error::CommandError;
 
@@ -28,7 +29,11 @@ const MAX_SKEW: Duration = Duration::from_secs(300);
 const KNOWN: [&str; 2] = ["Negotiate", "Basic"];
 
 /// Walks these steps; `false` when one failed.
-pub(super) async fn walk(endpoint: &Endpoint, report: &mut Report) -> Result<bool, CommandError> {
+pub(super) async fn walk(
+    endpoint: &Endpoint,
+    report: &mut Report,
+    bundle: &mut Bundle,
+) -> Result<bool, CommandError> {
     let (step, addresses) = name(endpoint).await;
     if !report.add(step)? {
         return Ok(false);
@@ -38,13 +43,16 @@ pub(super) async fn walk(endpoint: &Endpoint, report: &mut Report) -> Result<boo
         return Ok(false);
     }
     let (step, answer) = http(endpoint).await;
+    if let Some(answer) = &answer {
+        bundle.answer(answer);
+    }
     let passed = report.add(step)?;
     let Some(answer) = answer.filter(|_| passed) else { return Ok(false) };
     report.add(clock(&answer))?;
     if !report.add(schemes(&answer))? {
         return Ok(false);
     }
-    report.add(anonymous(endpoint).await)
+    report.add(anonymous(endpoint, bundle).await)
 }
 
 async fn name(endpoint: &Endpoint) -> (Step, Vec<SocketAddr>) {
@@ -297,10 +305,13 @@ fn schemes(answer: &Answer) -> Step {
 }
 
 /// Not every service answers without a login, and none needs to.
-async fn anonymous(endpoint: &Endpoint) -> Step {
+async fn anonymous(endpoint: &Endpoint, bundle: &mut Bundle) -> Step {
     let start = Instant::now();
     let asked = probe::ask(endpoint, Question::Identify, PATIENCE).await;
     let step = Step::new("anonymous").took(start.elapsed());
+    if let Ok(answer) = &asked {
+        bundle.answer(answer);
+    }
     match asked {
         Ok(answer) => match answer.identity() {
             Some(identity) => {

@@ -1,6 +1,7 @@
 //! The steps as people and programs see them. Whatever a host said is cleaned here, once for both.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::json;
@@ -212,8 +213,9 @@ impl Report {
         Ok(())
     }
 
-    /// Writes what is left as not reached, and the conclusion; `true` when no step failed.
-    pub(super) fn finish(mut self) -> Result<bool, CommandError> {
+    /// Writes what is left as not reached, and the conclusion with the recording's name; `true` when no
+    /// step failed.
+    pub(super) fn finish(mut self, recorded: Option<&Path>) -> Result<bool, CommandError> {
         while let Some(name) = ORDER.get(self.written) {
             self.write(&Step { status: Status::NotReached, ..Step::new(name) })?;
         }
@@ -226,6 +228,12 @@ impl Report {
                 }
             };
             crate::transom::print(&format!("\n{conclusion}\n"))?;
+            if let Some(path) = recorded {
+                crate::transom::print(&format!(
+                    "Recorded to {}: look through it before you send it to others.\n",
+                    path.display()
+                ))?;
+            }
         }
         Ok(self.failed.is_none())
     }
