@@ -23,7 +23,6 @@ const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 
 /// Elements whose text says how the protocol is spoken, and nothing about who speaks it.
 const KEPT_ELEMENTS: &[&str] = &[
-    "Action",
     "BufferMode",
     "Code",
     "CompressionMode",
@@ -41,8 +40,6 @@ const KEPT_ELEMENTS: &[&str] = &[
     "ProductVersion",
     "ProfileLoaded",
     "ProtocolVersion",
-    "ResourceURI",
-    "ResourceUri",
     "SecurityProfileName",
     "SequenceId",
     "ShellInactivity",
@@ -52,8 +49,10 @@ const KEPT_ELEMENTS: &[&str] = &[
 ];
 /// The same for attributes.
 const KEPT_ATTRIBUTES: &[&str] =
-    &["Code", "End", "MustComply", "Name", "State", "lang", "mustUnderstand", "nil"];
-/// The options of [MS-WSMV] 2.2.4.22 whose values are switches or numbers.
+    &["Code", "End", "MustComply", "State", "lang", "mustUnderstand", "nil"];
+/// Elements whose attribute `Name` the protocol defines; elsewhere it may name anything.
+const NAMED_ELEMENTS: &[&str] = &["Option", "Selector", "Stream"];
+/// The options of a command shell whose values are switches or numbers.
 const KEPT_OPTIONS: &[&str] = &[
     "WINRS_CODEPAGE",
     "WINRS_CONSOLEMODE_STDIN",
@@ -104,9 +103,7 @@ impl Redaction {
         for Attribute { name, value } in &mut element.attributes {
             *value = match self.id(value) {
                 Some(id) => id,
-                None if KEPT_ATTRIBUTES.contains(&name.local()) && !is_variable(place.local) => {
-                    std::mem::take(value)
-                }
+                None if keeps_attribute(&local, name.local()) => std::mem::take(value),
                 None => REDACTED.to_owned(),
             };
         }
@@ -125,9 +122,13 @@ impl Redaction {
             return id;
         }
         match place.local {
-            _ if place.keeps => text.to_owned(),
-            "To" | "Address" if text.trim().starts_with(PROTOCOL_URIS) => text.to_owned(),
+            "Action" | "ResourceURI" | "ResourceUri" | "To" | "Address"
+                if text.trim().starts_with(PROTOCOL_URIS) =>
+            {
+                text.to_owned()
+            }
             "To" | "Address" => REDACTED_TO.to_owned(),
+            _ if place.keeps => text.to_owned(),
             "Stream" | "stdin" | "stdout" | "stderr" => REDACTED_BASE64.to_owned(),
             _ => REDACTED.to_owned(),
         }
@@ -163,9 +164,9 @@ fn keeps_text(element: &Element) -> bool {
     is_protocol && KEPT_ELEMENTS.contains(&element.name.local())
 }
 
-/// The name of an environment variable says what somebody does.
-fn is_variable(local: &str) -> bool {
-    local == "Variable"
+fn keeps_attribute(element: &str, attribute: &str) -> bool {
+    KEPT_ATTRIBUTES.contains(&attribute)
+        || (attribute == "Name" && NAMED_ELEMENTS.contains(&element))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::service::{Flavour, PASSWORD, Service, USER, flavours};
@@ -199,6 +199,29 @@ fn unlisted_host_fails_at_the_login_before_anything_is_sent() {
     let ran = tool::run(&mut doctor(&[&url, "-u", USER])).ended(1);
     insta::assert_snapshot!(shown(&ran, service.port));
     assert!(!service.log().contains(USER), "{}", service.log());
+}
+
+#[test]
+fn quota_that_is_used_up_is_named_with_its_setting() {
+    let service = Service::configured(flavours()[0], "[Winrs]\nMaxShellsPerUser = 1\n");
+    let mut holder = service.winrs(&["echo here; sleep 600"]);
+    let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
+    let mut here = [0; 4];
+    holder.stdout.as_mut().unwrap().read_exact(&mut here).unwrap();
+    let ran = tool::run(&mut doctor(&[&service.url, "-u", USER, "--json"])).ended(1);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    let last: serde_json::Value = serde_json::from_str(ran.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["step"], &last["status"]), (&"quotas".into(), &"failed".into()));
+    assert_eq!(last["cause"], "the quota MaxShellsPerUser of the host is used up");
+    assert!(statuses(&ran).contains(&("shell".into(), "failed".into())), "{ran:#?}");
+}
+
+#[test]
+fn shell_that_is_refused_fails_at_the_shell() {
+    let service = Service::configured(flavours()[0], "[Winrs]\nAllowRemoteShellAccess = false\n");
+    let ran = tool::run(&mut doctor(&[&service.url, "-u", USER, "--json"])).ended(1);
+    fails_at(&ran, "shell");
 }
 
 #[test]

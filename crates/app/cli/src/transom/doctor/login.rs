@@ -13,6 +13,8 @@ use crate::command_error::CommandError;
 const WORD: &str = "transom-doctor";
 /// The whole command may take so long.
 const COMMAND: Duration = Duration::from_secs(30);
+/// Windows's error ERROR_ACCESS_DENIED.
+const ACCESS_DENIED: u32 = 5;
 /// The most output that is looked at.
 const OUTPUT_LIMIT: usize = 4096;
 /// The code page of the output: UTF-8.
@@ -93,7 +95,16 @@ fn explained(step: Step, error: &Error) -> Step {
             "an account of the host itself is written HOST\\NAME, one of a domain DOMAIN\\NAME",
         );
     }
+    if fault_code(error) == Some(ACCESS_DENIED) {
+        return step.remedy(
+            "an account of a Windows host itself, other than Administrator, needs LocalAccountTokenFilterPolicy = 1 there",
+        );
+    }
     step
+}
+
+fn fault_code(error: &Error) -> Option<u32> {
+    error.fault().and_then(|fault| fault.error_code()).map(|code| code.0)
 }
 
 fn breaks_seal(error: &Error) -> bool {
@@ -183,8 +194,7 @@ impl Tally<'_> {
 
 /// Says which quota an error speaks of, if it does.
 fn quotas(error: &Error, report: &mut Report) -> Result<(), CommandError> {
-    let code = error.fault().and_then(|fault| fault.error_code());
-    let Some(name) = code.and_then(|code| quota(code.0)) else { return Ok(()) };
+    let Some(name) = fault_code(error).and_then(quota) else { return Ok(()) };
     let step = Step::new("quotas")
         .failed(format!("the quota {name} of the host is used up"))
         .remedy("end shells and commands that nobody needs any more; idle ones end by themselves")
@@ -192,7 +202,7 @@ fn quotas(error: &Error, report: &mut Report) -> Result<(), CommandError> {
     report.add(step).map(drop)
 }
 
-/// The setting behind a quota fault ([MS-WSMV] 2.2.4.43).
+/// The setting behind a quota fault.
 const fn quota(code: u32) -> Option<&'static str> {
     Some(match code {
         0x8033_803f => "MaxConcurrentOperations",

@@ -23,7 +23,7 @@ const PORTS: [u16; 4] = [5985, 5986, 80, 443];
 const MAX_ADDRESSES: usize = 16;
 /// A `Date` header has whole seconds.
 const PRECISION: Duration = Duration::from_secs(2);
-/// Kerberos refuses a login beyond this (RFC 4120 1.6: "typically 5 minutes").
+/// What two clocks may usually differ for Kerberos.
 const MAX_SKEW: Duration = Duration::from_secs(300);
 /// The schemes by which this version can log in.
 const KNOWN: [&str; 2] = ["Negotiate", "Basic"];
