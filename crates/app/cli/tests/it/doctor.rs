@@ -32,7 +32,7 @@ fn shown(ran: &Ran, port: u16) -> String {
             _ => line.trim_end(),
         }
     });
-    let mut lines: Vec<_> = lines.collect();
+    let mut lines: Vec<_> = lines.filter(|line| !line.contains("try: use http")).collect();
     lines.dedup();
     lines.join("\n")
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use client::error::ConnectionError;
 use client::probe::{self, Answer, Question};
-use client::{Endpoint, ErrorKind};
+use client::{Endpoint, ErrorKind, Transport};
 use tokio::task::JoinSet;
 
 use super::bundle::Bundle;
@@ -39,7 +39,7 @@ pub(super) async fn walk(
         return Ok(false);
     }
     report.add(reverse(&addresses).await)?;
-    if !report.add(tcp(&addresses).await)? {
+    if !report.add(tcp(endpoint, &addresses).await)? {
         return Ok(false);
     }
     let (step, answer) = http(endpoint).await;
@@ -108,7 +108,7 @@ async fn reverse(addresses: &[SocketAddr]) -> Step {
         .remedy("nothing here needs one; where Kerberos is used, add a PTR record to the DNS")
 }
 
-async fn tcp(addresses: &[SocketAddr]) -> Step {
+async fn tcp(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Step {
     let start = Instant::now();
     let tried = connections(addresses.to_vec(), PATIENCE).await;
     let mut step = Step::new("tcp");
@@ -128,14 +128,19 @@ async fn tcp(addresses: &[SocketAddr]) -> Step {
     }
     step = step.took(start.elapsed());
     match last {
-        Some(error) if !any => unreachable(step, addresses, &error).await,
+        Some(error) if !any => unreachable(step, endpoint, addresses, &error).await,
         Some(_) | None => step,
     }
 }
 
 /// Nothing answers on the port: what else does?
-async fn unreachable(step: Step, addresses: &[SocketAddr], error: &io::Error) -> Step {
-    let asked = addresses.first().map_or(0, SocketAddr::port);
+async fn unreachable(
+    step: Step,
+    endpoint: &Endpoint,
+    addresses: &[SocketAddr],
+    error: &io::Error,
+) -> Step {
+    let asked = endpoint.port;
     let other = |port: &u16| *port != asked;
     let others: Vec<_> = PORTS
         .into_iter()
@@ -156,9 +161,10 @@ async fn unreachable(step: Step, addresses: &[SocketAddr], error: &io::Error) ->
         format!("the host answers on {}", list(open.clone()))
     };
     let mut step = step.fact(fact).failed(format!("nothing answers on port {asked}"));
-    if let Some(port) = open.iter().find(|port| matches!(port, 5985 | 5986)) {
-        let scheme = if *port == 5986 { "https" } else { "http" };
-        step = step.remedy(format!("use {scheme}://HOST:{port}"));
+    if let Some(port) = open.into_iter().find(|port| matches!(port, 5985 | 5986)) {
+        let transport = if port == 5986 { Transport::Https } else { Transport::Http };
+        let found = Endpoint { transport, port, ..endpoint.clone() };
+        step = step.remedy(format!("use {found}"));
     }
     if error.kind() == io::ErrorKind::ConnectionRefused {
         step = step.remedy(
