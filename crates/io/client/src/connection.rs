@@ -25,7 +25,7 @@ use crate::config::{Authentication, Config};
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError};
 
-const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
 /// What the multipart frame and a mechanism's header add to an envelope, generously.
 const FRAME_ROOM: usize = 8 * 1024;
 
@@ -84,6 +84,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The answer's bytes in UTF-8, whatever charset they came in.
+    pub(crate) fn to_utf8(&self) -> Vec<u8> {
+        self.charset.to_utf8(&self.body)
+    }
+
     /// The envelope.
     pub(crate) fn envelope(&self, limits: &Limits) -> Result<Envelope, wsman::Error> {
         Envelope::decode_as(&self.body, self.charset, limits)

@@ -5,6 +5,7 @@
 
 pub mod connect;
 pub mod listen;
+pub mod names;
 
 use std::io;
 use std::time::Duration;

@@ -3,6 +3,7 @@
 mod account;
 mod check;
 mod demo;
+mod doctor;
 mod manual;
 mod network;
 mod serve;
@@ -47,6 +48,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
         words: Vec<OsString>,
     },
+    /// Walks the way to a service step by step, and says what fails and what to try
+    Doctor(doctor::DoctorArgs),
     /// Says who may log in to the service, and which local user they become
     Account(account::AccountArgs),
     /// Runs the service in the foreground until SIGTERM or Ctrl-C
@@ -122,6 +125,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Ok(Command::Account(args)) => account::run(args),
         Ok(Command::Completions(args)) => manual::completions(&args),
         Ok(Command::Demo) => demo::run(),
+        Ok(Command::Doctor(args)) => return doctor::run(args),
         Ok(Command::Man(args)) => manual::man(&args),
         Ok(Command::Network(args)) => return network::run(args),
         Ok(Command::Serve(_) | Command::Winrs { .. }) => {

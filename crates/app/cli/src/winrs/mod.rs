@@ -124,7 +124,7 @@ async fn ask_password(
 }
 
 /// The first line of a file.
-fn password_from(path: &Path) -> Result<Secret, CommandError> {
+pub(crate) fn password_from(path: &Path) -> Result<Secret, CommandError> {
     let failed = |error: io::Error| {
         CommandError::caused(format!("reading the password file {}", path.display()), &error)
     };

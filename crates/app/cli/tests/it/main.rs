@@ -12,6 +12,8 @@ mod account;
 mod check;
 mod demo;
 mod docs;
+mod doctor;
+mod doctor_record;
 mod encodings;
 mod endings;
 mod errors;
