@@ -13,6 +13,7 @@ mod demo;
 mod endings;
 mod errors;
 mod help;
+mod memory;
 mod peers;
 mod processes;
 mod prompt;
