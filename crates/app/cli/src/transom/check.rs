@@ -40,7 +40,7 @@ fn try_run(start: Start) -> Result<bool, CommandError> {
     let format = start.log_format;
     let words = std::iter::once(OsString::from(super::NETWORK)).chain(start.network.clone());
     let args = Words::try_parse_from(words)?.args;
-    let report = spawner::check(&start.into_options());
+    let report = spawner::check(&start.into_options()?);
     let mut findings = report.findings;
     if let Some(store) = &report.store {
         findings.extend(known_accounts(store));

@@ -7,6 +7,7 @@ mod doctor;
 mod manual;
 mod network;
 mod serve;
+mod serve_limits;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -102,10 +103,15 @@ enum LogFormat {
 
 /// Runs `transom` with the process's `words`.
 pub(crate) fn run(words: &[OsString]) -> ExitCode {
-    // As root, nothing may happen before this: no parser, no log, no thread.
+    // As root, nothing may happen before this: no parser of a stranger's words, no log, no thread.
     if words.get(1).is_some_and(|word| word == "serve") {
         match serve::scan(words.get(2..).unwrap_or_default()) {
-            Ok(serve::Request::Run(start)) => return spawner::run(start.into_options()),
+            Ok(serve::Request::Run(start)) => {
+                return match start.into_options() {
+                    Ok(options) => spawner::run(options),
+                    Err(error) => error.report(Program::Transom),
+                };
+            }
             Ok(serve::Request::Check(start)) => return check::run(start),
             Ok(serve::Request::Help) => {}
             Err(error) => return error.report(Program::Transom),

@@ -21,6 +21,7 @@ mod examples;
 mod help;
 mod json;
 mod manual;
+mod memory;
 mod odd;
 mod peers;
 mod processes;
