@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::charset::Charset;
 use crate::error::Error;
 use crate::header::{Block, Header, HeaderValue};
 use crate::ns;
@@ -21,15 +22,25 @@ pub struct Envelope {
 }
 
 impl Envelope {
-    /// Reads an envelope.
+    /// Reads an envelope: UTF-8, or UTF-16 with a byte order mark.
     ///
     /// # Errors
     ///
-    /// The bytes are not UTF-8, not XML within `limits`, or not a SOAP 1.2 envelope with one body.
+    /// As [`Self::decode_as`].
+    pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
+        Self::decode_as(bytes, Charset::Utf8, limits)
+    }
+
+    /// Reads an envelope in the charset that its `Content-Type` declares, unless a byte order mark
+    /// says otherwise.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not text of the charset, not XML within `limits`, or not a SOAP 1.2 envelope with one body.
     /// What is wrong inside header blocks is kept for [`Header::check_request`], so that the fault
     /// can name the message.
-    pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
-        let root = xml::decode(bytes, limits)?;
+    pub fn decode_as(bytes: &[u8], declared: Charset, limits: &Limits) -> Result<Self, Error> {
+        let root = xml::decode_as(bytes, declared, limits)?;
         if root.name.local() != "Envelope" {
             return Err(Error::NotAnEnvelope(root.name));
         }
@@ -61,9 +72,19 @@ impl Envelope {
     }
 
     /// Writes the envelope as Windows does: no XML declaration, no white space between elements,
-    /// and the namespaces that it uses declared in front.
+    /// and the namespaces that it uses declared in front. In UTF-8, without a byte order mark.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_as(Charset::Utf8)
+    }
+
+    /// [`Self::encode`] in that charset.
+    #[must_use]
+    pub fn encode_as(&self, charset: Charset) -> Vec<u8> {
+        charset.encode(self.write())
+    }
+
+    fn write(&self) -> String {
         let header: Vec<_> = self.header.blocks.iter().map(Block::to_element).collect();
         let mut used = Used::default();
         used.mark(ns::SOAP);

@@ -41,7 +41,9 @@ impl From<&Error> for Fault {
         let code = match error {
             Error::SoapVersion(_) => ErrorCode::SOAP_VERSION_MISMATCH,
             Error::Xml(xml::Error { kind, .. }) => match kind {
-                ErrorKind::NotUtf8 | ErrorKind::Encoding(_) => ErrorCode::CHARACTER_SET,
+                ErrorKind::NotUtf8 | ErrorKind::NotUtf16 | ErrorKind::Encoding(_) => {
+                    ErrorCode::CHARACTER_SET
+                }
                 ErrorKind::LimitExceeded { limit: Limit::Bytes, .. } => {
                     ErrorCode::SERVER_ENVELOPE_LIMIT
                 }
@@ -64,6 +66,6 @@ impl From<&Error> for Fault {
             | Error::Missing { .. }
             | Error::Value(_) => ErrorCode::SCHEMA_VALIDATION_ERROR,
         };
-        Self::new(code, error.to_string())
+        Self::new(code, format!("The message cannot be read: {error}. "))
     }
 }

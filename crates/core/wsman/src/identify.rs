@@ -77,7 +77,7 @@ pub struct IdentifyResponse {
 
 impl IdentifyResponse {
     /// The same answer for somebody without a login: neither system nor profiles, [MS-WSMV]
-    /// 3.1.4.16.
+    /// 3.1.4.1.23.
     #[must_use]
     pub fn unauthenticated(self) -> Self {
         let product_version = Some(HIDDEN_PRODUCT_VERSION.to_owned());

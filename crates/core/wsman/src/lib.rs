@@ -2,7 +2,10 @@
 //!
 #![doc = include_str!("../README.md")]
 
+mod charset;
 mod check;
+pub mod code_page;
+pub mod compression;
 pub mod duration;
 mod envelope;
 mod error;
@@ -14,6 +17,7 @@ mod selector;
 pub mod shell;
 pub mod xml;
 
+pub use charset::Charset;
 pub use check::{MIN_ENVELOPE_SIZE, MIN_OPERATION_TIMEOUT};
 pub use duration::Duration;
 pub use envelope::{Envelope, guid, same_id, uuid_uri};

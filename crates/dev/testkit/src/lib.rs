@@ -1,12 +1,14 @@
-//! For tests: where the recorded messages and the real peers are, what a run reports, fixed
-//! randomness.
+//! For tests: where the recorded messages and the real peers are, what a run reports, a relay that
+//! cuts connections, fixed randomness.
 //!
 //! Used as a dev-dependency only.
 
 pub mod entropy;
 pub mod outside;
+pub mod relay;
 pub mod stub;
 
 pub use entropy::Seeded;
 pub use outside::{corpora, peers_python, report, root};
+pub use relay::{Cut, Relay};
 pub use stub::Stub;

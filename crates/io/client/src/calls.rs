@@ -1,9 +1,10 @@
 //! Calls: one message to the service and its answer, over a connection that is free.
 //!
 //! A waiting Receive keeps its connection; whatever else must be said meanwhile finds none idle
-//! and opens a second one with the same login. A Receive whose connection breaks is sent again
-//! byte for byte, and the service repeats its answer; nothing else is ever repeated, unless it
-//! cannot have left.
+//! and opens a second one with the same login. A message whose connection breaks is sent again byte
+//! for byte where that cannot do anything twice: a Receive, whose answer the service repeats, and
+//! what only ends something (Signal terminate, Delete, the bare end of the input). Nothing else is
+//! ever repeated, unless it cannot have left.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,11 +13,11 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use crate::config::Config;
-use crate::connection::{Connection, ExchangeError, Shared};
+use crate::connection::{Answer, Connection, ExchangeError, Shared};
 use crate::error::{Error, ErrorKind};
 use crate::record::Exchange;
 
-/// How often a lost Receive is sent again.
+/// How often a lost message is sent again that may be.
 const REPLAYS: u32 = 5;
 /// How often a message that cannot have left is tried on another connection.
 const FRESH_TRIES: u32 = 2;
@@ -89,10 +90,11 @@ impl Calls {
         }
     }
 
-    /// Sends a message and waits for the answer's envelope.
-    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Vec<u8>, Error> {
+    /// Sends a message and waits for the answer.
+    pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, Error> {
         let deadline = Instant::now() + call.wait;
         let (mut replays, mut fresh, mut pause) = (0, 0, FIRST_PAUSE);
+        let mut unsent = true;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(result) = timeout(left, self.attempt(call.message)).await else {
@@ -100,23 +102,28 @@ impl Calls {
             };
             let error = match result {
                 Ok(answer) => {
-                    self.keep(call, &answer);
+                    self.keep(call, answer.bytes());
                     return Ok(answer);
                 }
                 Err(error) => error,
             };
+            unsent &= error.unsent;
+            let given_up = |error: ExchangeError| {
+                let known = self.error(error.kind, call);
+                Err(if unsent { known.unsent() } else { known })
+            };
             let opened =
                 matches!(&error.kind, ErrorKind::Connect(crate::error::ConnectionError::Open(_)));
             if !error.transient || (opened && replays == 0) {
-                return Err(self.error(error.kind, call));
+                return given_up(error);
             }
-            if call.replay && replays < REPLAYS {
-                replays += 1;
-            } else if error.unsent && !opened && fresh < FRESH_TRIES {
+            if error.unsent && !opened && fresh < FRESH_TRIES {
                 fresh += 1;
                 continue;
+            } else if call.replay && replays < REPLAYS {
+                replays += 1;
             } else {
-                return Err(self.error(error.kind, call));
+                return given_up(error);
             }
             tracing::debug!(operation = call.operation, error = %error.kind, "Connection lost, repeating");
             sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
@@ -124,7 +131,7 @@ impl Calls {
         }
     }
 
-    async fn attempt(&self, message: &[u8]) -> Result<Vec<u8>, ExchangeError> {
+    async fn attempt(&self, message: &[u8]) -> Result<Answer, ExchangeError> {
         let mut connection = match self.take_idle() {
             Some(connection) => connection,
             None => Connection::open(&self.shared).await?,

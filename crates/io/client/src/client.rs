@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use uuid::Uuid;
-use wsman::Envelope;
 use wsman::fault::Fault;
 use wsman::identify::{Identify, IdentifyResponse};
 use wsman::xml::Limits;
@@ -44,14 +43,14 @@ impl Client {
     /// [`Error`]; a service that is none is a protocol error.
     pub async fn identify(&self) -> Result<IdentifyResponse, Error> {
         const OPERATION: &str = "Identify";
-        let message = Identify::default().to_envelope().encode();
+        let message = Identify::default().to_envelope().encode_as(self.calls.config().charset);
         let (_, wait) = self.calls.config().settings.timing.split(None);
         let call = Call { message: &message, operation: OPERATION, wait, replay: true };
         let answer = self.calls.call(call).await?;
         let broken = |error: wsman::Error| {
             self.calls.named_error(ProtocolError::Message(error.to_string()), OPERATION)
         };
-        let envelope = Envelope::decode(&answer, &Limits::default()).map_err(broken)?;
+        let envelope = answer.envelope(&Limits::default()).map_err(broken)?;
         if let Some(fault) = Fault::from_envelope(&envelope).map_err(broken)? {
             return Err(self.calls.named_error(fault, OPERATION));
         }
@@ -62,8 +61,9 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// [`Error`]; when the connection was lost it is unknown whether the service opened the shell,
-    /// and it is not opened again.
+    /// [`Error`]. When the connection was lost, the shell that may have been opened is closed by its
+    /// id, and opened anew once; hosts that choose ids themselves (Windows 7, 2008 R2) keep the lost
+    /// one until its idle time is over.
     pub async fn open_shell(&self, options: ShellOptions) -> Result<Shell, Error> {
         let context = shell::context(&self.calls, self.session_id);
         Shell::open(Arc::clone(&self.calls), context, options).await

@@ -2,6 +2,7 @@
 
 use auth::Secret;
 use session::client::endpoint::{Endpoint, Transport};
+use wsman::Charset;
 
 use crate::error::ConfigError;
 use crate::settings::Settings;
@@ -22,6 +23,8 @@ pub struct Config {
     /// The largest envelope in bytes, both ways: 153,600 by default, which every Windows version
     /// takes.
     pub max_envelope_size: u32,
+    /// The charset of messages, both ways; UTF-8 by default, which everyone reads.
+    pub charset: Charset,
 }
 
 /// A user with a password.
@@ -57,6 +60,7 @@ impl Config {
             settings: Settings::default(),
             locale: "en-US".to_owned(),
             max_envelope_size: 153_600,
+            charset: Charset::Utf8,
         }
     }
 

@@ -18,12 +18,13 @@ use hyper_util::rt::TokioIo;
 use session::client::login::{Carries, Leg, Login, LoginError};
 use session::http::sealed::{self, Dialect, Frame};
 use tokio::task::JoinHandle;
+use wsman::xml::Limits;
+use wsman::{Charset, Envelope};
 
 use crate::config::{Authentication, Config};
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError};
 
-pub(crate) const SOAP_UTF8: &str = "application/soap+xml;charset=UTF-8";
 pub(crate) const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
 /// What the multipart frame and a mechanism's header add to an envelope, generously.
 const FRAME_ROOM: usize = 8 * 1024;
@@ -75,10 +76,31 @@ pub(crate) struct Connection {
     authority: HeaderValue,
 }
 
+/// What a service answered to a message.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    body: Vec<u8>,
+    charset: Charset,
+}
+
+impl Answer {
+    /// The envelope as it came, in the charset that the service chose.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// The envelope.
+    pub(crate) fn envelope(&self, limits: &Limits) -> Result<Envelope, wsman::Error> {
+        Envelope::decode_as(&self.body, self.charset, limits)
+    }
+}
+
 /// One HTTP answer, opened.
 struct Reply {
     status: StatusCode,
     headers: HeaderMap,
+    /// What the body is said to be written in.
+    charset: Charset,
     body: Vec<u8>,
 }
 
@@ -124,7 +146,7 @@ impl Connection {
 
     /// Sends one message and returns the answer's envelope, with a login before it when there is
     /// none yet.
-    pub(crate) async fn exchange(&mut self, message: &[u8]) -> Result<Vec<u8>, ExchangeError> {
+    pub(crate) async fn exchange(&mut self, message: &[u8]) -> Result<Answer, ExchangeError> {
         let reply = if self.login.is_complete() {
             self.message(message, self.login.standing_authorization().cloned()).await?
         } else {
@@ -153,7 +175,10 @@ impl Connection {
                         .await;
                 }
                 Ok(None) => return self.first_answer(reply, carries),
-                Err(error) => return Err(ExchangeError::fatal(error)),
+                Err(error) => {
+                    let refused = carries == Carries::Nothing || reply.status.is_client_error();
+                    return Err(ExchangeError { unsent: refused, ..ExchangeError::fatal(error) });
+                }
             }
         }
     }
@@ -165,9 +190,13 @@ impl Connection {
         message: &[u8],
     ) -> Result<Reply, ExchangeError> {
         let authorization = Some(leg.authorization);
+        let soap = self.shared.config.charset.content_type();
         match carries {
-            Carries::Nothing => self.post(authorization, SOAP_UTF8, Vec::new()).await,
-            Carries::Message => self.post(authorization, SOAP_UTF8, message.to_vec()).await,
+            Carries::Nothing => {
+                let posted = self.post(authorization, soap, Vec::new()).await;
+                posted.map_err(|error| ExchangeError { unsent: true, ..error })
+            }
+            Carries::Message => self.post(authorization, soap, message.to_vec()).await,
             Carries::Sealed => {
                 self.sealer = self.login.sealer();
                 let (content_type, body) = self.seal(message)?;
@@ -193,7 +222,9 @@ impl Connection {
     ) -> Result<Reply, ExchangeError> {
         let (content_type, body) = match self.sealer {
             Some(_) => self.seal(message)?,
-            None if authorization.is_some() => (SOAP_UTF8.to_owned(), message.to_vec()),
+            None if authorization.is_some() => {
+                (self.shared.config.charset.content_type().to_owned(), message.to_vec())
+            }
             // Neither a seal nor Basic's consent: the message must not leave.
             None => return Err(ExchangeError::fatal(ProtocolError::NotSealed)),
         };
@@ -207,7 +238,8 @@ impl Connection {
             .sealer
             .as_deref_mut()
             .ok_or_else(|| ExchangeError::fatal(ProtocolError::NotSealed))?;
-        let sealed = sealed::seal(sealer, frame, SOAP_UTF8, message.to_vec())
+        let soap = self.shared.config.charset.content_type();
+        let sealed = sealed::seal(sealer, frame, soap, message.to_vec())
             .map_err(|error| ExchangeError::fatal(ProtocolError::Sealed(error)))?;
         Ok((sealed.content_type, sealed.body))
     }
@@ -218,11 +250,7 @@ impl Connection {
         if reply.body.is_empty() {
             return Ok(reply);
         }
-        let content_type = reply
-            .headers
-            .get(CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let content_type = content_type_of(&reply.headers);
         if !sealed::is_sealed(content_type) {
             let kind = match reply.status {
                 StatusCode::OK | StatusCode::INTERNAL_SERVER_ERROR => ProtocolError::NotSealed,
@@ -232,6 +260,7 @@ impl Connection {
         }
         let opened = sealed::open(sealer, content_type, std::mem::take(&mut reply.body))
             .map_err(|error| ExchangeError::lost(ProtocolError::Sealed(error), false))?;
+        reply.charset = Charset::of_content_type(&opened.content_type);
         reply.body = opened.body;
         Ok(reply)
     }
@@ -274,7 +303,9 @@ impl Connection {
                 },
             }
         })?;
-        Ok(Reply { status: parts.status, headers: parts.headers, body: body.to_bytes().into() })
+        let charset = Charset::of_content_type(content_type_of(&parts.headers));
+        let body = body.to_bytes().into();
+        Ok(Reply { status: parts.status, headers: parts.headers, charset, body })
     }
 }
 
@@ -285,12 +316,16 @@ impl Drop for Connection {
 }
 
 /// 200 and 500 carry envelopes; a 401 in the middle means that the service forgot the login.
-fn answer(reply: Reply) -> Result<Vec<u8>, ExchangeError> {
+fn answer(reply: Reply) -> Result<Answer, ExchangeError> {
     match reply.status {
         StatusCode::UNAUTHORIZED => Err(ExchangeError::lost(LoginError::Refused, true)),
-        _ if !reply.body.is_empty() => Ok(reply.body),
+        _ if !reply.body.is_empty() => Ok(Answer { body: reply.body, charset: reply.charset }),
         status => Err(ExchangeError::lost(ProtocolError::Status(status), false)),
     }
+}
+
+fn content_type_of(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn initiator(config: &Config) -> Result<Box<dyn Initiator>, ErrorKind> {

@@ -6,7 +6,18 @@ use std::time::Duration;
 use session::client::login::LoginError;
 use session::http::sealed::SealedError;
 use transport::ConnectError;
-use wsman::fault::Fault;
+use wsman::fault::{ErrorCode, Fault};
+
+/// How services say that a command reads no more: it is unknown by now, it was told to end, or its
+/// pipe is closed or closing (`ERROR_BROKEN_PIPE`, `ERROR_NO_DATA`, both also as HRESULTs).
+const END_OF_READING: [ErrorCode; 6] = [
+    ErrorCode::UNEXPECTED_SELECTORS,
+    ErrorCode::OPERATION_ABORTED,
+    ErrorCode(109),
+    ErrorCode(232),
+    ErrorCode(0x8007_006D),
+    ErrorCode(0x8007_00E8),
+];
 
 /// An error of the client.
 #[derive(Debug)]
@@ -14,6 +25,7 @@ pub struct Error {
     kind: Box<ErrorKind>,
     host: String,
     operation: &'static str,
+    unsent: bool,
 }
 
 /// What happened. The kinds are few: each asks for another reaction.
@@ -106,7 +118,24 @@ pub enum ProtocolError {
 
 impl Error {
     pub(crate) fn new(kind: impl Into<ErrorKind>, host: &str, operation: &'static str) -> Self {
-        Self { kind: Box::new(kind.into()), host: host.to_owned(), operation }
+        Self { kind: Box::new(kind.into()), host: host.to_owned(), operation, unsent: false }
+    }
+
+    /// The same, of a message that the service cannot have acted on.
+    pub(crate) const fn unsent(mut self) -> Self {
+        self.unsent = true;
+        self
+    }
+
+    /// Whether the service cannot have acted on the message: it did not leave, or the login failed.
+    #[must_use]
+    pub const fn is_unsent(&self) -> bool {
+        self.unsent
+    }
+
+    /// Whether the message may have arrived, and the answer, if there was one, did not.
+    pub(crate) const fn is_lost(&self) -> bool {
+        !self.unsent && matches!(*self.kind, ErrorKind::Connect(_) | ErrorKind::Timeout(_))
     }
 
     /// What happened.
@@ -138,6 +167,14 @@ impl Error {
             | ErrorKind::Protocol(_)
             | ErrorKind::Timeout(_) => None,
         }
+    }
+
+    /// Whether the service says no more than that the command has ended or has closed its input.
+    /// What it did not read is of no use then, [MS-WSMV] 3.1.4.13.
+    #[must_use]
+    pub fn is_end_of_reading(&self) -> bool {
+        let code = self.fault().and_then(Fault::error_code);
+        code.is_some_and(|code| END_OF_READING.contains(&code))
     }
 
     /// What a person may try, most likely first.
@@ -173,6 +210,7 @@ impl Error {
                 .map(|scheme| format!("use --auth {}", scheme.as_str().to_ascii_lowercase()))
                 .chain((*wanted == auth::Scheme::Basic).then(|| "or allow Basic in the service's settings: AllowUnencrypted = true in [Service] and Basic = true in [Service.Auth]".to_owned()))
                 .collect(),
+            ErrorKind::Denied(LoginError::Status(status)) => status_hints(*status),
             ErrorKind::Denied(_) => Vec::new(),
             ErrorKind::Fault(fault) => fault_hints(fault),
             ErrorKind::Protocol(ProtocolError::Status(status)) => status_hints(*status),
@@ -221,10 +259,12 @@ fn fault_hints(fault: &Fault) -> Vec<String> {
 
 fn status_hints(status: http::StatusCode) -> Vec<String> {
     let text = match status.as_u16() {
-        404 => "the path is wrong: WinRM services answer on /wsman",
+        404 => {
+            "the path is wrong, WinRM services answer on /wsman; or this is another service's port"
+        }
         500 => "the service may refuse unencrypted messages (AllowUnencrypted)",
         503 => "the service is starting, stopping or overloaded: try again",
-        _ => return Vec::new(),
+        _ => "the other side may be no WinRM service: check the port",
     };
     vec![text.to_owned()]
 }

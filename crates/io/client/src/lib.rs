@@ -17,3 +17,4 @@ pub use error::{Error, ErrorKind};
 pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
 pub use settings::Settings;
 pub use shell::{Command, CommandOptions, Event, Input, Shell, ShellOptions, Signal};
+pub use wsman::Charset;

@@ -19,11 +19,11 @@ use session::client::endpoint::{Endpoint, Transport};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use wsman::Envelope;
 use wsman::identify::{self, Identify, IdentifyResponse};
 use wsman::xml::Limits;
+use wsman::{Charset, Envelope};
 
-use crate::connection::{AGENT, SOAP_UTF8};
+use crate::connection::AGENT;
 use crate::error::{ConfigError, ConnectionError, Error, ErrorKind, ProtocolError};
 
 /// The most bytes of a body that are kept; hosts that are no service may send pages without end.
@@ -133,7 +133,7 @@ async fn exchange(
 fn request(endpoint: &Endpoint, question: Question) -> Result<Request<Full<Bytes>>, ErrorKind> {
     let request = Request::post(endpoint.path.as_str())
         .header(HOST, endpoint.authority())
-        .header(CONTENT_TYPE, SOAP_UTF8)
+        .header(CONTENT_TYPE, Charset::Utf8.content_type())
         .header(USER_AGENT, AGENT)
         .header(ACCEPT_ENCODING, "identity");
     let (request, body) = match question {
@@ -194,7 +194,8 @@ impl Answer {
     /// What the host says it is, if the body says so.
     #[must_use]
     pub fn identity(&self) -> Option<IdentifyResponse> {
-        let envelope = Envelope::decode(&self.body, &Limits::default()).ok()?;
+        let declared = Charset::of_content_type(self.header("content-type").unwrap_or_default());
+        let envelope = Envelope::decode_as(&self.body, declared, &Limits::default()).ok()?;
         IdentifyResponse::from_envelope(&envelope).ok()
     }
 }

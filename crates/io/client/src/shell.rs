@@ -3,14 +3,25 @@
 //! One Receive of a command waits at a time, and one Send ([MS-WSMV] 3.1.4.13, 3.1.4.14). A
 //! command that has ended is signalled before the next one starts to need its slot, or when the
 //! shell is closed: never between the end and the caller.
+//!
+//! Shells and commands get ids of our choice (Windows 8 and newer take them, older hosts choose
+//! others), so that a lost answer does not lose what it told of:
+//!
+//! ```text
+//! Create, answer lost ──► Delete of our id ──► answered: a new Create, once; else the error
+//! Command, answer lost ─► Receive of our id ─► answered: the command runs; else the error
+//! Send, answer lost ────► the error (the bare end of the input is sent again)
+//! ```
+//!
+//! A Command is never sent twice, not even by its id: hosts that choose their own would run it twice.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
-use wsman::Envelope;
-use wsman::fault::Fault;
+use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::resource;
 use wsman::shell::client::{self as machine, Event as Told, Operation, Request};
 use wsman::shell::{
@@ -20,11 +31,20 @@ use wsman::shell::{
 use wsman::xml::Limits;
 
 use crate::calls::{Call, Calls, lock};
+use crate::connection::Answer;
 use crate::entropy;
 use crate::error::{Error, ErrorKind, ProtocolError};
 
 /// Ended commands that may wait for their Signal; Windows allows 25 processes in a shell by specification.
 const ENDED_KEPT: usize = 4;
+/// The pause before a Send is repeated that found the service busy with the one before; it doubles each time.
+const FIRST_BUSY_PAUSE: Duration = Duration::from_millis(100);
+/// The longest such pause.
+const MOST_BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// How long a service may take to end a shell whose Create was lost.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+/// How long a service may take to tell whether it knows a command whose Command was lost.
+const PROBE: Duration = Duration::from_secs(2);
 
 /// How a shell is opened.
 #[derive(Debug, Clone, Default)]
@@ -43,6 +63,9 @@ pub struct ShellOptions {
     pub code_page: Option<u32>,
     /// After so much silence the service ends the shell; its own setting by default.
     pub idle_timeout: Option<Duration>,
+    /// `rsp:CompressionType`: compresses input and output on their way. A service that cannot
+    /// does not open the shell.
+    pub compression: bool,
 }
 
 /// How a command is started.
@@ -130,14 +153,34 @@ impl Shell {
         context: RequestContext,
         options: ShellOptions,
     ) -> Result<Self, Error> {
+        let first = Self::new(&calls, context.clone());
+        let Err(error) = first.create(options.clone()).await else { return Ok(first) };
+        if !lock(&first.core.machine).is_open() {
+            return Err(error);
+        }
+        // The shell may be there: it must not stay behind. Only then another one is opened.
+        let closed = timeout(CLEAN_UP, first.core.close()).await;
+        if !error.is_lost() || !matches!(closed, Ok(Ok(()))) {
+            return Err(error);
+        }
+        tracing::debug!(%error, "Create lost, opening another shell");
+        let second = Self::new(&calls, context);
+        second.create(options).await.map(|()| second)
+    }
+
+    fn new(calls: &Arc<Calls>, context: RequestContext) -> Self {
         let core = Core {
-            calls,
+            calls: Arc::clone(calls),
             machine: Mutex::new(machine::Shell::new(context)),
             ended: Mutex::default(),
         };
-        let shell = Self { core: Arc::new(core) };
+        Self { core: Arc::new(core) }
+    }
+
+    async fn create(&self, options: ShellOptions) -> Result<(), Error> {
         let variable = |(name, value)| Variable { name, value };
         let description = ShellDescription {
+            shell_id: Some(wsman::guid(entropy::uuid())),
             environment: options.environment.into_iter().map(variable).collect(),
             working_directory: options.directory,
             idle_timeout: options.idle_timeout.map(wsman::Duration::seconds),
@@ -148,13 +191,12 @@ impl Shell {
         let wire = WireShellOptions {
             no_profile: Some(options.no_profile),
             code_page: options.code_page,
-            ..WireShellOptions::default()
+            compression: options.compression,
         };
-        shell
+        let opened = self
             .core
-            .perform(None, |machine, id, timeout| machine.open(id, timeout, description, wire))
-            .await?;
-        Ok(shell)
+            .perform(None, |machine, id, timeout| machine.open(id, timeout, description, wire));
+        opened.await.map(drop)
     }
 
     /// The shell's id.
@@ -167,14 +209,15 @@ impl Shell {
     ///
     /// # Errors
     ///
-    /// [`Error`]; when the connection was lost it is unknown whether the command was started, and
-    /// it is not started again.
+    /// [`Error`]; when the connection was lost, and the service does not know the command
+    /// afterwards, it is unknown whether it was started, and it is not started again.
     pub async fn start(&self, options: CommandOptions) -> Result<Command, Error> {
         let deadline = options.deadline.map(|limit| Instant::now() + limit);
         if lock(&self.core.ended).len() >= ENDED_KEPT {
             self.core.signal_ended().await;
         }
         let line = CommandLine {
+            command_id: Some(wsman::guid(entropy::uuid())),
             command: options.command,
             arguments: options.arguments,
             ..CommandLine::default()
@@ -188,10 +231,40 @@ impl Shell {
             id = Some(machine.start(message_id, timeout, line, wire)?);
             Ok(())
         });
-        started.await?;
-        let id = id.ok_or_else(|| self.core.broken("Command", "no command was started"))?;
+        let started = started.await.map(drop);
+        let id = match (id, started) {
+            (Some(id), Ok(())) => id,
+            (Some(id), Err(error)) if error.is_lost() => {
+                return self.found(id, deadline, error).await;
+            }
+            (_, Err(error)) => return Err(error),
+            (None, Ok(())) => return Err(self.core.broken("Command", "no command was started")),
+        };
+        Ok(self.command(id, deadline))
+    }
+
+    fn command(&self, id: machine::CommandKey, deadline: Option<Instant>) -> Command {
         let input = Input { core: Arc::clone(&self.core), id, deadline, sending: Arc::default() };
-        Ok(Command { input, ready: VecDeque::new(), done: false })
+        Command { input, ready: VecDeque::new(), done: false }
+    }
+
+    /// A command the answer to whose Command was lost, if the service knows it.
+    async fn found(
+        &self,
+        id: machine::CommandKey,
+        deadline: Option<Instant>,
+        lost: Error,
+    ) -> Result<Command, Error> {
+        let soon = Instant::now() + PROBE;
+        let until = deadline.map_or(soon, |deadline| deadline.min(soon));
+        let told = self.core.perform(Some(until), |machine, message_id, timeout| {
+            machine.receive(message_id, timeout, id)
+        });
+        let Ok(told) = told.await else { return Err(lost) };
+        tracing::debug!(%lost, "Command found again");
+        let mut command = self.command(id, deadline);
+        command.take(told);
+        Ok(command)
     }
 
     /// Ends the shell and everything that runs in it.
@@ -304,7 +377,7 @@ impl Input {
         let _turn = self.sending.lock().await;
         let size = self.payload()?;
         for piece in data.chunks(size) {
-            self.send(piece.to_vec(), false).await?;
+            self.send(piece, false).await?;
         }
         Ok(())
     }
@@ -319,10 +392,10 @@ impl Input {
         let size = self.payload()?;
         let mut pieces = data.chunks(size).peekable();
         if pieces.peek().is_none() {
-            return self.send(Vec::new(), true).await;
+            return self.send(&[], true).await;
         }
         while let Some(piece) = pieces.next() {
-            self.send(piece.to_vec(), pieces.peek().is_none()).await?;
+            self.send(piece, pieces.peek().is_none()).await?;
         }
         Ok(())
     }
@@ -350,11 +423,26 @@ impl Input {
         size.map(|size| size.max(1)).map_err(|error| self.core.broken("Send", &error.to_string()))
     }
 
-    async fn send(&self, data: Vec<u8>, end: bool) -> Result<(), Error> {
-        let sent = self.core.perform(self.deadline, |machine, message_id, timeout| {
-            machine.send(message_id, timeout, self.id, data, end)
-        });
-        sent.await.map(drop)
+    /// One Send, until the service has taken it. A command that is slow to read shows in two faults:
+    /// `TIMEDOUT` says that the service still writes what it was given, `BUSY` that it does so with
+    /// an earlier piece and has not taken this one.
+    async fn send(&self, data: &[u8], end: bool) -> Result<(), Error> {
+        let mut pause = FIRST_BUSY_PAUSE;
+        loop {
+            let sent = self.core.perform(self.deadline, |machine, message_id, timeout| {
+                machine.send(message_id, timeout, self.id, data.to_vec(), end)
+            });
+            let Err(error) = sent.await else { return Ok(()) };
+            match error.fault().and_then(Fault::error_code) {
+                Some(ErrorCode::OPERATION_TIMEDOUT) => return Ok(()),
+                Some(ErrorCode::BUSY) => {
+                    let left = self.deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                    sleep(left.map_or(pause, |left| left.min(pause))).await;
+                    pause = (pause * 2).min(MOST_BUSY_PAUSE);
+                }
+                Some(_) | None => return Err(error),
+            }
+        }
     }
 }
 
@@ -380,22 +468,26 @@ impl Core {
         let request = request.ok_or_else(|| self.broken("shell", "nothing to send"))?;
         let outstanding = Outstanding { core: self, message_id: request.message_id };
         let operation = name(request.operation);
-        let message = request.envelope.encode();
+        let message = request.envelope.encode_as(self.calls.config().charset);
         let call = Call { message: &message, operation, wait, replay: request.replay };
-        let answer = self.calls.call(call).await?;
+        let answer = self.calls.call(call).await.inspect_err(|error| {
+            if error.is_unsent() {
+                lock(&self.machine).handle_unsent(request.message_id);
+            }
+        })?;
         let told = self.take(&request, &answer)?;
         drop(outstanding);
         Ok(told)
     }
 
-    fn take(&self, request: &Request, answer: &[u8]) -> Result<Vec<Told>, Error> {
+    fn take(&self, request: &Request, answer: &Answer) -> Result<Vec<Told>, Error> {
         let operation = name(request.operation);
         let limits = Limits {
             bytes: usize::try_from(self.calls.config().max_envelope_size).unwrap_or(usize::MAX),
             ..Limits::default()
         };
-        let envelope = Envelope::decode(answer, &limits)
-            .map_err(|error| self.broken(operation, &error.to_string()))?;
+        let envelope =
+            answer.envelope(&limits).map_err(|error| self.broken(operation, &error.to_string()))?;
         let mut machine = lock(&self.machine);
         let result = match (envelope.header.relates_to(), Fault::from_envelope(&envelope)) {
             (None, Ok(Some(fault))) => machine.handle_fault(request.message_id, fault),
@@ -472,6 +564,7 @@ pub(crate) fn context(calls: &Calls, session_id: Uuid) -> RequestContext {
         max_envelope_size: config.max_envelope_size.into(),
         locale: config.locale.clone(),
         data_locale: config.locale.clone(),
+        charset: config.charset,
         ..RequestContext::new(&config.endpoint.to_string(), resource::CMD, session_id)
     }
 }

@@ -11,9 +11,6 @@ use hyper::ext::ReasonPhrase;
 /// What every answer is.
 pub(crate) type Answer = Response<Full<Bytes>>;
 
-/// The media type of a SOAP message in this service's only charset.
-pub(crate) const SOAP: &str = "application/soap+xml;charset=UTF-8";
-
 /// An answer with a body, or with none where `body` is empty.
 pub(crate) fn answer(status: StatusCode, content_type: Option<&str>, body: Vec<u8>) -> Answer {
     let length = body.len();

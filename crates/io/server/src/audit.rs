@@ -4,6 +4,7 @@
 //! the log's writers escape; passwords, hashes, tokens and message bodies are never among them.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -44,6 +45,18 @@ pub(crate) fn login_refused(actor: Actor<'_>, mechanism: &str, reason: &str) {
         user = cut(actor.user),
         mechanism,
         reason = cut(reason),
+    );
+}
+
+/// A failed login is one too many: the account's name or its address is locked out for a while.
+pub(crate) fn lockout_begins(actor: Actor<'_>, time: Duration) {
+    warn!(
+        target: TARGET,
+        event = "lockout",
+        outcome = "begins",
+        peer = %actor.peer,
+        user = cut(actor.user),
+        seconds = time.as_secs(),
     );
 }
 

@@ -21,8 +21,9 @@ use session::http::sealed;
 use session::server::login::{Established, Login, Turn};
 use tokio::sync::Mutex;
 use tracing::error;
+use wsman::Charset;
 
-use crate::answer::{self, Answer, SOAP};
+use crate::answer::{self, Answer};
 use crate::audit;
 use crate::body::{self, BodyError};
 use crate::dispatch::{Caller, Reply};
@@ -35,7 +36,7 @@ const MOST_DISCARDED: usize = 64 * 1024;
 const MOST_ANONYMOUS: usize = 16 * 1024;
 /// What the frame of a sealed body may add to its message.
 const FRAME: usize = 4 * 1024;
-/// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.27).
+/// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.23).
 const WSMANIDENTIFY: HeaderName = HeaderName::from_static("wsmanidentify");
 
 /// One connection of a client.
@@ -82,7 +83,7 @@ impl Connection {
         let mut state = self.state.lock().await;
         let is_sealing = state.login.established().is_some_and(|known| known.sealer.is_some());
         if is_anonymous_identify(&head.headers) && !is_sealing {
-            return self.handle_anonymous(body).await;
+            return self.handle_anonymous(&head.headers, body).await;
         }
         let has_body = !body.is_end_stream();
         if let Err(answer) = self.log_in(&mut state, &head.headers, has_body).await {
@@ -118,6 +119,7 @@ impl Connection {
         has_body: bool,
     ) -> Result<(), Answer> {
         let offer = &self.core.offer;
+        let mut note = None;
         let mut turn = state.login.handle_request(headers, has_body, offer);
         loop {
             turn = match turn {
@@ -125,17 +127,22 @@ impl Connection {
                     if let Some(user) = user_of(&question) {
                         state.attempt = user;
                     }
-                    let verdict = self.core.verifier.answer(question).await;
-                    let verdict = verdict.unwrap_or_else(|error| {
-                        error!(%error, "no verdict over a login");
-                        auth::Answer::Refused
-                    });
-                    state.login.handle_answer(verdict, offer)
+                    let Core { gatekeeper, verifier, .. } = &*self.core;
+                    let judged = gatekeeper.judge(verifier, question, self.peer.ip()).await;
+                    if let Some(time) = judged.lockout {
+                        audit::lockout_begins(self.actor(&state.attempt), time);
+                    }
+                    note = judged.note;
+                    state.login.handle_answer(judged.answer, offer)
                 }
                 Turn::Challenge(values) => return Err(answer::challenge(values)),
                 Turn::Refuse { status, offered, reason } => {
                     let actor = self.actor(&state.attempt);
-                    audit::login_refused(actor, scheme_word(headers), &reason.to_string());
+                    let reason = match note {
+                        Some(note) => format!("{reason} ({note})"),
+                        None => reason.to_string(),
+                    };
+                    audit::login_refused(actor, scheme_word(headers), &reason);
                     state.attempt.clear();
                     return Err(match status {
                         StatusCode::UNAUTHORIZED => answer::challenge(offered),
@@ -175,13 +182,19 @@ impl Connection {
     }
 
     /// An Identify without a login: it learns no versions. Anything else needs a login.
-    async fn handle_anonymous(&self, body: Incoming) -> Answer {
+    async fn handle_anonymous(&self, headers: &HeaderMap, body: Incoming) -> Answer {
         let time = self.core.settings.packet_retrieval_time();
         match body::read(body, MOST_ANONYMOUS, time).await {
-            Ok(bytes) => match self.core.identify_anonymous(&bytes) {
-                Some(reply) => answer::answer(StatusCode::OK, Some(SOAP), reply),
-                None => answer::challenge(self.core.offered()),
-            },
+            Ok(bytes) => {
+                let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+                let charset = charset_of(content_type.unwrap_or_default(), &bytes);
+                match self.core.identify_anonymous(&bytes, charset) {
+                    Some(reply) => {
+                        answer::answer(StatusCode::OK, Some(charset.content_type()), reply)
+                    }
+                    None => answer::challenge(self.core.offered()),
+                }
+            }
             Err(error) => refuse_body(error),
         }
     }
@@ -208,7 +221,6 @@ impl Connection {
         if sealed::is_sealed(content_type) {
             return self.handle_sealed(established, login_id, content_type, body, is_chunked).await;
         }
-        let caller = Caller { account: &established.account, peer: self.peer, login: login_id };
         if !self.core.settings.service.allow_unencrypted {
             let actor = self.actor(&established.account.name);
             audit::operation_refused(actor, "", "unsealed message, and AllowUnencrypted is false");
@@ -224,8 +236,14 @@ impl Connection {
             Ok(bytes) => bytes,
             Err(error) => return (refuse_body(error), false),
         };
+        let charset = charset_of(content_type, &bytes);
+        let account = &established.account;
+        let caller = Caller { account, peer: self.peer, login: login_id, charset };
         let answer = match self.core.dispatch(caller, &bytes, is_chunked).await {
-            Reply::Message { status, bytes } => answer::answer(status, Some(SOAP), bytes),
+            Reply::Message { status, envelope } => {
+                let bytes = envelope.encode_as(charset);
+                answer::answer(status, Some(charset.content_type()), bytes)
+            }
             Reply::Bare(status) => answer::empty(status),
         };
         (answer, false)
@@ -266,12 +284,13 @@ impl Connection {
         if !is_soap(&opened.content_type) {
             return (answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE), false);
         }
-        let caller = Caller { account, peer: self.peer, login: login_id };
+        let charset = charset_of(&opened.content_type, &opened.body);
+        let caller = Caller { account, peer: self.peer, login: login_id, charset };
         let (status, message) = match self.core.dispatch(caller, &opened.body, is_chunked).await {
-            Reply::Message { status, bytes } => (status, bytes),
+            Reply::Message { status, envelope } => (status, envelope.encode_as(charset)),
             Reply::Bare(status) => return (answer::empty(status), false),
         };
-        match sealed::seal(sealer.as_mut(), opened.frame, SOAP, message) {
+        match sealed::seal(sealer.as_mut(), opened.frame, charset.content_type(), message) {
             Ok(sealed) => (answer::answer(status, Some(&sealed.content_type), sealed.body), false),
             Err(error) => {
                 error!(%error, "an answer could not be sealed");
@@ -294,6 +313,11 @@ fn refuse_body(error: BodyError) -> Answer {
 fn is_soap(content_type: &str) -> bool {
     let media = content_type.split(';').next().unwrap_or_default().trim();
     media.eq_ignore_ascii_case("application/soap+xml")
+}
+
+/// The charset of a message, in which it is answered.
+fn charset_of(content_type: &str, message: &[u8]) -> Charset {
+    Charset::of_message(message, Charset::of_content_type(content_type))
 }
 
 fn is_anonymous_identify(headers: &HeaderMap) -> bool {

@@ -14,7 +14,7 @@ use wsman::fault::{ErrorCode, Fault};
 use wsman::identify::{Identify, IdentifyResponse, profile};
 use wsman::ns::{self, action, resource};
 use wsman::xml::{Element, Limits};
-use wsman::{Envelope, Header};
+use wsman::{Charset, Envelope, Header};
 
 use crate::audit;
 use crate::random;
@@ -26,13 +26,15 @@ pub(crate) struct Caller<'a> {
     pub(crate) account: &'a Account,
     pub(crate) peer: SocketAddr,
     pub(crate) login: [u8; 16],
+    /// How the message is written, and its answer.
+    pub(crate) charset: Charset,
 }
 
 /// What is answered.
 #[derive(Debug)]
 pub(crate) enum Reply {
     /// A SOAP message: 200, or 500 with a fault.
-    Message { status: StatusCode, bytes: Vec<u8> },
+    Message { status: StatusCode, envelope: Box<Envelope> },
     /// A status without a body.
     Bare(StatusCode),
 }
@@ -69,7 +71,7 @@ impl Core {
         bytes: &[u8],
         is_chunked: bool,
     ) -> Reply {
-        let envelope = match Envelope::decode(bytes, &self.limits()) {
+        let envelope = match Envelope::decode_as(bytes, caller.charset, &self.limits()) {
             Ok(envelope) => envelope,
             Err(error) => {
                 audit::operation_refused(caller.actor(), "", &error.to_string());
@@ -81,14 +83,14 @@ impl Core {
         }
         let result = if Identify::from_envelope(&envelope).is_some() {
             match access(caller, Operation::Identify, Target::Service) {
-                Ok(()) => return message(&self.identify().to_envelope()),
+                Ok(()) => return message(self.identify().to_envelope()),
                 Err(refusal) => Err(refusal),
             }
         } else {
             self.operate(caller, &envelope).await
         };
         match result {
-            Ok((action, body)) => message(&envelope.reply(action, random::uuid(), body)),
+            Ok((action, body)) => message(envelope.reply(action, random::uuid(), body)),
             Err(refusal) => {
                 refusal.tell(caller, envelope.action().unwrap_or_default());
                 self.fault(Some(&envelope.header), &refusal.fault)
@@ -124,22 +126,23 @@ impl Core {
     }
 
     /// The answer to an Identify of somebody unknown; `None` when it is anything else.
-    pub(crate) fn identify_anonymous(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let envelope = Envelope::decode(bytes, &self.limits()).ok()?;
+    pub(crate) fn identify_anonymous(&self, bytes: &[u8], charset: Charset) -> Option<Vec<u8>> {
+        let envelope = Envelope::decode_as(bytes, charset, &self.limits()).ok()?;
         Identify::from_envelope(&envelope)?;
-        Some(self.identify().unauthenticated().to_envelope().encode())
+        Some(self.identify().unauthenticated().to_envelope().encode_as(charset))
     }
 
+    /// The profiles tell which logins are enabled, each in both of its forms whatever listens.
     fn identify(&self) -> IdentifyResponse {
-        let service = &self.settings.service;
-        let negotiate = service.auth.negotiate.then(|| profile::HTTP_SPNEGO.to_owned());
-        let basic = service.auth.basic && service.allow_unencrypted;
-        let basic = basic.then(|| profile::HTTP_BASIC.to_owned());
+        let enabled = &self.settings.service.auth;
+        let basic = [profile::HTTP_BASIC, profile::HTTPS_BASIC].into_iter();
+        let spnego = [profile::HTTP_SPNEGO, profile::HTTPS_SPNEGO].into_iter();
+        let profiles = basic.filter(|_| enabled.basic).chain(spnego.filter(|_| enabled.negotiate));
         IdentifyResponse {
             protocol_versions: vec![ns::PROTOCOL_VERSION.to_owned()],
             product_vendor: Some("Transom".to_owned()),
             product_version: Some(format!("OS: {} SP: 0.0 Stack: 3.0", self.os_version)),
-            security_profiles: Some(basic.into_iter().chain(negotiate).collect()),
+            security_profiles: Some(profiles.map(str::to_owned).collect()),
             other: Vec::new(),
         }
     }
@@ -151,12 +154,13 @@ impl Core {
     fn fault(&self, request: Option<&Header>, fault: &Fault) -> Reply {
         let machine = self.verifier.names().host();
         let envelope = fault.to_envelope(request, random::uuid(), machine);
-        Reply::Message { status: StatusCode::INTERNAL_SERVER_ERROR, bytes: envelope.encode() }
+        let envelope = Box::new(envelope);
+        Reply::Message { status: StatusCode::INTERNAL_SERVER_ERROR, envelope }
     }
 }
 
-fn message(envelope: &Envelope) -> Reply {
-    Reply::Message { status: StatusCode::OK, bytes: envelope.encode() }
+fn message(envelope: Envelope) -> Reply {
+    Reply::Message { status: StatusCode::OK, envelope: Box::new(envelope) }
 }
 
 /// Asks whether the caller may.

@@ -30,8 +30,10 @@ use tracing::{debug, info, warn};
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
 use crate::connection::Connection;
+use crate::gatekeeper::Gatekeeper;
 use crate::listen::{self, Open};
 use crate::offer::Offer;
+use crate::patience::Patient;
 use crate::plugin::ShellPlugin;
 use crate::settings::{Listener, Settings};
 use crate::shells::{Limits, Shells};
@@ -119,6 +121,7 @@ pub enum RunError {
 pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) verifier: Verifier,
+    pub(crate) gatekeeper: Gatekeeper,
     pub(crate) offer: Offer,
     pub(crate) shells: Arc<Shells>,
     /// The kernel's version, which an Identify after a login tells.
@@ -169,11 +172,13 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
         users: u64::from(settings.winrs.max_concurrent_users),
+        operations: u64::from(settings.service.max_concurrent_operations_per_user),
     };
     let shells = Shells::new(limits);
     let core = Arc::new(Core {
         offer: Offer::new(&settings.service),
         verifier: Verifier::new(accounts, names),
+        gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
         shells: Arc::clone(&shells),
         os_version: os_version(),
         plugins,
@@ -330,7 +335,7 @@ impl Gate {
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Patient::new(stream, time)), service);
         tokio::pin!(served);
         let result = tokio::select! {
             result = served.as_mut() => result,

@@ -14,6 +14,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
+use crate::tree;
+
 /// How long a killed group may take to become empty.
 const EMPTY_WITHIN: Duration = Duration::from_secs(10);
 
@@ -166,25 +170,76 @@ pub(crate) fn join(group: &Path) -> io::Result<()> {
     fs::write(group.join("cgroup.procs"), "0")
 }
 
-/// Kills everything in a group, waits until it is empty, and removes it.
+/// Kills everything in these groups, waits until they are empty, and removes them. All are killed before one is waited
+/// for, and together they get the time of one, so that what does not die in one group delays no other.
 ///
 /// # Errors
-/// The system's, and `TimedOut` when something in it does not die.
-pub(crate) fn end(group: &Path) -> io::Result<()> {
-    match fs::write(group.join("cgroup.kill"), "1") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        written => written?,
+/// The last of the system's, and `TimedOut` when something does not die.
+pub(crate) fn end<'a>(groups: impl Iterator<Item = &'a Path> + Clone) -> io::Result<()> {
+    let mut result = Ok(());
+    for group in groups.clone() {
+        // Each is killed, whatever became of the one before.
+        let killed = gone_is_fine(fs::write(group.join("cgroup.kill"), "1"));
+        result = result.and(killed);
     }
     let until = Instant::now() + EMPTY_WITHIN;
+    for group in groups {
+        let removed = empty(group, until).and_then(|()| remove_tree(group));
+        result = result.and(removed);
+    }
+    result
+}
+
+fn gone_is_fine(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(
+        |error| {
+            if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) }
+        },
+    )
+}
+
+/// Waits until a killed group has no process.
+fn empty(group: &Path, until: Instant) -> io::Result<()> {
     let mut pause = Duration::from_micros(500);
     while populated(group)? {
+        kill_passed_by(group);
         if Instant::now() >= until {
             return Err(io::ErrorKind::TimedOut.into());
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
-    remove_tree(group)
+    Ok(())
+}
+
+/// Kills what `cgroup.kill` passes by: a process whose first thread has ended while others run on (seen on Linux 6.18).
+fn kill_passed_by(group: &Path) {
+    for below in fs::read_dir(group).into_iter().flatten().flatten() {
+        if below.file_type().is_ok_and(|kind| kind.is_dir()) {
+            kill_passed_by(&below.path());
+        }
+    }
+    let Ok(members) = fs::read_to_string(group.join("cgroup.procs")) else { return };
+    for pid in members.lines().filter_map(|line| line.parse().ok()) {
+        let Some(seen) = tree::look(pid) else { continue };
+        // Between the list and the look the number may have become a stranger's.
+        if is_member(pid, group) {
+            // What cannot be killed keeps the group populated, which is what the caller reports.
+            drop(tree::signal(pid, seen.start, Signal::KILL));
+        }
+    }
+}
+
+/// Whether a process is in a shell's group, whose last two names no other group has.
+fn is_member(pid: i32, group: &Path) -> bool {
+    let last_two = |path: &Path| {
+        let mut names = path.components().rev();
+        Some((names.next()?.as_os_str().to_owned(), names.next()?.as_os_str().to_owned()))
+    };
+    let Ok(groups) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else { return false };
+    let own = groups.lines().find_map(|line| line.strip_prefix("0::"));
+    let own = own.and_then(|path| last_two(Path::new(path)));
+    own.is_some() && own == last_two(group)
 }
 
 fn populated(group: &Path) -> io::Result<bool> {
@@ -216,7 +271,7 @@ fn remove_left_over(own: &Path, prefix: &str) {
     for entry in entries.flatten() {
         if entry.file_name().to_str().is_some_and(|name| name.starts_with(prefix)) {
             // The state directory's lock says that its spawner is dead. What cannot be ended here is in nobody's way.
-            drop(end(&entry.path()));
+            drop(end(std::iter::once(entry.path().as_path())));
         }
     }
 }

@@ -31,7 +31,7 @@ const STICKY: u32 = 0o1000;
 #[non_exhaustive]
 pub enum StoreError {
     /// The system's error.
-    #[error("{}: {action}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", path.display())]
     Io {
         /// Where.
         path: PathBuf,

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use auth::Secret;
 use clap::{Args, Subcommand};
 use nix::unistd::{Uid, User};
-use server::accounts::Accounts;
+use server::accounts::{Accounts, AccountsError};
 use spawner::store::{ACCOUNTS, Lock, Store, StoreError};
 use spawner::users::{Mapping, Users};
 
@@ -125,9 +125,7 @@ pub(super) fn run(args: AccountArgs) -> Result<(), CommandError> {
         }
         AccountCommand::Passwd { name, password, state } => {
             let known = Files::open(&state.state, Missing::Refuse)?.accounts.find(&name);
-            known.ok_or_else(|| {
-                account_error(server::accounts::AccountsError::Unknown(name.clone()))
-            })?;
+            known.ok_or_else(|| account_error(AccountsError::Unknown(name.clone())))?;
             let password = password.read(&name)?;
             // Opened anew: nobody else should wait for a person who types.
             let mut files = Files::open(&state.state, Missing::Refuse)?;
@@ -168,6 +166,7 @@ impl NewAccount {
         let user = found.ok_or_else(|| {
             CommandError::failed(format!("there is no local user {local}"))
                 .hint("name another one with --local-user USER")
+                .hint(format!("or make it, as root: useradd -m {local}"))
         })?;
         if user.uid.is_root() && !self.allow_root {
             return Err(CommandError::failed(format!("the local user {local} is root"))
@@ -322,8 +321,15 @@ impl Files {
     }
 }
 
-fn account_error(error: server::accounts::AccountsError) -> CommandError {
-    CommandError::failed(error.to_string())
+fn account_error(error: AccountsError) -> CommandError {
+    let told = CommandError::failed(error.to_string());
+    if let AccountsError::NameTaken(name) = error {
+        told.hint(format!("`transom account passwd {name}` gives it a new password"))
+    } else if let AccountsError::Unknown(_) = error {
+        told.hint("`transom account list` shows the accounts")
+    } else {
+        told
+    }
 }
 
 fn store_error(error: StoreError) -> CommandError {

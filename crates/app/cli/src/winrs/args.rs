@@ -56,7 +56,7 @@ struct Switches {
     #[arg(long, alias = "ad")]
     allowdelegate: bool,
 
-    /// Not in this version: compresses the messages.
+    /// Compresses input and output on their way.
     #[arg(long, alias = "comp")]
     compression: bool,
 
@@ -124,6 +124,7 @@ pub(crate) struct Invocation {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) echo: bool,
     pub(crate) load_profile: bool,
+    pub(crate) compression: bool,
     pub(crate) verbose: bool,
     pub(crate) command_line: String,
 }
@@ -194,6 +195,7 @@ impl Switches {
             environment: self.environment,
             echo: !self.noecho,
             load_profile: !self.noprofile,
+            compression: self.compression,
             verbose: self.verbose,
             command_line: switches::join(self.command)?,
         })))
@@ -206,10 +208,6 @@ impl Switches {
                 self.remote
             ))
             .hint("use http, where NTLM and Negotiate encrypt every message"));
-        }
-        if self.compression {
-            return Err(CommandError::usage("this version cannot compress messages yet")
-                .hint("leave out -compression"));
         }
         if self.allowdelegate {
             return Err(CommandError::usage(
@@ -385,7 +383,6 @@ mod tests {
             r"\\anotherserver\share",
         ];
         assert!(refusal(&delegate).contains("pass credentials on"));
-        assert!(refusal(&["/comp", "x"]).contains("compress"));
     }
 
     #[test]
@@ -408,6 +405,9 @@ mod tests {
         assert!(!run(&["-NoE", "x"]).echo);
         assert!(!run(&["/noprofile", "x"]).load_profile);
         assert!(!run(&["/nop", "x"]).load_profile);
+        assert!(run(&["/comp", "x"]).compression);
+        assert!(run(&["-compression", "x"]).compression);
+        assert!(!run(&["x"]).compression);
         assert_eq!(run(&["-D:/tmp", "x"]).directory.as_deref(), Some("/tmp"));
         assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Scheme::Ntlm);
         assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));

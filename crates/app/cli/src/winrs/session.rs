@@ -19,7 +19,7 @@ use client::{
     Settings, Shell, ShellOptions, Signal,
 };
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::args::{Invocation, Scheme};
 use super::stdio::{self, Handle, Output};
@@ -31,6 +31,8 @@ use crate::terminal::EchoOff;
 const LEAVE: Duration = Duration::from_secs(2);
 /// How long a host may take to close the shell of a command that is done: the exit code is known already.
 const CLOSE: Duration = Duration::from_secs(10);
+/// How long the first input may keep us from asking for output.
+const HEAD_START: Duration = Duration::from_millis(500);
 /// The code page of the streams: UTF-8.
 const UTF_8: u32 = 65_001;
 
@@ -163,6 +165,7 @@ async fn open(client: &Client, invocation: &Invocation) -> Result<(Shell, Comman
             directory: invocation.directory.clone(),
             no_profile: !invocation.load_profile,
             code_page: Some(UTF_8),
+            compression: invocation.compression,
             ..ShellOptions::default()
         })
         .await?;
@@ -190,14 +193,25 @@ async fn converse(
     let input = command.input();
     tokio::select! {
         end = async {
-            // Input that is there already goes first: while a Receive waits, it would need a connection of its own.
-            if let Ok(piece) = stdin.try_recv() {
-                send(&input, piece).await;
-            }
+            // Input that is there already goes first: while a Receive waits, it would need a connection of its own. But
+            // a command that writes before it reads must be listened to ([MS-WSMV] 3.1.4.14).
+            let piece = stdin.try_recv().ok();
+            let mut first = pin!(async {
+                match piece {
+                    Some(piece) => send(&input, piece).await,
+                    None => Ok(()),
+                }
+            });
+            let early = timeout(HEAD_START, &mut first).await.ok();
+            let sent = async {
+                match early {
+                    Some(sent) => sent,
+                    None => first.await,
+                }
+            };
             tokio::select! {
                 end = forward_output(command, output) => end,
-                // Input that fails leaves the command without input; what else is wrong shows on the output's side.
-                () = forward_input(&input, stdin) => End::Left,
+                error = forward_input(&input, stdin, sent) => End::Failed(error.into()),
             }
         } => end,
         () = forward_signals(&input, signals) => End::Left,
@@ -219,20 +233,32 @@ async fn forward_output(command: &mut Command, output: &Output) -> End {
     }
 }
 
-/// Never returns: the end of input is no end of the conversation.
-async fn forward_input(input: &Input, mut stdin: Stdin) {
-    while let Some(piece) = stdin.recv().await {
-        send(input, piece).await;
+/// Returns when a piece of input was not taken: what comes behind it must not close the gap. The end of input is no
+/// end of the conversation, nor is a command that reads no more.
+async fn forward_input(
+    input: &Input,
+    mut stdin: Stdin,
+    sent: impl Future<Output = Result<(), client::Error>>,
+) -> client::Error {
+    let mut sent = sent.await;
+    loop {
+        match sent {
+            Ok(()) => match stdin.recv().await {
+                Some(piece) => sent = send(input, piece).await,
+                None => return future::pending().await,
+            },
+            Err(error) if error.is_end_of_reading() => return future::pending().await,
+            Err(error) => {
+                // Perhaps the command is over: then its end is on its way, and says more.
+                sleep(LEAVE).await;
+                return error;
+            }
+        }
     }
-    future::pending().await
 }
 
-async fn send(input: &Input, piece: stdio::Input) {
-    let sent = async {
-        if piece.end { input.end(&piece.data).await } else { input.write(&piece.data).await }
-    };
-    // A command that is over takes no input, and a connection that is broken shows at the output.
-    let _untaken = sent.await;
+async fn send(input: &Input, piece: stdio::Input) -> Result<(), client::Error> {
+    if piece.end { input.end(&piece.data).await } else { input.write(&piece.data).await }
 }
 
 /// Passes the first Ctrl-C on; returns when the user wants to leave.

@@ -8,7 +8,13 @@ use testkit::outside::{peers_python, report};
 
 #[track_caller]
 fn peer(script: &str, auth: &str) {
-    let service = Service::start(flavours()[0]);
+    peer_with("", script, auth);
+}
+
+/// The same with these settings of the service.
+#[track_caller]
+fn peer_with(settings: &str, script: &str, auth: &str) {
+    let service = Service::configured(flavours()[0], settings);
     let mut command: Command = tool::program(peers_python());
     command.arg(tool::repository().join("crates/app/cli/tests/peers").join(script));
     command
@@ -40,4 +46,18 @@ fn pypsrp_winrs_runs_commands_by_ntlm() {
 #[test]
 fn pypsrp_winrs_runs_commands_by_negotiate() {
     peer("pypsrp_winrs.py", "negotiate");
+}
+
+/// What the scripts about quotas expect.
+const QUOTAS: &str = "[Service]\nMaxConcurrentOperationsPerUser = 4\n\
+                      [Winrs]\nMaxShellsPerUser = 2\nMaxProcessesPerShell = 1\n";
+
+#[test]
+fn pypsrp_sees_quota_faults() {
+    peer_with(QUOTAS, "pypsrp_quotas.py", "ntlm");
+}
+
+#[test]
+fn pywinrm_sees_quota_faults_with_the_number_that_its_users_look_for() {
+    peer_with(QUOTAS, "pywinrm_quotas.py", "ntlm");
 }

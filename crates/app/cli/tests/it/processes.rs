@@ -3,6 +3,9 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Child;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 use crate::service::{Service, flavours};
 use crate::tool::{self, mark, processes_with};
 
@@ -65,4 +68,40 @@ fn stopping_the_service_ends_shells_and_their_processes() {
         assert_eq!(processes_with(&mark), Vec::<u32>::new(), "{flavour:?}");
         tool::finish(child).ended(255);
     }
+}
+
+/// Kills a process of the service while a command runs: everything ends, and the service starts again.
+#[track_caller]
+fn killed(which: impl Fn(&Service) -> u32) {
+    for flavour in flavours() {
+        let mut service = Service::start(flavour);
+        let mark = mark();
+        let line = format!(
+            "trap '' TERM INT HUP; setsid sleep {mark} & echo ready; while :; do sleep {mark}; done"
+        );
+        let mut child = tool::spawn(&mut service.winrs(&[&line]));
+        ready(&mut child);
+        tool::until("they run", || processes_with(&mark).len() >= 2);
+        let victim = Pid::from_raw(which(&service).try_into().unwrap());
+        kill(victim, Signal::SIGKILL).unwrap();
+        let ran = tool::finish(child).ended(255);
+        assert!(ran.stderr.starts_with("Winrs error:"), "{ran:#?}");
+        tool::until("the processes of the command end", || processes_with(&mark).is_empty());
+        service.start_again();
+        service.run("exit 5").ended(5);
+    }
+}
+
+#[test]
+fn killed_network_process_leaves_nothing_and_the_service_starts_again() {
+    killed(|service| {
+        let log = service.log();
+        let id = log.split_once(" network=").unwrap().1.split_whitespace().next().unwrap();
+        id.parse().unwrap()
+    });
+}
+
+#[test]
+fn killed_spawner_leaves_nothing_and_the_service_starts_again() {
+    killed(Service::spawner);
 }

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
-use crate::service::{PASSWORD, Service, USER, flavours};
+use crate::service::{Flavour, PASSWORD, Service, USER, as_flavour, flavours};
 use crate::tool;
 
 #[test]
@@ -25,6 +25,16 @@ fn input_is_passed_on_with_its_end() {
         let ran = tool::run_with_input(&mut service.winrs(&["sort"]), b"b\na\n").ended(0);
         assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("a\nb\n", ""), "{flavour:?}");
     }
+}
+
+#[test]
+fn input_that_the_command_is_slow_to_read_arrives_whole() {
+    // More than a pipe holds: the first Sends time out, the next ones find the service busy.
+    let service = Service::configured(flavours()[0], "MaxTimeoutms = 500\n");
+    let input = vec![b'x'; 300_000];
+    let ran = tool::run_with_input(&mut service.winrs(&["sleep 3; wc -c"]), &input).ended(0);
+    assert_eq!((ran.stdout.trim(), ran.stderr.as_str()), ("300000", ""));
+    assert!(service.log().contains("ERROR_BUSY"), "{}", service.log());
 }
 
 #[test]
@@ -223,6 +233,18 @@ fn log_as_json_has_one_object_per_line_and_tells_who_ran_what() {
     assert_eq!(refused.len(), 1, "{log}");
     assert!(refused[0]["fields"]["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{log}");
     assert_ne!(refused[0]["fields"]["reason"], "", "{log}");
+}
+
+#[test]
+fn service_whose_state_folder_is_closed_to_it_says_what_to_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = tool::copy_of_transom(folder.path());
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o511)).unwrap();
+    let mut serve = as_flavour(Flavour::Unprivileged, &program);
+    serve.arg("serve").arg("--state").arg(folder.path().join("state"));
+    let ran = tool::run(&mut serve).ended(1);
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).unwrap();
+    assert!(ran.stderr.contains("cannot make") && ran.stderr.contains("--state"), "{ran:#?}");
 }
 
 #[test]

@@ -79,12 +79,20 @@ impl Service {
         }
         add_account(&program, flavour, folder.path(), USER, None).ended(0);
 
-        let mut command = as_flavour(flavour, &program);
-        command.arg("serve").arg("--state").arg(folder.path().join("state"));
-        command.arg("--config").arg(&config).args(["--listen", "http://127.0.0.1:0"]).args(options);
+        let mut command = serve(flavour, &program, folder.path());
+        command.args(options);
         let (child, log, url) = listen(command);
-        let port = url.rsplit_once(':').unwrap().1.parse().unwrap();
+        let port = port_of(&url);
         Self { url, port, flavour, folder, program, child, log }
+    }
+
+    /// Waits until the service has ended by itself, and starts it again on the same state.
+    #[track_caller]
+    pub(crate) fn start_again(&mut self) {
+        tool::wait(&mut self.child);
+        let (child, log, url) = listen(serve(self.flavour, &self.program, self.folder.path()));
+        self.port = port_of(&url);
+        (self.child, self.log, self.url) = (child, log, url);
     }
 
     /// The service's state folder.
@@ -190,6 +198,18 @@ fn add_account(
     command.args(["account", "add", name, "--local-user", &local, "--password-stdin", "--state"]);
     command.arg(folder.join("state"));
     tool::run_with_input(&mut command, format!("{PASSWORD}\n").as_bytes())
+}
+
+/// `transom serve` on the state and the settings in a folder.
+fn serve(flavour: Flavour, program: &Path, folder: &Path) -> Command {
+    let mut command = as_flavour(flavour, program);
+    command.arg("serve").arg("--state").arg(folder.join("state")).arg("--config");
+    command.arg(folder.join("config.toml")).args(["--listen", "http://127.0.0.1:0"]);
+    command
+}
+
+fn port_of(url: &str) -> u16 {
+    url.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
 /// Starts the service, and returns it with its URL once it listens.

@@ -30,6 +30,14 @@ class Peer:
     password: str
 
 
+# Number, Python's name, and text that the page has.
+CODE_PAGES = [
+    (437, "cp437", "grüße ½ ░"),
+    (65001, "utf-8", "grüße, 世界 😀"),
+    (932, "cp932", "日本語 ｶﾅ abc"),
+]
+
+
 def run(package, auths, checks):
     """Runs the checks that the command line asks for; returns the exit code."""
     # The service under test is on loopback: no proxy of the environment may stand between.

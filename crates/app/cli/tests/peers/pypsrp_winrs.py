@@ -200,6 +200,22 @@ def unicode(to):
         same((stdout.decode("utf-8"), code), ("grüße, 世界 😀 <&>", 0))
 
 
+def code_pages(to):
+    """Output and input are in the code page that the shell was opened with."""
+    for number, codec, text in peer.CODE_PAGES:
+        with shell(to, codepage=number) as opened:
+            wanted = text.encode(codec)
+            same(finish(opened, f"printf '%s' '{text}'"), (wanted, b"", 0))
+            # The command reads UTF-8, however the client's pieces break its characters.
+            process = Process(opened, f"test \"$(cat)\" = '{text}' && echo same")
+            process.begin_invoke()
+            for place in range(len(wanted)):
+                process.send(wanted[place : place + 1], end=place + 1 == len(wanted))
+            process.end_invoke()
+            process.signal(SignalCode.TERMINATE)
+            same((process.stdout, process.rc), (b"same\n", 0))
+
+
 def program_without_the_shell(to):
     """WINRS_SKIP_CMD_SHELL starts the program itself: nothing expands its arguments."""
     with shell(to) as opened:
@@ -251,6 +267,7 @@ if __name__ == "__main__":
                 chosen_shell_id,
                 chosen_command_id,
                 unicode,
+                code_pages,
                 program_without_the_shell,
                 closed_shell_is_gone,
                 wrong_password,

@@ -72,7 +72,7 @@ def stdin_in_pieces(to):
 def environment(to):
     """Variables of the Create are in the command's environment, spaces and signs kept."""
     wanted = {"TRANSOM_GREETING": "hello <world> & more", "TRANSOM_SECOND": "zwei ü"}
-    with shell(to, env_vars=wanted) as (proto, shell_id):
+    with shell(to, env_vars=wanted, codepage=65001) as (proto, shell_id):
         line = 'printf "%s|%s" "$TRANSOM_GREETING" "$TRANSOM_SECOND"; exit 0'
         same(finish(proto, shell_id, line), ("hello <world> & more|zwei ü".encode(), b"", 0))
 
@@ -145,6 +145,21 @@ def unicode(to):
         same((stdout.decode("utf-8"), code), ("grüße, 世界 😀 <&>", 0))
 
 
+def code_pages(to):
+    """Output and input are in the code page that the shell was opened with."""
+    for number, codec, text in peer.CODE_PAGES:
+        with shell(to, codepage=number) as (proto, shell_id):
+            wanted = text.encode(codec)
+            same(finish(proto, shell_id, f"printf '%s' '{text}'"), (wanted, b"", 0))
+            # The command reads UTF-8, however the client's pieces break its characters.
+            line = f"test \"$(cat)\" = '{text}' && echo same"
+            command = proto.run_command(shell_id, line)
+            for place in range(len(wanted)):
+                proto.send_command_input(shell_id, command, wanted[place : place + 1])
+            proto.send_command_input(shell_id, command, b"", end=True)
+            same(output(proto, shell_id, command), (b"same\n", b"", 0))
+
+
 def program_without_the_shell(to):
     """WINRS_SKIP_CMD_SHELL starts the program itself: nothing expands its arguments."""
     with shell(to) as (proto, shell_id):
@@ -199,6 +214,7 @@ if __name__ == "__main__":
                 standard_error,
                 two_commands_in_a_shell,
                 unicode,
+                code_pages,
                 program_without_the_shell,
                 terminate,
                 closed_shell_is_gone,

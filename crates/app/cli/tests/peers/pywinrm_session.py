@@ -39,9 +39,9 @@ def arguments(to):
 
 
 def unicode(to):
-    """Characters outside ASCII come back as the command wrote them."""
-    answer = session(to).run_cmd("echo 'grüße, 世界 €'")
-    same(answer.std_out.decode("utf-8"), "grüße, 世界 €\n")
+    """A session asks for code page 437, and gets what that page has, as from Windows."""
+    answer = session(to).run_cmd("echo 'grüße, ½ ░, 世界'")
+    same(answer.std_out.decode("cp437"), "grüße, ½ ░, ??\n")
 
 
 def sealed(to):

@@ -6,7 +6,8 @@
 //!  Delete ──► the spawner ends every process of the keeper, those that called setsid included
 //! ```
 //!
-//! Bytes pass unchanged in both directions, whatever code page the client names.
+//! Bytes pass unchanged here in both directions: the service converts them where the client named a
+//! code page. Commands begin in a locale of UTF-8, so that tools write what is converted from.
 
 mod line;
 mod shell;

@@ -192,7 +192,9 @@ pub fn open(
     sealer.unseal(header, &mut message)?;
     // OMI and pwsh pad the plaintext with NULs and count them.
     let text = message.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
-    message.truncate(text);
+    // The last letter of UTF-16 may end in one that is not padding.
+    let is_utf16 = matches!(*message, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [_, 0, ..] | [0, ..]);
+    message.truncate(if is_utf16 { text.next_multiple_of(2) } else { text });
     let frame = Frame { protocol: announced.protocol, dialect: parts.dialect };
     Ok(Opened { frame, content_type: parts.original, body: message })
 }

@@ -1,3 +1,5 @@
-//! What a service decides: how a login goes on, and to which connection it belongs.
+//! What a service decides: how a login goes on, to which connection it belongs, and when it must
+//! wait.
 
 pub mod login;
+pub mod throttle;

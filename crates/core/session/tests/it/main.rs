@@ -15,3 +15,4 @@ mod fuzz;
 mod login;
 mod oracle;
 mod sealed;
+mod throttle;

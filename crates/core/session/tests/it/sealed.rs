@@ -113,6 +113,20 @@ fn nul_padding_of_omi_is_taken_off() {
 }
 
 #[test]
+fn last_letter_of_utf_16_is_no_padding() {
+    let soap = wsman::Charset::Utf16.content_type();
+    let marked = wsman::Charset::Utf16.encode("<a/>".to_owned());
+    for text in [marked, b"<\0a\0/\0>\0".to_vec(), b"\0<\0a\0/\0>".to_vec()] {
+        for padding in [0, 1, 2] {
+            let padded = [text.clone(), vec![0; padding]].concat();
+            let sealed = seal(&mut Flip::default(), frame(Dialect::Tab), soap, padded).unwrap();
+            let opened = open(&mut Flip::default(), &sealed.content_type, sealed.body).unwrap();
+            assert_eq!((opened.body, opened.content_type.as_str()), (text.clone(), soap));
+        }
+    }
+}
+
+#[test]
 fn every_truncation_and_every_changed_byte_is_an_error_or_opens_without_panic() {
     let sealed = seal(&mut Flip::default(), frame(Dialect::Tab), SOAP, b"<abc/>".to_vec()).unwrap();
     for end in 0..sealed.body.len() {

@@ -16,7 +16,7 @@ const fn row(code: u32, name: &'static str, summary: &'static str) -> Row {
 
 /// Sorted by code.
 #[rustfmt::skip]
-pub(super) static ROWS: [Row; 557] = [
+pub(super) static ROWS: [Row; 558] = [
     row(0x0000_0002, "ERROR_FILE_NOT_FOUND", "executable not found (WINRS_SKIP_CMD_SHELL=TRUE)"),
     row(0x0000_0005, "ERROR_ACCESS_DENIED", "access denied (also HTTP 401/ wsman:AccessDenied)"),
     row(0x0000_000D, "ERROR_INVALID_DATA", "data invalid"),
@@ -52,6 +52,7 @@ pub(super) static ROWS: [Row; 557] = [
     row(0x8007_0005, "E_ACCESSDENIED", "access denied"),
     row(0x8007_03FA, "HRESULT(ERROR_KEY_DELETED)", "the registry key is marked for deletion: the profile was unloaded under the shell"),
     row(0x8007_052E, "HRESULT(ERROR_LOGON_FAILURE)", "logon failure"),
+    row(0x8007_0718, "HRESULT(ERROR_NOT_ENOUGH_QUOTA)", "not enough quota: the shell runs as many processes as it may"),
     row(0x8007_2EE2, "HRESULT(WINHTTP_TIMEOUT)", "HTTP timeout"),
     row(0x8007_2EE7, "HRESULT(WINHTTP_NAME_NOT_RESOLVED)", "name not resolved"),
     row(0x8007_2EFD, "HRESULT(WINHTTP_CANNOT_CONNECT)", "the service cannot connect"),

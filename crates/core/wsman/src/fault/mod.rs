@@ -4,6 +4,7 @@ mod code;
 mod codes;
 mod map;
 mod read;
+mod wmi;
 mod write;
 
 use std::borrow::Cow;

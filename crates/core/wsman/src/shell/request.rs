@@ -6,6 +6,7 @@ use super::{
     CommandLine, CommandOptions, KEEP_ALIVE, Receive, Send, ShellDescription, ShellOptions, Signal,
     WINRS_CODEPAGE, WINRS_CONSOLEMODE_STDIN, WINRS_NOPROFILE, WINRS_SKIP_CMD_SHELL,
 };
+use crate::charset::Charset;
 use crate::duration::Duration;
 use crate::envelope::{Envelope, uuid_uri};
 use crate::error::Error;
@@ -40,7 +41,7 @@ pub enum Request {
     Receive {
         /// What is wanted.
         receive: Receive,
-        /// `WSMAN_CMDSHELL_OPTION_KEEPALIVE`; absent means false.
+        /// `WSMAN_CMDSHELL_OPTION_KEEPALIVE`; absent or unreadable means false.
         keep_alive: bool,
     },
     /// Interrupts or ends a command.
@@ -67,6 +68,8 @@ pub struct RequestContext {
     pub data_locale: String,
     /// `p:SessionId`, constant over the life of a client.
     pub session_id: Uuid,
+    /// The charset that the requests are written in, and with them their answers.
+    pub charset: Charset,
 }
 
 impl RequestContext {
@@ -81,6 +84,7 @@ impl RequestContext {
             locale: "en-US".to_owned(),
             data_locale: "en-US".to_owned(),
             session_id,
+            charset: Charset::Utf8,
         }
     }
 
@@ -242,19 +246,17 @@ impl Request {
             let fault = invalid(missing).with_provider(CMD_PROVIDER, CMD_PROVIDER_PATH);
             return Err(Box::new(fault));
         }
-        let keep_alive = match header.options() {
-            Some(options) if options.value(KEEP_ALIVE).is_some() => {
-                options.flag(KEEP_ALIVE).ok_or_else(|| bad_option(KEEP_ALIVE))?
-            }
-            Some(_) | None => false,
-        };
+        // Services ignore it since Windows 7, whatever it says ([MS-WSMV] 3.1.4.14).
+        let keep_alive = header.options().and_then(|options| options.flag(KEEP_ALIVE));
+        let keep_alive = keep_alive.unwrap_or_default();
         Ok(Self::Receive { receive, keep_alive })
     }
 }
 
 /// What Windows's command shell calls itself in `f:ProviderFault`.
-const CMD_PROVIDER: &str = "Shell cmd plugin";
-const CMD_PROVIDER_PATH: &str = r"%systemroot%\system32\winrscmd.dll";
+pub(super) const CMD_PROVIDER: &str = "Shell cmd plugin";
+/// And its file.
+pub(super) const CMD_PROVIDER_PATH: &str = r"%systemroot%\system32\winrscmd.dll";
 
 fn is_cmd(header: &Header) -> bool {
     header.resource_uri().is_some_and(|uri| uri.eq_ignore_ascii_case(resource::CMD))

@@ -4,7 +4,7 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} at byte {position}")]
 pub struct Error {
-    /// The offset in bytes at which the reader stopped.
+    /// The offset at which the reader stopped, in bytes of UTF-8.
     pub position: u64,
     /// What is wrong.
     pub kind: ErrorKind,
@@ -17,9 +17,9 @@ pub enum ErrorKind {
     /// An attribute stands twice in one element, by expanded name.
     #[error("attribute {0} stands twice")]
     DuplicateAttribute(String),
-    /// The XML declaration names an encoding other than UTF-8. SOAP over WinRM decides the
-    /// encoding by the `Content-Type`.
-    #[error("declared encoding {0} is not UTF-8")]
+    /// The XML declaration names another encoding than the message has. SOAP over WinRM decides
+    /// the encoding by the `Content-Type` and the byte order mark.
+    #[error("declared encoding {0} is not that of the message")]
     Encoding(String),
     /// A character that XML 1.0 does not allow, as itself or as a reference.
     #[error("character U+{0:04X} is not allowed in XML")]
@@ -44,6 +44,9 @@ pub enum ErrorKind {
     /// The bytes are not UTF-8.
     #[error("the text is not UTF-8")]
     NotUtf8,
+    /// The bytes are not UTF-16: half a character, or an odd number of bytes.
+    #[error("the text is not UTF-16")]
+    NotUtf16,
     /// A processing instruction: SOAP 1.2 forbids it.
     #[error("a processing instruction is not allowed")]
     ProcessingInstruction,

@@ -6,6 +6,7 @@ use quick_xml::events::{BytesStart, Event};
 use super::element::{Attribute, Binding, Element, Node, is_space};
 use super::error::{Error, ErrorKind, Limit};
 use super::name::{Name, Namespace};
+use crate::charset::Charset;
 use crate::ns;
 
 /// Bounds of a document. The default is safe for a request from anybody.
@@ -38,31 +39,37 @@ impl Default for Limits {
     }
 }
 
-/// Reads a document: UTF-8, with or without a byte order mark and an XML declaration.
+/// Reads a document: UTF-8, or UTF-16 with a byte order mark; with or without an XML declaration.
+///
+/// # Errors
+///
+/// As [`decode_as`].
+pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Element, Error> {
+    decode_as(bytes, Charset::Utf8, limits)
+}
+
+/// Reads a document in the charset that a `Content-Type` declares, unless a byte order mark says
+/// otherwise.
 ///
 /// # Errors
 ///
 /// The document is larger or deeper than `limits` allow, is not well-formed XML 1.0 with
 /// namespaces, or holds what SOAP 1.2 forbids: a document type, a processing instruction.
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Element, Error> {
+pub fn decode_as(bytes: &[u8], declared: Charset, limits: &Limits) -> Result<Element, Error> {
     let at = |position: usize, kind| Error { position: position as u64, kind };
     if bytes.len() > limits.bytes {
         return Err(at(limits.bytes, ErrorKind::exceeded(Limit::Bytes, limits.bytes)));
     }
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| at(error.valid_up_to(), ErrorKind::NotUtf8))?;
-    if let Some((position, c)) = first_illegal(text) {
+    let charset = Charset::of_message(bytes, declared);
+    let text = charset.decode(bytes)?;
+    if let Some((position, c)) = first_illegal(&text) {
         return Err(at(position, ErrorKind::IllegalCharacter(c.into())));
     }
-    let (mark, text) = match text.strip_prefix('\u{FEFF}') {
-        Some(rest) => (3, rest),
-        None => (0, text),
-    };
-    let mut reader = Reader::from_str(text);
+    let mut reader = Reader::from_str(&text);
     let config = reader.config_mut();
     config.check_comments = true;
     config.check_end_names = true;
-    let mut decoder = Decoder::new(limits);
+    let mut decoder = Decoder::new(limits, charset);
     loop {
         let step = match reader.read_event() {
             Ok(event) => decoder.handle(event),
@@ -71,10 +78,10 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Element, Error> {
         match step {
             Ok(false) => {}
             Ok(true) => break,
-            Err(kind) => return Err(Error { position: mark + reader.buffer_position(), kind }),
+            Err(kind) => return Err(Error { position: reader.buffer_position(), kind }),
         }
     }
-    let position = mark + reader.buffer_position();
+    let position = reader.buffer_position();
     if !decoder.open.is_empty() {
         return Err(Error { position, kind: ErrorKind::Truncated });
     }
@@ -92,6 +99,7 @@ struct Open {
 
 struct Decoder<'l> {
     limits: &'l Limits,
+    charset: Charset,
     scope: Vec<Binding>,
     open: Vec<Open>,
     root: Option<Element>,
@@ -100,9 +108,10 @@ struct Decoder<'l> {
 }
 
 impl<'l> Decoder<'l> {
-    const fn new(limits: &'l Limits) -> Self {
+    const fn new(limits: &'l Limits, charset: Charset) -> Self {
         Self {
             limits,
+            charset,
             scope: Vec::new(),
             open: Vec::new(),
             root: None,
@@ -146,7 +155,7 @@ impl<'l> Decoder<'l> {
                 if !first {
                     return Err(ErrorKind::ProcessingInstruction);
                 }
-                check_declaration(&declaration)?;
+                check_declaration(&declaration, self.charset)?;
             }
             Event::PI(_) => return Err(ErrorKind::ProcessingInstruction),
             Event::DocType(_) => return Err(ErrorKind::DocumentType),
@@ -376,13 +385,20 @@ fn shorten(text: &str) -> String {
     text.chars().take(120).collect()
 }
 
-fn check_declaration(declaration: &quick_xml::events::BytesDecl<'_>) -> Result<(), ErrorKind> {
+fn check_declaration(
+    declaration: &quick_xml::events::BytesDecl<'_>,
+    charset: Charset,
+) -> Result<(), ErrorKind> {
+    let expected = match charset {
+        Charset::Utf8 => "utf-8",
+        Charset::Utf16 => "utf-16",
+    };
     let version = declaration.version().map_err(|error| ErrorKind::Syntax(error.to_string()))?;
     if &*version != "1.0" {
         return Err(ErrorKind::Syntax(format!("XML version {}", shorten(&version))));
     }
     match declaration.encoding() {
-        Some(Ok(name)) if !name.eq_ignore_ascii_case("utf-8") => {
+        Some(Ok(name)) if !name.eq_ignore_ascii_case(expected) => {
             Err(ErrorKind::Encoding(shorten(&name)))
         }
         Some(Err(error)) => Err(ErrorKind::Syntax(error.to_string())),

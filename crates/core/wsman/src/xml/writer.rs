@@ -16,10 +16,10 @@ pub fn encode(element: &Element) -> Vec<u8> {
 }
 
 /// Writes a document in steps: [`Writer::begin`], then content.
-pub(crate) fn write_document(capacity: usize, content: impl FnOnce(&mut Writer)) -> Vec<u8> {
+pub(crate) fn write_document(capacity: usize, content: impl FnOnce(&mut Writer)) -> String {
     let mut writer = Writer::new(String::with_capacity(capacity));
     content(&mut writer);
-    writer.out.into_bytes()
+    writer.out
 }
 
 /// Output and the namespaces in scope.

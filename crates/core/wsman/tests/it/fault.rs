@@ -204,7 +204,8 @@ fn nested_provider_faults_survive() {
 fn unreadable_requests_are_answered_without_a_relation() {
     for (bytes, expected) in [
         (&b"<a/>"[..], ErrorCode::SCHEMA_VALIDATION_ERROR),
-        (b"\xFF\xFE<\0a\0", ErrorCode::CHARACTER_SET),
+        (b"<a>\xFF</a>", ErrorCode::CHARACTER_SET),
+        (b"\xFF\xFE<\0a", ErrorCode::CHARACTER_SET),
         (
             b"<Envelope xmlns='http://schemas.xmlsoap.org/soap/envelope/'/>",
             ErrorCode::SOAP_VERSION_MISMATCH,
@@ -213,6 +214,7 @@ fn unreadable_requests_are_answered_without_a_relation() {
         let error = Envelope::decode(bytes, &Limits::default()).unwrap_err();
         let fault = Fault::from(&error);
         assert_eq!(fault.error_code(), Some(expected));
+        assert!(fault.reason.ends_with(". "), "{}", fault.reason);
         let envelope = fault.to_envelope(None, Uuid::nil(), "host");
         assert_eq!(envelope.header.relates_to(), None);
         assert_eq!(read(&String::from_utf8(envelope.encode()).unwrap()).code, fault.code);

@@ -8,7 +8,10 @@
 )]
 
 mod canonical;
+mod charset;
 mod check;
+mod code_page;
+mod compression;
 mod corpora;
 mod fault;
 mod fuzz;
@@ -19,6 +22,7 @@ mod properties;
 mod round_trip;
 mod shell;
 mod shell_client;
+mod shell_client_lost;
 mod shell_client_scene;
 mod shell_pair;
 mod shell_pair_scene;
@@ -28,3 +32,4 @@ mod shell_server;
 mod shell_server_input;
 mod shell_server_lists;
 mod shell_server_receive;
+mod shell_wire;

@@ -169,6 +169,17 @@ fn receive_of_a_command_shell_needs_a_command() {
 }
 
 #[test]
+fn option_to_keep_alive_is_ignored_whatever_it_says() {
+    let body = "<r:Receive><r:DesiredStream CommandId='C'>stdout</r:DesiredStream></r:Receive>";
+    let selectors = SelectorSet::shell("S");
+    let mut request = envelope(ns::action::RECEIVE, ns::resource::CMD, selectors, &[body]);
+    let options = OptionSet::default().with("WSMAN_CMDSHELL_OPTION_KEEPALIVE", "perhaps");
+    request.header = request.header.with(HeaderValue::OptionSet(options));
+    let read = Request::from_envelope(&request);
+    assert!(matches!(read, Ok(Request::Receive { keep_alive: false, .. })), "{read:?}");
+}
+
+#[test]
 fn get_of_the_command_shell_and_strange_actions_are_not_supported() {
     for action in [ns::action::GET, ns::action::PUT, "urn:x"] {
         let fault = refused(action, &[]);

@@ -11,7 +11,7 @@ use wsman::shell::{
     ShellOptions, SignalCode,
 };
 use wsman::xml::Limits;
-use wsman::{Envelope, Header, ns};
+use wsman::{Charset, Envelope, Header, ns};
 
 use crate::shell_scene::{GATHER, beginning, identity, seconds};
 
@@ -23,6 +23,10 @@ pub(crate) struct Pair {
     pub(crate) client: client::Shell,
     pub(crate) host: Option<server::Shell>,
     pub(crate) settings: Settings,
+    /// What the Create asks for.
+    pub(crate) options: ShellOptions,
+    /// How messages are written in both directions.
+    pub(crate) charset: Charset,
     pub(crate) now: Instant,
     /// Requests without an answer, by the server's token.
     pub(crate) asked: BTreeMap<RequestToken, Header>,
@@ -37,14 +41,22 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(max_envelope_size: u64) -> Self {
+        Self::written(max_envelope_size, Charset::Utf8, false)
+    }
+
+    /// A pair whose messages are in that charset, and whose streams may be compressed.
+    pub(crate) fn written(max_envelope_size: u64, charset: Charset, compression: bool) -> Self {
         let mut context =
             RequestContext::new("http://host:5985/wsman", ns::resource::CMD, Uuid::from_u128(7));
         context.max_envelope_size = max_envelope_size;
+        context.charset = charset;
         let settings = Settings { gather: GATHER, ..Settings::default() };
         Self {
             client: client::Shell::new(context),
             host: None,
             settings,
+            options: ShellOptions { compression, ..ShellOptions::default() },
+            charset,
             now: beginning(),
             asked: BTreeMap::new(),
             answers: VecDeque::new(),
@@ -64,7 +76,7 @@ impl Pair {
     pub(crate) fn create_shell(&mut self) {
         let id = self.id();
         let description = ShellDescription::default();
-        self.client.open(id, TIMEOUT, description, ShellOptions::default()).unwrap();
+        self.client.open(id, TIMEOUT, description, self.options.clone()).unwrap();
         self.go();
         assert!(matches!(self.take_events()[..], [Event::Opened { info: Some(_), .. }]));
     }
@@ -110,13 +122,16 @@ impl Pair {
 
     /// Carries one request to the server; its answers stay on the way.
     pub(crate) fn carry(&mut self, request: &client::Request) {
-        let bytes = request.envelope.encode();
+        let bytes = request.envelope.encode_as(self.charset);
+        let limit = request.envelope.header.max_envelope_size().unwrap();
+        assert!(u64::try_from(bytes.len()).unwrap() <= limit, "{} > {limit}", bytes.len());
         let envelope = Envelope::decode(&bytes, &Limits::default()).unwrap();
         envelope.header.check_request().unwrap();
         self.ids += 1;
         let token = RequestToken(u64::try_from(self.ids).unwrap());
         let timeout = envelope.header.operation_timeout().and_then(|time| time.length());
         let limit = usize::try_from(envelope.header.reply_limit(512_000)).unwrap();
+        let limit = self.charset.fits(limit);
         let deadline = self.now + timeout.unwrap();
         let fresh = Uuid::from_u128(self.ids << 64);
         let now = self.now;
@@ -132,15 +147,17 @@ impl Pair {
     }
 
     pub(crate) fn create(&mut self, envelope: &Envelope) {
-        let shell::Request::Create { shell, .. } = shell::Request::from_envelope(envelope).unwrap()
+        let shell::Request::Create { shell, options } =
+            shell::Request::from_envelope(envelope).unwrap()
         else {
             panic!("no Create")
         };
-        let host = server::Shell::new(identity(), *shell, self.settings.clone(), self.now).unwrap();
+        let host = server::Shell::new(identity(), *shell, self.settings.clone(), self.now);
+        let host = host.unwrap().with_options(&options);
         let to = envelope.header.to().unwrap();
         let body = host.create_response(to, self.now).to_body();
         let answer = envelope.reply(ns::action::CREATE_RESPONSE, Uuid::max(), body);
-        self.answers.push_back(answer.encode());
+        self.answers.push_back(answer.encode_as(self.charset));
         self.host = Some(host);
     }
 
@@ -156,7 +173,7 @@ impl Pair {
                 }
                 Err(fault) => fault.to_envelope(Some(&request), Uuid::max(), "host"),
             };
-            let bytes = answer.encode();
+            let bytes = answer.encode_as(self.charset);
             let limit = request.max_envelope_size().unwrap();
             assert!(u64::try_from(bytes.len()).unwrap() <= limit, "{} > {limit}", bytes.len());
             self.answers.push_back(bytes);

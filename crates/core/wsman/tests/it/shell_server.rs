@@ -39,6 +39,16 @@ fn create_is_answered_with_what_it_asked_for() {
 }
 
 #[test]
+fn create_that_names_no_streams_is_told_which_there_are() {
+    let scene = Scene::with(ShellDescription::default(), Settings::default());
+    let created = scene.shell.create_response("http://host:5985/wsman", scene.now).shell.unwrap();
+    for info in [created, scene.shell.info(scene.now)] {
+        assert_eq!(info.input_streams, ["stdin"]);
+        assert_eq!(info.output_streams, ["stdout", "stderr"]);
+    }
+}
+
+#[test]
 fn create_with_a_foreign_stream_faults() {
     for (input, output) in [("pr", "stdout"), ("stdin", "pr")] {
         let description = ShellDescription {
@@ -49,6 +59,8 @@ fn create_with_a_foreign_stream_faults() {
         let now = crate::shell_scene::beginning();
         let refused = Shell::new(identity(), description, Settings::default(), now).unwrap_err();
         assert_eq!(refused.error_code(), Some(ErrorCode::INVALID_PARAMETER));
+        let provider = refused.wsman_fault.unwrap().message.provider.unwrap();
+        assert_eq!(provider.provider.as_deref(), Some("Shell cmd plugin"));
     }
 }
 
@@ -152,6 +164,19 @@ fn command_over_the_limit_faults_until_one_is_finished_and_told() {
     let taken = scene.ask(command());
     assert!(scene.is_waiting(taken));
     assert!(scene.actions.contains(&Action::Forget { command: key }));
+}
+
+#[test]
+fn process_over_the_quota_faults_until_one_has_ended() {
+    let settings = Settings { max_processes: 1, ..Settings::default() };
+    let mut scene = Scene::with(ShellDescription::default(), settings);
+    let (key, _) = scene.run();
+    let refused = scene.ask(command());
+    assert_eq!(scene.fault(refused), ErrorCode::NOT_ENOUGH_QUOTA);
+    // Its end need not have been told.
+    scene.finish(key, 0);
+    let taken = scene.ask(command());
+    assert!(scene.is_waiting(taken));
 }
 
 #[test]

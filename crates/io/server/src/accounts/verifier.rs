@@ -85,9 +85,17 @@ impl MachineNames {
     /// Whether a domain in a login means this machine: its names in any case, `.` or nothing.
     fn is_here(&self, domain: &str) -> bool {
         let short = self.host.split('.').next().unwrap_or_default();
-        ["", ".", "localhost", short, &self.host, &self.targets.netbios_computer, &self.targets.dns_computer]
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case(domain))
+        [
+            "",
+            ".",
+            "localhost",
+            short,
+            &self.host,
+            &self.targets.netbios_computer,
+            &self.targets.dns_computer,
+        ]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(domain))
     }
 
     /// The bare account name in a login; `None` when it belongs to another machine or domain.
@@ -150,6 +158,23 @@ impl Verifier {
     #[must_use]
     pub fn names(&self) -> &MachineNames {
         &self.names
+    }
+
+    /// The name whose password a question is about; all spellings of a local name are one. `None`
+    /// for a question that is about no password.
+    pub(crate) fn name_of(&self, question: &Question) -> Option<String> {
+        let of = |domain: &str, user: &str| match self.names.account_name(domain, user) {
+            Some(name) => name.to_owned(),
+            None => format!("{domain}\\{user}"),
+        };
+        match question {
+            Question::Ntlm(attempt) => Some(of(&attempt.domain, &attempt.user)),
+            Question::Password { user, .. } => {
+                let parsed = UserName::parse(user);
+                Some(of(&parsed.domain, &parsed.user))
+            }
+            Question::Challenge | _ => None,
+        }
     }
 
     /// Answers one question of a login.
@@ -283,6 +308,21 @@ mod tests {
         for user in ["bob", r"OTHER\alice", "alice@other", "", r"BOX\", "@box"] {
             assert_eq!(verdict(&verifier, user, "pw").await, None, "{user}");
         }
+    }
+
+    #[test]
+    fn spellings_of_a_local_name_are_one_and_foreign_names_are_others() {
+        let source = Arc::new(FileSource(PathBuf::new()));
+        let verifier = Verifier::new(source, MachineNames::new("box"));
+        let name = |user: &str| {
+            let password = Secret::new("pw");
+            verifier.name_of(&Question::Password { user: user.to_owned(), password }).unwrap()
+        };
+        for user in ["alice", r".\alice", r"BOX\alice", "alice@box"] {
+            assert_eq!(name(user), "alice", "{user}");
+        }
+        assert_eq!(name(r"OTHER\alice"), r"OTHER\alice");
+        assert!(verifier.name_of(&Question::Challenge).is_none());
     }
 
     #[tokio::test]

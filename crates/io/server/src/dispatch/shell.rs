@@ -5,6 +5,7 @@ use std::time::Instant;
 use session::access::{Operation, Target};
 use tokio::time::timeout_at;
 use uuid::Uuid;
+use wsman::code_page::CodePage;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::{self, action, resource};
 use wsman::shell::server::{Identity, Incoming, RequestToken, Settings as Bounds, Shell};
@@ -18,7 +19,10 @@ use crate::plugin::OpenShell;
 use crate::random;
 use crate::service::Core;
 use crate::settings::Winrs;
-use crate::shells::faults;
+use crate::shells::{Streams, faults};
+
+/// Commands that a shell may hold, whatever the settings say: each may have output that waits.
+const MOST_COMMANDS: usize = 100;
 
 impl Core {
     /// Create, [MS-WSMV] 3.1.4.5.2.
@@ -38,6 +42,7 @@ impl Core {
             return Err(no_resource(uri).into());
         };
         check_compression(&envelope.header, &options)?;
+        let code_page = options.code_page.map(code_page).transpose()?;
         let id = match &shell.shell_id {
             Some(text) => parse_id(text).ok_or_else(faults::no_such_shell)?,
             None => random::uuid(),
@@ -58,15 +63,15 @@ impl Core {
             directory: shell.working_directory.clone().filter(|path| !path.is_empty()),
         };
         let bounds = self.bounds();
-        let credit = bounds.output_buffer;
-        let machine = Shell::new(identity, *shell, bounds, Instant::now())?;
+        let streams = Streams { credit: bounds.output_buffer, code_page };
+        let machine = Shell::new(identity, *shell, bounds, Instant::now())?.with_options(&options);
         let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
         let opened = timeout_at(deadline.into(), plugin.open(open)).await;
         let instance = opened.map_err(|_| faults::timed_out())??;
         audit::shell_opened(caller.actor(), id, plugin.resource_uri());
         let to = envelope.header.to().unwrap_or(ns::ANONYMOUS);
         let response = machine.create_response(to, Instant::now());
-        registration.open(machine, instance, credit);
+        registration.open(machine, instance, streams);
         Ok((action::CREATE_RESPONSE, response.to_body()))
     }
 
@@ -80,7 +85,7 @@ impl Core {
     ) -> Result<Content, Refusal> {
         let command_id = random::uuid();
         let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
-        let limit = self.reply_limit(&envelope.header);
+        let limit = caller.charset.fits(self.reply_limit(&envelope.header));
         let token = RequestToken(self.next_token());
         let incoming = Incoming::from_envelope(token, envelope, deadline, limit, command_id)?;
         let id = envelope.header.shell_id().and_then(parse_id);
@@ -103,7 +108,10 @@ impl Core {
     }
 
     fn bounds(&self) -> Bounds {
+        let processes = self.settings.winrs.max_processes_per_shell;
         Bounds {
+            max_commands: MOST_COMMANDS,
+            max_processes: usize::try_from(processes).unwrap_or(usize::MAX),
             idle_timeout: self.settings.winrs.idle(),
             min_idle_timeout: Winrs::LEAST_IDLE,
             max_idle_timeout: Winrs::MOST_IDLE,
@@ -112,15 +120,24 @@ impl Core {
     }
 }
 
-/// This service does not compress; a client that insists must be told so.
+/// The page of `WINRS_CODEPAGE`.
+fn code_page(number: u32) -> Result<CodePage, Box<Fault>> {
+    CodePage::new(number).ok_or_else(|| {
+        let text = format!("The parameter is incorrect: the code page {number} is not known. ");
+        Fault::new(ErrorCode::INVALID_PARAMETER, text).into()
+    })
+}
+
+/// A client that insists on a compression other than `xpress` must be told that there is none.
 fn check_compression(header: &Header, options: &ShellOptions) -> Result<(), Box<Fault>> {
     let insists = header.blocks.iter().any(|block| {
         block.must_understand() && matches!(block.value, wsman::HeaderValue::CompressionType(_))
     });
-    if !(insists && options.compression) {
+    if options.compression || !insists {
         return Ok(());
     }
-    let text = "The header CompressionType must be understood, and is not supported. ";
+    let text =
+        "The header CompressionType must be understood, and names no compression known here. ";
     let mut fault = Fault::new(ErrorCode::SOAP_FAULT_MUST_UNDERSTAND, text);
     fault.not_understood = Some(Name::new(ns::SHELL, "CompressionType"));
     Err(fault.into())

@@ -18,6 +18,7 @@
 //! Port = 5985
 //! ```
 
+pub mod failed_logins;
 pub mod listener;
 mod range;
 
@@ -28,6 +29,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+pub use failed_logins::FailedLogins;
 pub use listener::{ListenAddress, Listener, ListenerError};
 
 /// A configuration file may have so many bytes.
@@ -63,11 +65,19 @@ pub struct Service {
     /// Whether messages may travel unsealed over plain HTTP; default false.
     #[serde(rename = "AllowUnencrypted")]
     pub allow_unencrypted: bool,
+    /// Operations that one user may have open at the same time: shells, and the commands in them; 1
+    /// to 4,294,967,295, default 1,500.
+    #[serde(
+        rename = "MaxConcurrentOperationsPerUser",
+        deserialize_with = "range::within::<_, 1, 4_294_967_295>"
+    )]
+    pub max_concurrent_operations_per_user: u32,
     /// Connections at a time; 1 to 512, default 300. Further ones are closed at once.
     #[serde(rename = "MaxConnections", deserialize_with = "range::within::<_, 1, 512>")]
     pub max_connections: u32,
-    /// Seconds in which a whole request must arrive; 1 to 4,294,967,295, default 120. A connection
-    /// that is silent for so long between two requests is closed as well, as HTTP.SYS does.
+    /// Seconds in which a whole request must arrive, and in which the client must take an answer;
+    /// 1 to 4,294,967,295, default 120. A connection that is silent for so long between two
+    /// requests is closed as well, as HTTP.SYS does.
     #[serde(
         rename = "MaxPacketRetrievalTimeSeconds",
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"
@@ -76,6 +86,9 @@ pub struct Service {
     /// `winrm/config/Service/Auth`.
     #[serde(rename = "Auth")]
     pub auth: Auth,
+    /// `Service/FailedLogins`, which Windows does not have.
+    #[serde(rename = "FailedLogins")]
+    pub failed_logins: FailedLogins,
 }
 
 /// `winrm/config/Service/Auth`: the logins that are offered.
@@ -110,6 +123,14 @@ pub struct Winrs {
         deserialize_with = "range::within::<_, 1, 2_147_483_647>"
     )]
     pub max_concurrent_users: u32,
+    /// Commands that run in one shell at the same time; 1 to 2,147,483,647, default 2,147,483,647.
+    /// What a command starts itself is not counted. A shell holds 100 commands at most, with those
+    /// that have ended and whose end their client has not read.
+    #[serde(
+        rename = "MaxProcessesPerShell",
+        deserialize_with = "range::within::<_, 1, 2_147_483_647>"
+    )]
+    pub max_processes_per_shell: u32,
     /// Shells of one user at the same time; 1 to 2,147,483,647, default 2,147,483,647.
     #[serde(
         rename = "MaxShellsPerUser",
@@ -134,9 +155,11 @@ impl Default for Service {
     fn default() -> Self {
         Self {
             allow_unencrypted: false,
+            max_concurrent_operations_per_user: 1_500,
             max_connections: 300,
             max_packet_retrieval_time_seconds: 120,
             auth: Auth::default(),
+            failed_logins: FailedLogins::default(),
         }
     }
 }
@@ -153,6 +176,7 @@ impl Default for Winrs {
             allow_remote_shell_access: true,
             idle_timeout: 7_200_000,
             max_concurrent_users: 2_147_483_647,
+            max_processes_per_shell: 2_147_483_647,
             max_shells_per_user: 2_147_483_647,
         }
     }
@@ -223,7 +247,7 @@ impl Settings {
         Duration::from_millis(u64::from(self.max_timeout_ms))
     }
 
-    /// The time in which a whole request must arrive.
+    /// The time in which a whole request must arrive, and a whole answer be taken.
     #[must_use]
     pub fn packet_retrieval_time(&self) -> Duration {
         Duration::from_secs(u64::from(self.service.max_packet_retrieval_time_seconds))

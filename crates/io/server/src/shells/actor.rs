@@ -22,7 +22,8 @@ use wsman::fault::Fault;
 use wsman::shell::SignalCode;
 use wsman::shell::server::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell};
 
-use super::command::{Event, Handle, Write};
+use super::command::{Event, Handle, Streams, Write};
+use super::operations::Operation;
 use super::{Registration, faults};
 use crate::audit;
 use crate::plugin::{CommandSignal, ShellInstance, StartCommand};
@@ -38,8 +39,8 @@ pub(super) type Answer = oneshot::Sender<Result<Reply, Box<Fault>>>;
 /// What an actor is sent.
 #[derive(Debug)]
 pub(super) enum Message {
-    /// A request.
-    Request(Box<Incoming>, Answer),
+    /// A request, and for a Command the place that the command takes.
+    Request(Box<Incoming>, Option<Operation>, Answer),
     /// The connection of a request is gone.
     Cancel(RequestToken),
     /// The service stops.
@@ -55,8 +56,8 @@ pub(super) struct Actor {
     pub(super) mailbox: mpsc::UnboundedReceiver<Message>,
     /// Keeps the shell in the table.
     pub(super) registration: Registration,
-    /// What each stream of a command may bring ahead of the client.
-    pub(super) credit: usize,
+    /// How the streams of commands are read and written.
+    pub(super) streams: Streams,
 }
 
 /// A command that was started.
@@ -64,6 +65,8 @@ struct Started {
     handle: Handle,
     id: String,
     line: String,
+    /// The command counts until it is forgotten.
+    _operation: Option<Operation>,
 }
 
 /// The parts that change while the actor runs.
@@ -72,12 +75,14 @@ struct Work {
     user: String,
     machine: Shell,
     instance: Arc<dyn ShellInstance>,
-    credit: usize,
+    streams: Streams,
     commands: BTreeMap<CommandKey, Started>,
     waiting: BTreeMap<RequestToken, Answer>,
     events: mpsc::Sender<(CommandKey, Event)>,
     /// The id that a command gets whose client chose none.
     fresh_id: Uuid,
+    /// The place of the command that the request at hand may start.
+    operation: Option<Operation>,
     closing: Option<CloseReason>,
 }
 
@@ -91,18 +96,19 @@ enum End {
 impl Actor {
     /// Runs until the shell is over.
     pub(super) async fn run(self) {
-        let Self { id, user, machine, instance, mut mailbox, registration, credit } = self;
+        let Self { id, user, machine, instance, mut mailbox, registration, streams } = self;
         let (events, mut reports) = mpsc::channel(EVENTS);
         let mut work = Work {
             id,
             user,
             machine,
             instance,
-            credit,
+            streams,
             commands: BTreeMap::new(),
             waiting: BTreeMap::new(),
             events,
             fresh_id: Uuid::nil(),
+            operation: None,
             closing: None,
         };
         let end = work.live(&mut mailbox, &mut reports).await;
@@ -125,6 +131,8 @@ impl Work {
         let mut host_end = instance.ended();
         loop {
             self.act();
+            // A command that was refused gives its place back.
+            self.operation = None;
             if let Some(reason) = self.closing {
                 return End::Closed(reason);
             }
@@ -138,7 +146,10 @@ impl Work {
             };
             tokio::select! {
                 message = mailbox.recv() => match message {
-                    Some(Message::Request(incoming, answer)) => self.take(*incoming, answer),
+                    Some(Message::Request(incoming, operation, answer)) => {
+                        self.operation = operation;
+                        self.take(*incoming, answer);
+                    }
                     Some(Message::Cancel(token)) => {
                         self.waiting.remove(&token);
                         self.machine.handle_cancel(token, Instant::now());
@@ -228,8 +239,10 @@ impl Work {
         let id = chosen.unwrap_or_else(|| wsman::guid(self.fresh_id));
         let line = start.line();
         let shell = Arc::clone(&self.instance);
-        let handle = Handle::start(shell, start, key, self.credit, self.events.clone());
-        self.commands.insert(key, Started { handle, id, line });
+        let streams = self.streams.clone();
+        let handle = Handle::start(shell, start, key, streams, self.events.clone());
+        let operation = self.operation.take();
+        self.commands.insert(key, Started { handle, id, line, _operation: operation });
     }
 
     /// Hands out the machine's answers.
@@ -261,7 +274,7 @@ impl Work {
             drop(answer.send(Err(fault.clone())));
         }
         while let Some(message) = mailbox.recv().await {
-            if let Message::Request(_, answer) = message {
+            if let Message::Request(_, _, answer) = message {
                 drop(answer.send(Err(fault.clone())));
             }
         }

@@ -21,6 +21,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tracing::trace;
+use wsman::code_page::{CodePage, FromPage, ToPage};
 use wsman::fault::Fault;
 use wsman::shell::OutputStream;
 use wsman::shell::server::CommandKey;
@@ -55,6 +56,15 @@ pub(super) struct Write {
     pub(super) end: bool,
 }
 
+/// How the streams of commands are read and written.
+#[derive(Debug, Clone)]
+pub(crate) struct Streams {
+    /// Bytes that each output stream may bring before anything is released.
+    pub(crate) credit: usize,
+    /// What the client reads and writes; `None` passes the bytes.
+    pub(crate) code_page: Option<CodePage>,
+}
+
 /// The actor's end of a command.
 #[derive(Debug)]
 pub(super) struct Handle {
@@ -66,16 +76,17 @@ pub(super) struct Handle {
 }
 
 impl Handle {
-    /// Starts a command whose streams may each bring `credit` bytes before anything is released.
+    /// Starts a command.
     pub(super) fn start(
         shell: Arc<dyn ShellInstance>,
         command: StartCommand,
         key: CommandKey,
-        credit: usize,
+        streams: Streams,
         events: Events,
     ) -> Self {
         let (writes, write_queue) = mpsc::unbounded_channel();
         let (signals, signal_queue) = mpsc::unbounded_channel();
+        let Streams { credit, code_page } = streams;
         let credit = || Arc::new(Semaphore::new(credit.min(Semaphore::MAX_PERMITS)));
         let (stdout, stderr) = (credit(), credit());
         let ends = Ends {
@@ -85,6 +96,7 @@ impl Handle {
             signals: signal_queue,
             stdout: Arc::clone(&stdout),
             stderr: Arc::clone(&stderr),
+            code_page,
         };
         let task = tokio::spawn(ends.run(shell, command)).abort_handle();
         Self { writes, signals, stdout, stderr, task }
@@ -125,6 +137,7 @@ struct Ends {
     signals: mpsc::UnboundedReceiver<CommandSignal>,
     stdout: Arc<Semaphore>,
     stderr: Arc<Semaphore>,
+    code_page: Option<CodePage>,
 }
 
 impl Ends {
@@ -139,12 +152,13 @@ impl Ends {
         report(&events, key, Event::Started(Ok(()))).await;
         let Running { stdin, stdout, stderr, control } = running;
         let (exited, exit) = watch::channel(false);
+        let page = self.code_page.as_ref();
         let out = Source { key, events: &events, name: OutputStream::Stdout, exit: exit.clone() };
         let err = Source { key, events: &events, name: OutputStream::Stderr, exit };
         tokio::join!(
-            out.pump(stdout, &self.stdout),
-            err.pump(stderr, &self.stderr),
-            feed(stdin, self.writes, key, &events),
+            out.pump(stdout, &self.stdout, page.map(CodePage::to_page)),
+            err.pump(stderr, &self.stderr, page.map(CodePage::to_page)),
+            feed(stdin, self.writes, key, &events, page.map(CodePage::from_page)),
             attend(control, self.signals, key, &events, exited),
         );
     }
@@ -166,7 +180,12 @@ struct Source<'a> {
 
 impl Source<'_> {
     /// Reads as far as there is credit, up to the end.
-    async fn pump(mut self, mut stream: Box<dyn AsyncRead + Send + Unpin>, credit: &Semaphore) {
+    async fn pump(
+        mut self,
+        mut stream: Box<dyn AsyncRead + Send + Unpin>,
+        credit: &Semaphore,
+        mut converter: Option<ToPage<'_>>,
+    ) {
         let mut wanted = LEAST_READ;
         loop {
             let granted = take_credit(credit, wanted).await;
@@ -183,10 +202,25 @@ impl Source<'_> {
                 break;
             }
             wanted = if read == granted { (wanted * 2).min(MOST_READ) } else { LEAST_READ };
-            report(self.events, self.key, Event::Output(self.name, data)).await;
+            if let Some(converter) = &mut converter {
+                // Credit counts what the client gets. Bytes that are held keep theirs.
+                let before = read + converter.held();
+                data = converter.push(data);
+                credit.add_permits(before.saturating_sub(converter.held() + data.len()));
+            }
+            self.tell(data).await;
         }
         drop(stream);
+        if let Some(converter) = converter {
+            self.tell(converter.finish()).await;
+        }
         report(self.events, self.key, Event::End(self.name)).await;
+    }
+
+    async fn tell(&self, data: Vec<u8>) {
+        if !data.is_empty() {
+            report(self.events, self.key, Event::Output(self.name, data)).await;
+        }
     }
 }
 
@@ -218,11 +252,19 @@ async fn feed(
     mut writes: mpsc::UnboundedReceiver<Write>,
     key: CommandKey,
     events: &Events,
+    mut converter: Option<FromPage<'_>>,
 ) {
     let mut open = Some(stdin);
     while let Some(write) = writes.recv().await {
         if let Some(stdin) = &mut open {
-            let written = stdin.write_all(&write.data).await;
+            let mut data = write.data;
+            if let Some(converter) = &mut converter {
+                data = converter.push(data);
+            }
+            if let Some(converter) = converter.take_if(|_| write.end) {
+                data.extend(converter.finish());
+            }
+            let written = stdin.write_all(&data).await;
             let flushed = stdin.flush().await;
             if write.end || written.is_err() || flushed.is_err() {
                 open = None;

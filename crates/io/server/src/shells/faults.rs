@@ -38,11 +38,22 @@ pub(crate) fn id_taken() -> Box<Fault> {
 
 /// The user has as many shells as allowed.
 pub(crate) fn too_many_shells(limit: u64) -> Box<Fault> {
-    fault(
+    quota(
         ErrorCode::QUOTA_MAX_SHELLS,
         format!(
             "The user has {limit} shells, which is the allowed number (MaxShellsPerUser). Close \
              one or raise the quota. "
+        ),
+    )
+}
+
+/// The user has as many shells and commands as allowed.
+pub(crate) fn too_many_operations(limit: u64) -> Box<Fault> {
+    quota(
+        ErrorCode::QUOTA_MAX_OPERATIONS,
+        format!(
+            "The user has {limit} shells and commands open, which is the allowed number \
+             (MaxConcurrentOperationsPerUser). Close some or raise the quota. "
         ),
     )
 }
@@ -58,6 +69,11 @@ pub(crate) fn too_many_users(limit: u64) -> Box<Fault> {
 /// The service has as many shells as it can.
 pub(crate) fn too_many_in_all() -> Box<Fault> {
     fault(ErrorCode::QUOTA_SYSTEM, "The service has as many shells as it can hold. ")
+}
+
+/// A quota of one user, in the form that Windows gives it.
+fn quota(code: ErrorCode, text: String) -> Box<Fault> {
+    Box::new(Fault::new(code, text).into_wmi_error())
 }
 
 fn fault(code: ErrorCode, text: impl Into<String>) -> Box<Fault> {

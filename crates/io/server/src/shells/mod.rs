@@ -3,6 +3,7 @@
 mod actor;
 mod command;
 pub(crate) mod faults;
+mod operations;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,9 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
 use wsman::fault::Fault;
+use wsman::shell::Request;
 use wsman::shell::server::{Incoming, Reply, RequestToken, Shell};
 
+pub(crate) use self::command::Streams;
+
 use self::actor::{Actor, Message};
+use self::operations::{Operation, Operations};
 use crate::plugin::ShellInstance;
 
 /// Shells in all, whatever the settings say of each user: what the spawner keeps at most.
@@ -26,12 +31,15 @@ const MOST_SHELLS: usize = 5_000;
 pub(crate) struct Limits {
     pub(crate) per_user: u64,
     pub(crate) users: u64,
+    /// Operations of one user: shells and commands.
+    pub(crate) operations: u64,
 }
 
 /// All shells of the service.
 #[derive(Debug)]
 pub(crate) struct Shells {
     limits: Limits,
+    operations: Arc<Operations>,
     state: Mutex<State>,
     /// The number of shells that are open, opening or closing.
     alive: watch::Sender<usize>,
@@ -49,6 +57,8 @@ struct Entry {
     resource: String,
     /// `None` until the plug-in has opened the shell.
     mailbox: Option<mpsc::UnboundedSender<Message>>,
+    /// The place among the user's operations.
+    _operation: Operation,
 }
 
 /// A shell that can be asked.
@@ -57,6 +67,7 @@ pub(crate) struct Found {
     pub(crate) owner: Account,
     pub(crate) resource: String,
     mailbox: mpsc::UnboundedSender<Message>,
+    operations: Arc<Operations>,
 }
 
 /// A place in the table. It is given back when this is dropped.
@@ -68,7 +79,9 @@ pub(crate) struct Registration {
 
 impl Shells {
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::default(), alive: watch::Sender::new(0) })
+        let operations = Operations::new(limits.operations);
+        let alive = watch::Sender::new(0);
+        Arc::new(Self { limits, operations, state: Mutex::default(), alive })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -105,7 +118,13 @@ impl Shells {
         if state.shells.contains_key(&id) {
             return Err(faults::id_taken());
         }
-        let entry = Entry { owner: owner.clone(), resource: resource.to_owned(), mailbox: None };
+        let operation = self.operations.begin(owner.id)?;
+        let entry = Entry {
+            owner: owner.clone(),
+            resource: resource.to_owned(),
+            mailbox: None,
+            _operation: operation,
+        };
         state.shells.insert(id, entry);
         self.alive.send_modify(|alive| *alive += 1);
         Ok(Registration { table: Arc::clone(self), id })
@@ -116,7 +135,8 @@ impl Shells {
         let state = self.state();
         let entry = state.shells.get(&id)?;
         let mailbox = entry.mailbox.clone()?;
-        Some(Found { owner: entry.owner.clone(), resource: entry.resource.clone(), mailbox })
+        let (owner, resource) = (entry.owner.clone(), entry.resource.clone());
+        Some(Found { owner, resource, mailbox, operations: Arc::clone(&self.operations) })
     }
 
     /// Ends every shell and waits, at most `limit`, until their processes are gone.
@@ -138,7 +158,7 @@ impl Shells {
 
 impl Registration {
     /// Starts the shell's actor. From here on the shell can be found.
-    pub(crate) fn open(self, machine: Shell, instance: Arc<dyn ShellInstance>, credit: usize) {
+    pub(crate) fn open(self, machine: Shell, instance: Arc<dyn ShellInstance>, streams: Streams) {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let mut state = self.table.state();
         let stopping = state.stopping;
@@ -151,7 +171,7 @@ impl Registration {
         entry.mailbox = Some(sender);
         drop(state);
         let id = self.id;
-        let actor = Actor { id, user, machine, instance, mailbox, registration: self, credit };
+        let actor = Actor { id, user, machine, instance, mailbox, registration: self, streams };
         tokio::spawn(actor.run());
     }
 
@@ -175,9 +195,12 @@ impl Found {
     ///
     /// The fault for the client.
     pub(crate) async fn ask(&self, incoming: Incoming) -> Result<Reply, Box<Fault>> {
+        let is_command = matches!(incoming.request, Request::Command { .. });
+        let operation = is_command.then(|| self.operations.begin(self.owner.id)).transpose()?;
         let (sender, receiver) = oneshot::channel();
         let token = incoming.token;
-        if self.mailbox.send(Message::Request(Box::new(incoming), sender)).is_err() {
+        let message = Message::Request(Box::new(incoming), operation, sender);
+        if self.mailbox.send(message).is_err() {
             return Err(faults::no_such_shell());
         }
         let mut withdrawal = Withdrawal { mailbox: &self.mailbox, token: Some(token) };

@@ -9,7 +9,7 @@ use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
 use wsman::shell::ShellDescription;
 
-use crate::support::{PASSWORD, Service, Session};
+use crate::support::{PASSWORD, Service, Session, settings};
 
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
@@ -41,7 +41,8 @@ async fn each_login_and_command_is_one_line_and_no_secret_is_in_any() {
     let only_own = dynamic_filter_fn(move |_, _| std::thread::current().id() == own);
     let layer = layer().json().with_writer(lines.clone()).with_filter(only_own);
     tracing::subscriber::set_global_default(registry().with(layer)).unwrap();
-    let service = Service::start().await;
+    let text = "[Service.FailedLogins]\nLockoutAfter = 3\n";
+    let service = Service::start_with(settings(text)).await;
     assert!(Session::try_login(service.address, "mallory", "Wr0ng-Secret", false).await.is_err());
     let mut session = Session::login(service.address, "alice").await;
     let shell = session.open_shell().await;
@@ -49,6 +50,11 @@ async fn each_login_and_command_is_one_line_and_no_secret_is_in_any() {
     session.finish(&shell, &id).await;
     let mut carol = Session::login(service.address, "carol").await;
     carol.open_shell_as(ShellDescription::default()).await.unwrap_err();
+    for (user, password) in
+        [("trent", "Wr0ng-Secret"), ("trent", "Wr0ng-Secret"), ("bob", PASSWORD)]
+    {
+        assert!(Session::try_login(service.address, user, password, false).await.is_err());
+    }
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let found = |parts: &[&str]| {
         text.lines()
@@ -58,6 +64,13 @@ async fn each_login_and_command_is_one_line_and_no_secret_is_in_any() {
     };
     let refused = ["login", "refused", "mallory", "127.0.0.1:", "wrong user name or password"];
     assert_eq!(found(&refused), 1, "{text}");
+    assert_eq!(
+        found(&["\"event\":\"lockout\"", "begins", "trent", "\"seconds\":300"]),
+        1,
+        "{text}"
+    );
+    let locked = ["login", "refused", "\"user\":\"bob\"", "locked out after failed logins"];
+    assert_eq!(found(&locked), 1, "{text}");
     let peer = format!("\"peer\":\"{}\"", session.http.address());
     let accepted = ["login", "accepted", "\"user\":\"alice\"", "NTLM", &peer];
     assert_eq!(found(&accepted), 1, "{text}");

@@ -135,15 +135,22 @@ async fn anonymous_identify_hides_versions_and_profiles() {
 
 #[tokio::test]
 async fn identify_after_a_login_tells_versions_and_profiles() {
-    let service = Service::start().await;
-    let mut session = Session::login(service.address, "alice").await;
-    let (status, body) = session.ask_bytes(&identify()).await;
-    assert_eq!(status, 200);
-    let found = IdentifyResponse::from_envelope(&envelope_of(&body)).unwrap();
-    assert!(found.product_version.unwrap().starts_with("OS: "));
-    let profiles = found.security_profiles.unwrap();
-    assert_eq!(profiles.len(), 1);
-    assert!(profiles[0].ends_with("/http/spnego-kerberos"), "{profiles:?}");
+    // [MS-WSMV] 3.1.4.1.23: both forms of each login that is enabled.
+    let negotiate = ["http/spnego-kerberos", "https/spnego-kerberos"];
+    let both = ["http/basic", "https/basic", "http/spnego-kerberos", "https/spnego-kerberos"];
+    for (basic, expected) in [("false", &negotiate[..]), ("true", &both[..])] {
+        let settings = settings(&format!("[Service.Auth]\nBasic = {basic}\n"));
+        let service = Service::start_with(settings).await;
+        let mut session = Session::login(service.address, "alice").await;
+        let (status, body) = session.ask_bytes(&identify()).await;
+        assert_eq!(status, 200);
+        let found = IdentifyResponse::from_envelope(&envelope_of(&body)).unwrap();
+        assert!(found.product_version.unwrap().starts_with("OS: "));
+        let found = found.security_profiles.unwrap();
+        let found: Vec<_> =
+            found.iter().map(|uri| uri.split_once("/secprofile/").unwrap().1).collect();
+        assert_eq!(found, expected);
+    }
 }
 
 #[tokio::test]

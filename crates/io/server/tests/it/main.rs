@@ -9,13 +9,17 @@
 )]
 
 mod audit;
+mod encodings;
+mod failed_logins;
 mod http_rules;
 mod logins;
 mod malformed;
 mod ownership;
+mod quotas;
 mod replayed;
 mod sealing;
 mod service;
 mod shells;
+mod slow_clients;
 mod stopping;
 mod support;

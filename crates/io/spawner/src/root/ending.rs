@@ -78,10 +78,7 @@ fn end_shells(shells: &[Doomed]) -> io::Result<usize> {
     let kept: Vec<_> = keepers.values().map(|(_, descriptor)| descriptor.as_fd()).collect();
     keep_only(&kept)?;
     // All of them first, so that one shell's bomb does not buy the others time.
-    let mut failed = None;
-    for group in shells.iter().filter_map(|shell| shell.cgroup.as_ref()) {
-        failed = cgroup::end(group).err().or(failed);
-    }
+    let killed = cgroup::end(shells.iter().filter_map(|shell| shell.cgroup.as_deref()));
     let mut sweep = Sweep::default();
     for (pid, (start, descriptor)) in &keepers {
         // A keeper that is gone or dying has no say any longer.
@@ -100,8 +97,5 @@ fn end_shells(shells: &[Doomed]) -> io::Result<usize> {
             return Err(io::ErrorKind::TimedOut.into());
         }
     }
-    match failed {
-        Some(error) => Err(error),
-        None => Ok(left),
-    }
+    killed.map(|()| left)
 }

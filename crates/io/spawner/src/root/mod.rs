@@ -23,6 +23,7 @@ mod shells;
 mod start;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
@@ -117,10 +118,27 @@ pub(crate) fn run(options: Options) -> ExitCode {
             }
         },
         Err(error) => {
-            log.error("the service cannot start", &[("error", &error)]);
+            match error.hint() {
+                Some(hint) => {
+                    log.error("the service cannot start", &[("error", &error), ("hint", &hint)]);
+                }
+                None => log.error("the service cannot start", &[("error", &error)]),
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+/// The locale of commands: the service's own where that writes UTF-8, from which a shell's code page
+/// is converted.
+fn language(own: Option<OsString>) -> OsString {
+    let writes_utf8 = |locale: &OsString| {
+        let (_, charset) =
+            locale.to_str().and_then(|text| text.split_once('.')).unwrap_or_default();
+        let charset = charset.split('@').next().unwrap_or_default();
+        charset.eq_ignore_ascii_case("utf-8") || charset.eq_ignore_ascii_case("utf8")
+    };
+    own.filter(writes_utf8).unwrap_or_else(|| "C.UTF-8".into())
 }
 
 fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
@@ -139,7 +157,7 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
         limits: before.limits,
         processes: (!cgroups.as_ref().is_some_and(|groups| groups.counts_processes))
             .then_some(options.processes_per_shell),
-        language: std::env::var_os("LANG").unwrap_or_else(|| "C.UTF-8".into()),
+        language: language(std::env::var_os("LANG")),
         zone: std::env::var_os("TZ").unwrap_or_else(|| ":/etc/localtime".into()),
     };
     let mut family = family;
@@ -509,5 +527,22 @@ impl std::fmt::Display for Status {
             (None, Some(signal)) => write!(formatter, "signal {signal}"),
             (None, None) => formatter.write_str("unknown"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_write_utf_8_whatever_the_service_was_started_with() {
+        let language = |own: &str| language(Some(own.into())).into_string().unwrap();
+        for own in ["de_DE.UTF-8", "C.utf8", "ca_ES.UTF-8@valencia"] {
+            assert_eq!(language(own), own);
+        }
+        for own in ["", "C", "POSIX", "de_DE", "de_DE.ISO-8859-1", "de_DE@euro"] {
+            assert_eq!(language(own), "C.UTF-8");
+        }
+        assert_eq!(super::language(None), "C.UTF-8");
     }
 }

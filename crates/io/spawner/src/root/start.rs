@@ -74,6 +74,29 @@ pub(super) enum StartError {
     ServiceFolder { path: PathBuf, owner: u32, wanted: u32 },
 }
 
+impl StartError {
+    /// What to try, where the text does not say it already.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        let denied = rustix::io::Errno::ACCESS.raw_os_error();
+        match self {
+            Self::Store(error) if error.errno() == denied => {
+                Some("start it as root, or use --state with a folder of your own")
+            }
+            Self::Store(_)
+            | Self::Threads(_)
+            | Self::SetUid { .. }
+            | Self::Capabilities(_)
+            | Self::Kernel(_)
+            | Self::System { .. }
+            | Self::NoServiceUser(_)
+            | Self::UnfitServiceUser(_)
+            | Self::OtherServiceUser
+            | Self::NoUnusedUid
+            | Self::ServiceFolder { .. } => None,
+        }
+    }
+}
+
 pub(super) fn system(action: &'static str) -> impl FnOnce(io::Error) -> StartError {
     move |source| StartError::System { action, source }
 }

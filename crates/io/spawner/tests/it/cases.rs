@@ -37,6 +37,11 @@ pub(crate) const TESTS: &[Test] = &[
         run: |mode| simple(mode, "endings", &[]),
     },
     Test {
+        name: "process_without_first_thread_ends_with_the_shell",
+        needs: Needs::Either,
+        run: headless_process,
+    },
+    Test {
         name: "closing_ends_daemons_of_ended_commands",
         needs: Needs::Either,
         run: |mode| simple(mode, "daemon_after_exit", &[]),
@@ -354,4 +359,13 @@ fn two_threads(mode: Mode) {
         "{:?}",
         service.log
     );
+}
+
+fn headless_process(mode: Mode) {
+    let place = Place::new(mode);
+    let mut service = place.start("headless", &[]);
+    service.result(|_, _, action| panic!("nobody does {action}"));
+    let log = service.stop();
+    // Found only after everything else was tried, it would hold up a helper for half a minute.
+    assert!(!log.iter().any(|line| line.contains("left something undone")), "{}", log.join("\n"));
 }

@@ -6,6 +6,7 @@ use super::error::{Error, PeerMisbehaved, shorten};
 use super::event::{CommandKey, Event, Operation};
 use super::{Outstanding, Shell, State};
 use crate::Envelope;
+use crate::compression;
 use crate::envelope::uuid_uri;
 use crate::fault::{ErrorCode, Fault};
 use crate::ns::action;
@@ -47,10 +48,31 @@ impl Shell {
         }
     }
 
-    /// Gives a request up: its connection is gone and it will not be sent again. A lost Create
-    /// leaves the shell unopened (a shell that nobody knows may live on the service until its idle
-    /// time-out), a lost Command is forgotten, a lost Delete can be tried again.
+    /// Gives a request up: its connection is gone and it will not be sent again. Whether the
+    /// service acted on it is unknown.
+    ///
+    /// What a lost Create or Command with a chosen id has made can be reached by that id: the shell
+    /// counts as open, so that [`Self::close`] ends it if it is there, and the command can be asked
+    /// for by [`Self::receive`], which fails with
+    /// [`UNEXPECTED_SELECTORS`](ErrorCode::UNEXPECTED_SELECTORS) if it is not. Without a chosen id
+    /// both are forgotten (and a shell may live on until its idle time-out). A lost Delete can be
+    /// tried again.
     pub fn handle_lost(&mut self, message_id: Uuid) {
+        let Some(request) = self.outstanding.remove(&uuid_uri(message_id)) else { return };
+        self.settle(&request);
+        match (request.operation, request.command, &request.chosen) {
+            (Operation::Create, _, Some(id)) => {
+                self.state = Ok(State::Opened { shell_id: id.clone() });
+            }
+            (Operation::Command, Some(command), Some(id)) => {
+                self.change(command, |known| known.id = Some(id.clone()));
+            }
+            _ => self.roll_back(&request),
+        }
+    }
+
+    /// Gives a request up that has not reached the service: it is as if it had not been made.
+    pub fn handle_unsent(&mut self, message_id: Uuid) {
         if let Some(request) = self.outstanding.remove(&uuid_uri(message_id)) {
             self.settle(&request);
             self.roll_back(&request);
@@ -109,7 +131,10 @@ impl Shell {
                 self.out.events.push_back(Event::Sent { command });
             }
             (Operation::Receive, Some(command)) => {
-                let response = ReceiveResponse::from_body(body).map_err(malformed)?;
+                let mut response = ReceiveResponse::from_body(body).map_err(malformed)?;
+                if self.is_compressed {
+                    decompress(&mut response)?;
+                }
                 if let Some(known) = self.commands.get_mut(&command) {
                     known.take(command, response, &mut self.out)?;
                 }
@@ -229,6 +254,21 @@ impl Shell {
         self.out.events.push_back(Event::Closed);
     }
 }
+
+/// Puts what the streams are in place of what stood on the wire.
+fn decompress(response: &mut ReceiveResponse) -> Result<(), PeerMisbehaved> {
+    let mut left = MAX_OUTPUT;
+    for stream in &mut response.streams {
+        let data = compression::decompress(&stream.data, left);
+        stream.data = data.map_err(PeerMisbehaved::Compression)?;
+        left -= stream.data.len();
+    }
+    Ok(())
+}
+
+/// Bytes of output that one compressed answer may become. Blocks can claim to be 250 times as
+/// long as they are; no service keeps so much output before it answers.
+const MAX_OUTPUT: usize = 16_777_216;
 
 const fn response_action(operation: Operation) -> &'static str {
     match operation {

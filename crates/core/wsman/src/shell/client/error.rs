@@ -1,6 +1,7 @@
 //! What can go wrong in a client's shell, first by whose mistake it is.
 
 use super::event::{CommandKey, Operation};
+use crate::compression;
 use crate::shell::OutputStream;
 
 /// Why a call of the machine failed.
@@ -103,6 +104,9 @@ pub enum PeerMisbehaved {
     /// Output of a stream that the shell does not have, [MS-WSMV] 3.1.4.14.
     #[error("the answer has output of the stream {0:?}")]
     UnknownStream(String),
+    /// Output of a shell that compresses which cannot be decompressed, or becomes too long.
+    #[error("the output cannot be decompressed: {0}")]
+    Compression(compression::Error),
     /// Output after the mark that ends the stream.
     #[error("the answer has output of {0} after its end")]
     OutputAfterEnd(OutputStream),

@@ -80,7 +80,8 @@ pub struct Request {
     /// The message.
     pub envelope: Envelope,
     /// Whether the identical message may be sent again when the connection broke before the answer
-    /// was there: the service then gives the same answer. True for a Receive.
+    /// was there: the service then gives the same answer, or nothing is left to be done. True for
+    /// Receive, Delete, Get, the Signal terminate, and a Send of nothing but the input's end.
     pub replay: bool,
 }
 

@@ -30,6 +30,7 @@ use uuid::Uuid;
 pub use error::{ApiMisuse, Error, PeerMisbehaved};
 pub use event::{CommandKey, Event, Operation, Request};
 
+use crate::compression;
 use crate::envelope::uuid_uri;
 use crate::ns::resource;
 use crate::shell::{
@@ -43,6 +44,8 @@ use event::Output;
 #[derive(Debug)]
 pub struct Shell {
     context: RequestContext,
+    /// Whether the Create asked for compressed streams, in both directions.
+    is_compressed: bool,
     /// What the service did wrong stays: every later call returns it again.
     state: Result<State, PeerMisbehaved>,
     commands: BTreeMap<CommandKey, Command>,
@@ -68,6 +71,8 @@ struct Outstanding {
     signal: Option<SignalCode>,
     /// Whether it is the Send that ends the input.
     ends_input: bool,
+    /// The id that was chosen for what a Create or Command makes.
+    chosen: Option<String>,
 }
 
 impl Shell {
@@ -76,6 +81,7 @@ impl Shell {
     pub const fn new(context: RequestContext) -> Self {
         Self {
             context,
+            is_compressed: false,
             state: Ok(State::BeforeOpen),
             commands: BTreeMap::new(),
             last_key: 0,
@@ -135,7 +141,9 @@ impl Shell {
         let longest = Duration::from_secs(u32::MAX.into());
         let envelope = send.to_envelope(&self.context, Some(shell_id), Uuid::nil(), longest);
         let limit = usize::try_from(self.context.max_envelope_size).unwrap_or(usize::MAX);
-        Ok(limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3)
+        let limit = self.context.charset.fits(limit);
+        let room = limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3;
+        Ok(if self.is_compressed { compression::fits(room) } else { room })
     }
 
     /// Makes the shell; [`Event::Opened`] follows.
@@ -160,9 +168,12 @@ impl Shell {
             ) => return Err(ApiMisuse::OpenAfterOpen.into()),
             Err(error) => return Err(error.clone().into()),
         }
+        let is_compressed = options.compression;
+        let chosen = description.shell_id.clone();
         let create = shell::Request::Create { shell: Box::new(description), options };
-        self.queue(message_id, timeout, None, &create)?;
+        self.queue(message_id, timeout, None, &create)?.chosen = chosen;
         self.state = Ok(State::AwaitCreateResponse);
+        self.is_compressed = is_compressed;
         Ok(())
     }
 
@@ -180,8 +191,9 @@ impl Shell {
     ) -> Result<CommandKey, Error> {
         self.opened()?;
         let key = CommandKey(self.last_key + 1);
+        let chosen = command.command_id.clone();
         let request = shell::Request::Command { command, options };
-        self.queue(message_id, timeout, Some(key), &request)?;
+        self.queue(message_id, timeout, Some(key), &request)?.chosen = chosen;
         self.last_key += 1;
         self.commands.insert(key, Command::default());
         Ok(key)
@@ -214,6 +226,7 @@ impl Shell {
         if data.len() > max {
             return Err(ApiMisuse::InputTooLong { got: data.len(), max }.into());
         }
+        let data = if self.is_compressed { compression::compress(&data) } else { data };
         let request = send_request(id, data, end);
         self.queue(message_id, timeout, Some(command), &request)?.ends_input = end;
         self.change(command, |known| {
@@ -364,9 +377,25 @@ impl Shell {
         } else {
             request.to_envelope(&self.context, shell_id, message_id, timeout)
         };
-        let replay = operation == Operation::Receive;
+        let replay = may_replay(request);
         self.out.requests.push_back(Request { message_id, operation, command, envelope, replay });
-        Ok(entry.insert(Outstanding { operation, command, signal: None, ends_input: false }))
+        let request =
+            Outstanding { operation, command, signal: None, ends_input: false, chosen: None };
+        Ok(entry.insert(request))
+    }
+}
+
+/// Whether a request may be sent again when its answer was lost. A Receive brings the same answer
+/// again; for the others it changes nothing whether they arrive once or twice.
+fn may_replay(request: &shell::Request) -> bool {
+    match request {
+        shell::Request::Receive { .. } | shell::Request::Delete | shell::Request::Get => true,
+        shell::Request::Signal(signal) => signal.code == SignalCode::Terminate,
+        // The end of the input without input.
+        shell::Request::Send(send) => {
+            send.streams.iter().all(|stream| stream.end && stream.data.is_empty())
+        }
+        shell::Request::Create { .. } | shell::Request::Command { .. } => false,
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) struct Command {
     /// For the list of commands.
     pub(super) line: String,
     pub(super) phase: Phase,
+    /// Whether the streams are compressed on the wire.
+    pub(super) is_compressed: bool,
     pub(super) stdout: Buffer,
     pub(super) stderr: Buffer,
     pub(super) exit: Option<u32>,
@@ -116,6 +118,7 @@ impl Command {
             id_is_chosen,
             line,
             phase: Phase::Starting(Starting { request: Some(request), ..Starting::default() }),
+            is_compressed: false,
             stdout: Buffer::default(),
             stderr: Buffer::default(),
             exit: None,

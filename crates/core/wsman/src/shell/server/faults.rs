@@ -1,6 +1,7 @@
 //! The faults that a command shell answers with.
 
 use crate::fault::{ErrorCode, Fault};
+use crate::shell::request::{CMD_PROVIDER, CMD_PROVIDER_PATH};
 
 /// The command is not there. Windows has one code for this and for a shell that is not there.
 pub(super) fn unknown_command() -> Box<Fault> {
@@ -29,9 +30,19 @@ pub(super) fn busy() -> Box<Fault> {
     fault(ErrorCode::BUSY, "The command has not taken the input that was sent before. ")
 }
 
-/// A request that a command shell cannot make sense of.
+/// The shell runs as many processes as it may. Windows meets this where it starts the process.
+pub(super) fn too_many_processes(running: usize) -> Box<Fault> {
+    let text = format!(
+        "The shell runs {running} processes, which is the allowed number (MaxProcessesPerShell). "
+    );
+    fault(ErrorCode::NOT_ENOUGH_QUOTA, &text)
+}
+
+/// A request that a command shell cannot make sense of; on Windows its plug-in says so.
 pub(super) fn invalid_parameter(what: &str) -> Box<Fault> {
-    fault(ErrorCode::INVALID_PARAMETER, &format!("The parameter is incorrect: {what}. "))
+    let fault =
+        fault(ErrorCode::INVALID_PARAMETER, &format!("The parameter is incorrect: {what}. "));
+    Box::new(fault.with_provider(CMD_PROVIDER, CMD_PROVIDER_PATH))
 }
 
 /// The answer does not fit the envelope that the client accepts.

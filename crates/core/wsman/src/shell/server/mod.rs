@@ -28,7 +28,9 @@ use std::time::{Duration, Instant};
 use crate::duration;
 use crate::fault::Fault;
 use crate::selector::{EndpointReference, SelectorSet};
-use crate::shell::{CreateResponse, OutputStream, ShellDescription, ShellInfo, State, stream_name};
+use crate::shell::{
+    CreateResponse, OutputStream, ShellDescription, ShellInfo, ShellOptions, State, stream_name,
+};
 
 pub use error::{ApiMisuse, Error};
 pub use exchange::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Response};
@@ -50,6 +52,8 @@ pub struct Shell {
     /// When something was last asked or answered.
     last_activity: Instant,
     output_streams: Vec<OutputStream>,
+    /// Whether streams are compressed in both directions.
+    is_compressed: bool,
     commands: BTreeMap<CommandKey, Command>,
     last_key: u64,
     closed: Option<CloseReason>,
@@ -115,11 +119,20 @@ impl Shell {
             ends: lifetime.and_then(|lifetime| now.checked_add(lifetime)),
             last_activity: now,
             output_streams,
+            is_compressed: false,
             commands: BTreeMap::new(),
             last_key: 0,
             closed: None,
             out: Output::default(),
         })
+    }
+
+    /// The shell as the header of the Create asks for it: from here on its streams are compressed
+    /// in both directions, where it says so.
+    #[must_use]
+    pub const fn with_options(mut self, options: &ShellOptions) -> Self {
+        self.is_compressed = options.compression;
+        self
     }
 
     /// `ShellId`.
@@ -184,7 +197,9 @@ impl Shell {
     /// What Get and Enumerate tell about the shell.
     #[must_use]
     pub fn info(&self, now: Instant) -> ShellInfo {
+        let compression = if self.is_compressed { "XpressCompression" } else { "NoCompression" };
         ShellInfo {
+            compression_mode: Some(compression.to_owned()),
             max_idle_timeout: Some(duration::Duration::seconds(self.settings.max_idle_timeout)),
             state: Some("Connected".to_owned()),
             ..self.create_info(now)
@@ -215,8 +230,11 @@ impl Shell {
             environment: self.description.environment.clone(),
             working_directory: self.description.working_directory.clone(),
             idle_timeout: Some(duration::Duration::seconds(self.idle_timeout)),
-            input_streams: self.description.input_streams.clone(),
-            output_streams: self.description.output_streams.clone(),
+            input_streams: names_or(&self.description.input_streams, &[stream_name::STDIN]),
+            output_streams: names_or(
+                &self.description.output_streams,
+                &OutputStream::ALL.map(OutputStream::name),
+            ),
             shell_run_time: Some(since(self.created)),
             shell_inactivity: Some(since(self.last_activity)),
             ..ShellInfo::default()
@@ -449,6 +467,16 @@ impl Shell {
             }
             known => Ok(known),
         }
+    }
+}
+
+/// Both lists of streams must be in the answers, [MS-WSMV] 3.1.4.5.2: what the Create names, else
+/// what there is.
+fn names_or(named: &[String], all: &[&str]) -> Vec<String> {
+    if named.is_empty() {
+        all.iter().map(|&name| name.to_owned()).collect()
+    } else {
+        named.to_vec()
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::command::{Command, Waiting};
 use super::exchange::{Output, Reply};
 use super::faults;
+use crate::compression;
 use crate::fault::Fault;
 use crate::shell::{CommandState, OutputStream, ReceiveResponse, State, Stream};
 
@@ -98,10 +99,11 @@ impl Command {
             let others = receiving.desired.iter().skip(position + 1);
             let others: usize = others.map(|stream| self.buffer(*stream).len()).sum();
             let share = room.saturating_sub(others.min(room / 2));
-            let data = self.buffer_mut(stream).take(share);
+            let before = self.buffer(stream).len();
+            let data = self.take(stream, share);
             room = room.saturating_sub(data.len());
             if !data.is_empty() {
-                out.release(self.key, stream, data.len());
+                out.release(self.key, stream, before - self.buffer(stream).len());
                 streams.push(self.stream(stream, data, false));
             }
         }
@@ -127,6 +129,31 @@ impl Command {
         self.answered = Some(Answered { message_id, envelope_limit, response });
     }
 
+    /// Whether so much room is enough for some output.
+    pub(super) const fn fits_output(&self, room: usize) -> bool {
+        let most = if self.is_compressed { compression::fits(room) } else { room };
+        most > 0
+    }
+
+    /// Takes output that has at most `room` bytes on the wire. What is compressed leaves room for
+    /// more, which is taken as long as it is worth a block.
+    fn take(&mut self, stream: OutputStream, room: usize) -> Vec<u8> {
+        let is_compressed = self.is_compressed;
+        let buffer = self.buffer_mut(stream);
+        if !is_compressed {
+            return buffer.take(room);
+        }
+        let mut data = Vec::new();
+        loop {
+            let most = compression::fits(room.saturating_sub(data.len()));
+            let is_small = most < buffer.len() && most < SMALL_BLOCK;
+            if most == 0 || buffer.len() == 0 || (is_small && !data.is_empty()) {
+                return data;
+            }
+            data.append(&mut compression::compress(&buffer.take(most)));
+        }
+    }
+
     fn stream(&self, stream: OutputStream, data: Vec<u8>, end: bool) -> Stream {
         Stream {
             name: stream.name().to_owned(),
@@ -142,3 +169,5 @@ impl Command {
 /// marks, the command's state with an exit code, two paddings, five ids of a GUID's length, and the
 /// declaration of the shell's namespace. Counted it is 935.
 const SKELETON: usize = 1_000;
+/// Blocks that are smaller gain little by compression, since each has a table of 256 bytes.
+const SMALL_BLOCK: usize = 2_048;

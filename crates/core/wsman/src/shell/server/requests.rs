@@ -8,6 +8,7 @@ use super::command::{Command, Input, Phase, Waiting};
 use super::exchange::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken};
 use super::receive::{Receiving, room};
 use super::{Shell, faults};
+use crate::compression;
 use crate::envelope::{guid, same_id};
 use crate::fault::{ErrorCode, Fault};
 use crate::shell::{
@@ -76,6 +77,10 @@ impl Shell {
             let text = "The shell has a command of this CommandId already. ";
             return Err(faults::fault(ErrorCode::SHELLCOMMAND_CLIENTID_RESOURCE_CONFLICT, text));
         }
+        let running = self.commands.values().filter(|command| command.exit.is_none()).count();
+        if running >= self.settings.max_processes {
+            return Err(faults::too_many_processes(running));
+        }
         if self.commands.len() >= self.settings.max_commands && !self.forget_finished() {
             let text =
                 format!("The shell runs {} commands, and may not run more. ", self.commands.len());
@@ -84,7 +89,8 @@ impl Shell {
         self.last_key += 1;
         let key = CommandKey(self.last_key);
         let chosen = line.command_id.is_some();
-        let command = Command::new(key, id, chosen, full_line(&line), waiting);
+        let mut command = Command::new(key, id, chosen, full_line(&line), waiting);
+        command.is_compressed = self.is_compressed;
         self.commands.insert(key, command);
         self.out.act(Action::Start { command: key, line, options });
         Ok(())
@@ -135,7 +141,7 @@ impl Shell {
         if command.is_ending() {
             return Err(faults::aborted());
         }
-        if receiving.room == 0 {
+        if !command.fits_output(receiving.room) {
             return Err(faults::envelope_too_small());
         }
         // The answer before has arrived, else the client would ask for it once more.
@@ -160,10 +166,18 @@ impl Shell {
                 return Err(faults::invalid_parameter("there is input after its end"));
             }
             end |= stream.end;
-            if data.is_empty() {
-                data = stream.data;
+            let piece = if self.is_compressed {
+                let left = self.settings.max_input.saturating_sub(data.len());
+                compression::decompress(&stream.data, left).map_err(|error| {
+                    faults::invalid_parameter(&format!("the input cannot be decompressed: {error}"))
+                })?
             } else {
-                data.extend_from_slice(&stream.data);
+                stream.data
+            };
+            if data.is_empty() {
+                data = piece;
+            } else {
+                data.extend_from_slice(&piece);
             }
         }
         // A process that has ended, or is to end, takes no input: it is discarded.

@@ -13,7 +13,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use uuid::Uuid;
-use wsman::Envelope;
 use wsman::fault::Fault;
 use wsman::ns::resource;
 use wsman::shell::{
@@ -21,6 +20,7 @@ use wsman::shell::{
     ReceiveResponse, Request, RequestContext, ShellDescription, ShellOptions,
 };
 use wsman::xml::Limits;
+use wsman::{Charset, Envelope};
 
 use super::PASSWORD;
 
@@ -161,6 +161,8 @@ pub(crate) struct Session {
     pub(crate) sealer: Box<dyn Sealer>,
     pub(crate) dialect: Dialect,
     pub(crate) context: RequestContext,
+    /// How its messages are written.
+    pub(crate) charset: Charset,
     /// The operation time-out of its requests.
     pub(crate) timeout: Duration,
 }
@@ -181,7 +183,8 @@ impl Session {
         let sealer = Self::log_in(&mut http, user, password, raw).await?;
         let context = RequestContext::new("http://box:5985/wsman", resource::CMD, Uuid::nil());
         let timeout = Duration::from_secs(10);
-        Ok(Self { http, sealer, dialect: Dialect::Tab, context, timeout })
+        let charset = Charset::Utf8;
+        Ok(Self { http, sealer, dialect: Dialect::Tab, context, charset, timeout })
     }
 
     /// A login on a connection that may have had another one.
@@ -223,7 +226,13 @@ impl Session {
     /// Seals a message: its Content-Type and body.
     pub(crate) fn seal(&mut self, message: &[u8]) -> (String, Vec<u8>) {
         let frame = Frame { protocol: Protocol::Spnego, dialect: self.dialect };
-        let sealed = sealed::seal(self.sealer.as_mut(), frame, SOAP, message.to_vec()).unwrap();
+        let sealed = sealed::seal(
+            self.sealer.as_mut(),
+            frame,
+            self.charset.content_type(),
+            message.to_vec(),
+        )
+        .unwrap();
         (sealed.content_type, sealed.body)
     }
 
@@ -233,6 +242,8 @@ impl Session {
         let opened = sealed::open(self.sealer.as_mut(), &content_type, response.body.clone());
         let opened = opened.expect("an answer that our context opens");
         assert_eq!(opened.frame.dialect, self.dialect, "the answer is in another dialect");
+        assert_eq!(opened.content_type, self.charset.content_type());
+        assert_eq!(Charset::of_message(&opened.body, Charset::Utf8), self.charset);
         opened.body
     }
 
@@ -260,7 +271,7 @@ impl Session {
     }
 
     pub(crate) async fn ask_envelope(&mut self, envelope: &Envelope) -> Result<Envelope, Fault> {
-        let (status, bytes) = self.ask_bytes(&envelope.encode()).await;
+        let (status, bytes) = self.ask_bytes(&envelope.encode_as(self.charset)).await;
         let reply = envelope_of(&bytes);
         match Fault::from_envelope(&reply).unwrap() {
             Some(fault) => {
@@ -280,8 +291,15 @@ impl Session {
     }
 
     pub(crate) async fn open_shell_as(&mut self, shell: ShellDescription) -> Result<String, Fault> {
-        let shell = Box::new(shell);
-        let request = Request::Create { shell, options: ShellOptions::default() };
+        self.open_shell_with(shell, ShellOptions::default()).await
+    }
+
+    pub(crate) async fn open_shell_with(
+        &mut self,
+        shell: ShellDescription,
+        options: ShellOptions,
+    ) -> Result<String, Fault> {
+        let request = Request::Create { shell: Box::new(shell), options };
         let reply = self.request(&request, None).await?;
         let created = CreateResponse::from_body(&reply.body).unwrap();
         Ok(created.shell_id().unwrap().to_owned())
