@@ -194,7 +194,8 @@ impl Answer {
     /// What the host says it is, if the body says so.
     #[must_use]
     pub fn identity(&self) -> Option<IdentifyResponse> {
-        let envelope = Envelope::decode(&self.body, &Limits::default()).ok()?;
+        let declared = Charset::of_content_type(self.header("content-type").unwrap_or_default());
+        let envelope = Envelope::decode_as(&self.body, declared, &Limits::default()).ok()?;
         IdentifyResponse::from_envelope(&envelope).ok()
     }
 }

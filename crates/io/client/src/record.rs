@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use uuid::Uuid;
+use wsman::Charset;
 use wsman::xml::{self, Attribute, Element, Limits, Node};
 
 /// What stands for a text that is not shown.
@@ -89,8 +90,12 @@ impl Redaction {
     /// The envelope without what it is about; [`REDACTED`] for what is no XML.
     #[must_use]
     pub fn envelope(&mut self, bytes: &[u8]) -> String {
-        let limits = Limits { bytes: bytes.len(), ..Limits::default() };
-        let Ok(mut element) = xml::decode(bytes, &limits) else { return REDACTED.to_owned() };
+        // What is written in UTF-16 may be longer in UTF-8.
+        let limits = Limits { bytes: bytes.len() * 2, ..Limits::default() };
+        let charset = Charset::of_message(bytes, Charset::Utf8);
+        let Ok(mut element) = xml::decode_as(bytes, charset, &limits) else {
+            return REDACTED.to_owned();
+        };
         self.element(&mut element);
         String::from_utf8(xml::encode(&element)).unwrap_or_else(|_| REDACTED.to_owned())
     }
