@@ -90,6 +90,11 @@ impl Service {
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
         tool::wait(&mut self.child);
+        if self.flavour == Flavour::Root {
+            // Another test's service may have taken the unused uid that this one had; a service that
+            // is installed has a user of its own.
+            chown(self.state().join("service"), Some(0), Some(0)).unwrap();
+        }
         let (child, log, url) = listen(serve(self.flavour, &self.program, self.folder.path()));
         self.port = port_of(&url);
         (self.child, self.log, self.url) = (child, log, url);
