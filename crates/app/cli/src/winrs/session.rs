@@ -297,7 +297,7 @@ fn exit_code(remote: u32) -> u8 {
 impl From<client::Error> for CommandError {
     fn from(error: client::Error) -> Self {
         let hints = error.hints();
-        Self::chain(&error).hints(hints)
+        Self::quoting(&error).hints(hints)
     }
 }
 
