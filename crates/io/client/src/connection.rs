@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use auth::spnego::{self, InitiatorMechanism};
 use auth::{Initiator, Sealer, UserName, ntlm};
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT,
+};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -274,6 +276,8 @@ impl Connection {
         let mut request = Request::post(self.shared.config.endpoint.path.as_str())
             .header(HOST, &self.authority)
             .header(CONTENT_TYPE, content_type)
+            // hyper leaves it out for an empty body, which HTTP.SYS answers with 411.
+            .header(CONTENT_LENGTH, body.len())
             .header(USER_AGENT, AGENT)
             .header(ACCEPT_ENCODING, "identity")
             .body(Full::new(Bytes::from(body)))

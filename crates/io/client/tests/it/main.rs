@@ -7,5 +7,6 @@
     reason = "tests may panic"
 )]
 
+mod raw;
 mod stub;
 mod trust;
