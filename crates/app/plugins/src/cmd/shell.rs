@@ -50,6 +50,7 @@ pub(super) fn check(
     let start = Start {
         argv: vec![SHELL.into()],
         environment: for_start(environment),
+        expand: true,
         directory: directory.map(PathBuf::from),
     };
     start.check().map_err(|_| Box::new(too_long()))
