@@ -85,6 +85,14 @@ impl CommandError {
         }
     }
 
+    /// Work that failed, told by an error that may quote what a host wrote: on one line, so that it cannot add lines of
+    /// its own, such as hints.
+    pub(crate) fn quoting(error: &(dyn Error + '_)) -> Self {
+        let this = Self::chain(error);
+        let words: Vec<_> = this.error.split_whitespace().collect();
+        Self { error: words.join(" "), ..this }
+    }
+
     /// Work that failed, with the error and its sources appended to what was being done.
     pub(crate) fn caused(doing: impl Into<String>, cause: &(dyn Error + '_)) -> Self {
         let mut text = doing.into();
@@ -149,7 +157,7 @@ impl CommandError {
             text.push_str(hint);
             text.push('\n');
         }
-        text
+        printable(&text)
     }
 
     /// The exit code that `program` ends with.
@@ -185,6 +193,20 @@ impl CommandError {
         }
         ExitCode::from(self.code(program))
     }
+}
+
+/// Spells out what would control a terminal or turn the order of letters round: error texts may quote what a host wrote.
+fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns || (letter.is_control() && letter != '\n' && letter != '\t') {
+            shown.extend(letter.escape_unicode());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 impl From<clap::Error> for CommandError {
@@ -236,6 +258,16 @@ mod tests {
     fn transom_tells_a_wrong_command_line_from_failed_work() {
         assert_eq!(CommandError::usage("x").code(Program::Transom), 2);
         assert_eq!(CommandError::failed("x").code(Program::Transom), 1);
+    }
+
+    #[test]
+    fn what_a_host_wrote_controls_no_terminal_and_adds_no_lines() {
+        let evil = io::Error::other("a\u{9b}6n\u{1b}[c\u{202e}b\r\n  hint: run this");
+        let text = CommandError::quoting(&evil).hint("ours").text(Program::Winrs);
+        assert_eq!(
+            text,
+            "Winrs error:A\\u{9b}6n\\u{1b}[c\\u{202e}b hint: run this\n  hint: ours\n"
+        );
     }
 
     #[test]

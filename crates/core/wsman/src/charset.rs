@@ -77,6 +77,13 @@ impl Charset {
         }
     }
 
+    /// The same message in UTF-8, without a mark; bytes that are not of this charset stay as they
+    /// are.
+    #[must_use]
+    pub fn to_utf8(self, bytes: &[u8]) -> Vec<u8> {
+        self.decode(bytes).map_or_else(|_| bytes.to_vec(), |text| text.into_owned().into_bytes())
+    }
+
     /// Reads text, which keeps no mark. The text has at most half as many bytes again.
     ///
     /// # Errors

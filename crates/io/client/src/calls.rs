@@ -15,6 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::config::{Config, Protection};
 use crate::connection::{Answer, Connection, ExchangeError, Shared};
 use crate::error::{ConfigError, Error, ErrorKind};
+use crate::record::Exchange;
 
 /// How often a lost message is sent again that may be.
 const REPLAYS: u32 = 5;
@@ -44,6 +45,8 @@ pub(crate) struct Calls {
     shared: Arc<Shared>,
     idle: Mutex<Vec<Connection>>,
     security: Mutex<Option<(&'static str, Protection)>>,
+    /// What was said, when somebody wants to know.
+    record: Mutex<Option<Vec<Exchange>>>,
 }
 
 impl Calls {
@@ -55,6 +58,7 @@ impl Calls {
             shared: Arc::new(Shared::new(config)?),
             idle: Mutex::default(),
             security: Mutex::default(),
+            record: Mutex::default(),
         })
     }
 
@@ -72,6 +76,23 @@ impl Calls {
         *lock(&self.security)
     }
 
+    /// Keeps what is said from now on.
+    pub(crate) fn record(&self) {
+        lock(&self.record).get_or_insert_default();
+    }
+
+    /// Hands out what was kept, and keeps on.
+    pub(crate) fn recorded(&self) -> Vec<Exchange> {
+        lock(&self.record).as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    fn keep(&self, call: Call<'_>, answer: &Answer) {
+        if let Some(kept) = lock(&self.record).as_mut() {
+            let request = self.config().charset.to_utf8(call.message);
+            kept.push(Exchange { operation: call.operation, request, response: answer.to_utf8() });
+        }
+    }
+
     /// Sends a message and waits for the answer.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, Error> {
         let deadline = Instant::now() + call.wait;
@@ -83,7 +104,10 @@ impl Calls {
                 return Err(self.error(ErrorKind::Timeout(call.wait), call));
             };
             let error = match result {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.keep(call, &answer);
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             unsent &= error.unsent;

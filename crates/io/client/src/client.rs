@@ -11,6 +11,7 @@ use crate::calls::{Call, Calls};
 use crate::config::{Config, Protection};
 use crate::entropy;
 use crate::error::{Error, ProtocolError};
+use crate::record::Exchange;
 use crate::shell::{self, Shell, ShellOptions};
 
 /// A client of one service, as one user. Clones share connections.
@@ -78,6 +79,20 @@ impl Client {
     #[must_use]
     pub fn protection(&self) -> Option<Protection> {
         self.calls.security().map(|(_, protection)| protection)
+    }
+
+    /// Keeps every envelope from now on, opened and whole, until [`recorded`](Self::recorded) takes
+    /// them: the memory of a long conversation, and its secrets.
+    pub fn record(&self) {
+        self.calls.record();
+    }
+
+    /// The messages that were answered since [`record`](Self::record) or the last call of this, in
+    /// the order of their answers. A [`Redaction`](crate::record::Redaction) makes them fit to be
+    /// shown.
+    #[must_use]
+    pub fn recorded(&self) -> Vec<Exchange> {
+        self.calls.recorded()
     }
 
     /// HTTP requests sent so far, logins included.

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use auth::spnego::{self, InitiatorMechanism};
 use auth::{ChannelBinding, Initiator, Sealer, UserName, ntlm};
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT,
+};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{Builder, SendRequest};
@@ -29,7 +31,7 @@ use crate::config::{Authentication, Config, Protection};
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError};
 
-const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
+pub(crate) const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
 /// What the multipart frame and a mechanism's header add to an envelope, generously.
 const FRAME_ROOM: usize = 8 * 1024;
 
@@ -95,6 +97,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The answer's bytes in UTF-8, whatever charset they came in.
+    pub(crate) fn to_utf8(&self) -> Vec<u8> {
+        self.charset.to_utf8(&self.body)
+    }
+
     /// The envelope.
     pub(crate) fn envelope(&self, limits: &Limits) -> Result<Envelope, wsman::Error> {
         Envelope::decode_as(&self.body, self.charset, limits)
@@ -305,6 +312,8 @@ impl Connection {
         let mut request = Request::post(self.shared.config.endpoint.path.as_str())
             .header(HOST, &self.authority)
             .header(CONTENT_TYPE, content_type)
+            // hyper leaves it out for an empty body, which HTTP.SYS answers with 411.
+            .header(CONTENT_LENGTH, body.len())
             .header(USER_AGENT, AGENT)
             .header(ACCEPT_ENCODING, "identity")
             .body(Full::new(Bytes::from(body)))

@@ -6,6 +6,8 @@ mod config;
 mod connection;
 mod entropy;
 pub mod error;
+pub mod probe;
+pub mod record;
 pub mod settings;
 mod shell;
 

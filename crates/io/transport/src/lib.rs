@@ -5,6 +5,7 @@
 
 pub mod connect;
 pub mod listen;
+pub mod names;
 pub mod tls;
 
 use std::io;

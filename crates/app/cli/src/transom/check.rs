@@ -39,7 +39,7 @@ pub(super) fn run(start: Start) -> ExitCode {
 
 fn try_run(start: Start) -> Result<bool, CommandError> {
     let format = start.log_format;
-    let options = start.into_options();
+    let options = start.into_options()?;
     let words = std::iter::once(OsString::from(super::NETWORK));
     let args = Words::try_parse_from(words.chain(options.network_args.clone()))?.args;
     let report = spawner::check(&options);

@@ -4,9 +4,11 @@ mod account;
 mod cert;
 mod check;
 mod demo;
+mod doctor;
 mod manual;
 mod network;
 mod serve;
+mod serve_limits;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -48,6 +50,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
         words: Vec<OsString>,
     },
+    /// Walks the way to a service step by step, and says what fails and what to try
+    Doctor(doctor::DoctorArgs),
     /// Says who may log in to the service, and which local user they become
     Account(account::AccountArgs),
     /// Makes, imports and shows the certificates that the service has for https
@@ -106,10 +110,15 @@ enum LogFormat {
 
 /// Runs `transom` with the process's `words`.
 pub(crate) fn run(words: &[OsString]) -> ExitCode {
-    // As root, nothing may happen before this: no parser, no log, no thread.
+    // As root, nothing may happen before this: no parser of a stranger's words, no log, no thread.
     if words.get(1).is_some_and(|word| word == "serve") {
         match serve::scan(words.get(2..).unwrap_or_default()) {
-            Ok(serve::Request::Run(start)) => return spawner::run(start.into_options()),
+            Ok(serve::Request::Run(start)) => {
+                return match start.into_options() {
+                    Ok(options) => spawner::run(options),
+                    Err(error) => error.report(Program::Transom),
+                };
+            }
             Ok(serve::Request::Check(start)) => return check::run(start),
             Ok(serve::Request::Help) => {}
             Err(error) => return error.report(Program::Transom),
@@ -130,6 +139,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Ok(Command::Cert(args)) => cert::run(args),
         Ok(Command::Completions(args)) => manual::completions(&args),
         Ok(Command::Demo) => demo::run(),
+        Ok(Command::Doctor(args)) => return doctor::run(args),
         Ok(Command::Man(args)) => manual::man(&args),
         Ok(Command::Network(args)) => return network::run(args),
         Ok(Command::Serve(_) | Command::Winrs { .. }) => {

@@ -1,7 +1,8 @@
 //! `transom serve`: reads its command line by hand and becomes the spawner.
 //!
-//! This runs as root, before any parser, log or thread exists: everything but the options below is left
-//! to the network process, which is this same program under a hidden name.
+//! This runs as root, before any log or thread exists: everything but the five options below, and the memory of a
+//! shell from settings that only root can write, is left to the network process, which is this same program under
+//! a hidden name.
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -12,6 +13,7 @@ use server::certificates::{InvalidThumbprint, Thumbprint};
 use server::settings::{ListenAddress, Listener, ListenerError};
 use spawner::{LogFormat, Options};
 
+use super::serve_limits::memory_per_shell;
 use crate::command_error::CommandError;
 
 /// The option that takes no value: looks, and starts nothing.
@@ -46,13 +48,19 @@ pub(super) struct Start {
     pub(super) log_format: LogFormat,
     /// Listeners on ports that only root may open.
     pub(super) privileged: Vec<SocketAddr>,
+    /// The settings, where they are not in their usual place.
+    pub(super) config: Option<PathBuf>,
     /// The options of the network process.
     pub(super) network: Vec<OsString>,
 }
 
 impl Start {
     /// The same for the spawner.
-    pub(super) fn into_options(self) -> Options {
+    ///
+    /// # Errors
+    /// As root: the settings can be written by somebody else.
+    pub(super) fn into_options(self) -> Result<Options, CommandError> {
+        let memory = memory_per_shell(self.config.as_deref())?;
         // The network process finds its own folder there, and may have another current directory.
         let state = std::path::absolute(&self.state).unwrap_or_else(|_| self.state.clone());
         let mut options = Options::new(self.state);
@@ -62,7 +70,8 @@ impl Start {
         options.network_args.extend(["--state".into(), state.into_os_string()]);
         options.privileged_listeners = self.privileged;
         options.log_format = self.log_format;
-        options
+        options.memory_per_shell = memory;
+        Ok(options)
     }
 }
 
@@ -75,6 +84,7 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
     let mut service_user = None;
     let mut log_format = LogFormat::default();
     let mut low_ports = Vec::new();
+    let mut config = None;
     let mut network = Vec::new();
     let mut seen = Vec::new();
     let mut check = false;
@@ -111,6 +121,7 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
                     "--log" => log_format = self::log_format(value)?,
                     "--listen" => low_ports.extend(privileged(value)?),
                     "--certificate" => drop(thumbprint(value)?),
+                    "--config" => config = Some(PathBuf::from(value)),
                     _ => {}
                 }
                 network.extend([OsString::from(passed_on), for_network(passed_on, value)?]);
@@ -118,7 +129,8 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
         }
     }
     let state = state.unwrap_or_else(|| PathBuf::from(super::STATE));
-    let start = Start { state, service_user, log_format, privileged: low_ports, network };
+    let privileged = low_ports;
+    let start = Start { state, service_user, log_format, privileged, config, network };
     Ok(if check { Request::Check(start) } else { Request::Run(start) })
 }
 
@@ -196,6 +208,7 @@ mod tests {
             service_user: Some("t".to_owned()),
             log_format: LogFormat::Json,
             privileged: Vec::new(),
+            config: Some("/c".into()),
             network: words(&["--listen", "http://a:1", "--log", "json", "--config", "/c"]),
         };
         assert_eq!(scan(&words(&typed)).unwrap(), Request::Run(expected));

@@ -20,6 +20,8 @@ const SEQUENCE_LIMIT: usize = 64;
 pub(crate) struct Filter {
     state: State,
     held: Vec<u8>,
+    /// Bytes that the UTF-8 character under way still has.
+    rest: u8,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,7 +57,13 @@ impl Filter {
             State::Ground => self.ground(byte, shown),
             State::Latin => match byte {
                 0x80..=0x9f => self.drop_to(State::Ground),
-                _ => self.finish(byte, true, shown),
+                0xa0..=0xbf => self.finish(byte, true, shown),
+                // Half a character: a terminal gives it up, and takes this byte by itself. Were it shown, what is
+                // dropped here could join it with what follows.
+                _ => {
+                    self.drop_to(State::Ground);
+                    self.ground(byte, shown);
+                }
             },
             State::Escape => self.escape(byte, shown),
             State::Control => match byte {
@@ -77,12 +85,27 @@ impl Filter {
     }
 
     fn ground(&mut self, byte: u8, shown: &mut Vec<u8>) {
+        let rest = std::mem::take(&mut self.rest);
         match byte {
             0x1b => self.hold(byte, State::Escape),
             0xc2 => self.hold(byte, State::Latin),
             // ENQ makes a terminal send its answerback text.
             0x05 => {}
-            byte => shown.push(byte),
+            0x80..=0xbf if rest > 0 => {
+                self.rest = rest - 1;
+                shown.push(byte);
+            }
+            // Inside no character these are the C1 controls of a terminal that does not read UTF-8.
+            0x80..=0x9f => {}
+            byte => {
+                self.rest = match byte {
+                    0xc3..=0xdf => 1,
+                    0xe0..=0xef => 2,
+                    0xf0..=0xf4 => 3,
+                    _ => 0,
+                };
+                shown.push(byte);
+            }
         }
     }
 
@@ -160,6 +183,14 @@ mod tests {
     }
 
     #[test]
+    fn characters_pass_whose_bytes_look_like_controls() {
+        let text = "\u{41b}\u{20ac}\u{251b}\u{1f49b}\u{db}\u{9bb}\n".as_bytes();
+        let mut filter = Filter::default();
+        let bytewise: Vec<u8> = text.iter().flat_map(|byte| filter.pass(&[*byte])).collect();
+        assert_eq!(bytewise, text);
+    }
+
+    #[test]
     fn what_makes_a_terminal_answer_or_act_is_dropped() {
         for harmful in [
             b"\x1b[6n".as_slice(),
@@ -170,7 +201,13 @@ mod tests {
             b"\x1bP$qm\x1b\\",
             b"\x1bZ",
             b"\xc2\x9b6n",
+            b"\xc2\xc2\x9b6n",
+            b"\xc2\xe2\xc2\xc2\x9b6n",
             b"\x05",
+            b"\xc2\x05",
+            b"\xc2\x05\x9b6n",
+            b"\x9b6n",
+            b"\xe2\x05\x9b6n",
             b"\x1b[21t",
             b"\x1b[>1m",
         ] {

@@ -370,7 +370,7 @@ impl From<client::Error> for CommandError {
             fault_code: error.fault().and_then(|fault| fault.error_code()).map(|code| code.0),
         };
         let hints = error.hints();
-        Self::chain(&error).hints(hints).at(origin)
+        Self::quoting(&error).hints(hints).at(origin)
     }
 }
 

@@ -20,6 +20,11 @@ fn help_of_transom_shows_its_subcommands() {
 }
 
 #[test]
+fn help_of_doctor_shows_its_options() {
+    insta::assert_snapshot!(help(tool::transom(), &["doctor", "--help"]));
+}
+
+#[test]
 fn help_of_serve_shows_its_options() {
     insta::assert_snapshot!(help(tool::transom(), &["serve", "--help"]));
 }

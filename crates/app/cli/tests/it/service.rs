@@ -104,6 +104,11 @@ impl Service {
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
         tool::wait(&mut self.child);
+        if self.flavour == Flavour::Root {
+            // Another test's service may have taken the unused uid that this one had; a service that
+            // is installed has a user of its own.
+            chown(self.state().join("service"), Some(0), Some(0)).unwrap();
+        }
         let scheme = self.url.split(':').next().unwrap();
         let again = serve(scheme, self.flavour, &self.program, self.folder.path());
         let (child, log, url) = listen(again);

@@ -11,8 +11,6 @@ use tempfile::TempDir;
 use crate::tool::{self, Ran};
 use testkit::outside::{peers_python, report};
 
-const USER: &str = "vagrant";
-const PASSWORD: &str = "vagrant";
 /// Most HTTP requests for one command on a new connection, login included.
 const MOST_REQUESTS: usize = 7;
 
@@ -24,6 +22,9 @@ pub(crate) struct Stub {
 }
 
 impl Stub {
+    pub(crate) const USER: &str = "vagrant";
+    pub(crate) const PASSWORD: &str = "vagrant";
+
     /// Starts the stub; `None`, and a note, where it is not there.
     pub(crate) fn start(test: &str, options: &[&str]) -> Option<Self> {
         let script = std::env::var_os("TRANSOM_STUB").map(PathBuf::from);
@@ -34,8 +35,9 @@ impl Stub {
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
+        let (user, password) = (Self::USER, Self::PASSWORD);
         let users = folder.path().join("users");
-        fs::write(&users, format!(":{USER}:{PASSWORD}\nSTUB:{USER}:{PASSWORD}\n")).unwrap();
+        fs::write(&users, format!(":{user}:{password}\nSTUB:{user}:{password}\n")).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command: Command = tool::program(peers_python());
         command
@@ -62,8 +64,8 @@ impl Stub {
     /// `winrs` with this endpoint and these further words, as the user that the stub knows.
     pub(crate) fn winrs_to(&self, endpoint: &str, words: &[&str]) -> Command {
         let mut command = tool::winrs();
-        command.arg(endpoint).arg(format!("-u:{USER}")).args(words);
-        command.env("TRANSOM_PASSWORD", PASSWORD);
+        command.arg(endpoint).arg(format!("-u:{}", Self::USER)).args(words);
+        command.env("TRANSOM_PASSWORD", Self::PASSWORD);
         command
     }
 

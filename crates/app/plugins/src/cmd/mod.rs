@@ -57,7 +57,7 @@ impl ShellPlugin for Cmd {
 
     fn open(&self, open: OpenShell) -> BoxFuture<'_, Result<Arc<dyn ShellInstance>, Box<Fault>>> {
         Box::pin(async move {
-            shell::check(&open)?;
+            shell::check(&open.environment, open.directory.as_deref())?;
             let keeper = self.spawner.open(open.account.id, open.login).await;
             let keeper = keeper.map_err(|error| Box::new(refused(&error)))?;
             let instance: Arc<dyn ShellInstance> = Arc::new(shell::CmdShell::new(keeper, open));

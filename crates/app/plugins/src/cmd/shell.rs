@@ -30,28 +30,41 @@ pub(super) struct CmdShell {
 }
 
 /// Refuses what no process can be started with.
-pub(super) fn check(open: &OpenShell) -> Result<(), Box<Fault>> {
+pub(super) fn check(
+    environment: &[(String, String)],
+    directory: Option<&str>,
+) -> Result<(), Box<Fault>> {
     let invalid = |what: &str| {
         let text = format!("The parameter is incorrect: {what}. ");
         Box::new(provider_fault(ErrorCode::INVALID_PARAMETER, &text))
     };
-    for (name, value) in &open.environment {
+    for (name, value) in environment {
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
             return Err(invalid("an environment variable has an impossible name or value"));
         }
     }
-    if open.directory.as_ref().is_some_and(|path| path.contains('\0')) {
+    if directory.is_some_and(|path| path.contains('\0')) {
         return Err(invalid("the working directory has an impossible name"));
     }
-    Ok(())
+    // What no command could be started with is not kept for one either.
+    let start = Start {
+        argv: vec![SHELL.into()],
+        environment: for_start(environment),
+        expand: true,
+        directory: directory.map(PathBuf::from),
+    };
+    start.check().map_err(|_| Box::new(too_long()))
+}
+
+fn for_start(environment: &[(String, String)]) -> Vec<(OsString, OsString)> {
+    environment.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 impl CmdShell {
     pub(super) fn new(keeper: Keeper, open: OpenShell) -> Self {
-        let environment = open.environment.into_iter();
         Self {
             keeper: RwLock::new(Some(keeper)),
-            environment: environment.map(|(name, value)| (name.into(), value.into())).collect(),
+            environment: for_start(&open.environment),
             directory: open.directory.map(PathBuf::from),
         }
     }
@@ -192,6 +205,18 @@ mod tests {
         assert_eq!(exit_code(Outcome::Code(7)), 7);
         assert_eq!(exit_code(Outcome::Signal(15)), 143);
         assert_eq!(exit_code(Outcome::Lost), 137);
+    }
+
+    #[test]
+    fn shell_whose_commands_could_never_start_is_refused() {
+        let open = |length: usize, directory: usize| {
+            let environment = [("A".to_owned(), "b".repeat(length))];
+            let checked = check(&environment, Some(&"d".repeat(directory)));
+            checked.map_err(|fault| fault.error_code().unwrap())
+        };
+        assert_eq!(open(100, 100), Ok(()));
+        assert_eq!(open(40_000, 100), Err(HRESULT_FILENAME_EXCED_RANGE));
+        assert_eq!(open(100, 5_000), Err(HRESULT_FILENAME_EXCED_RANGE));
     }
 
     #[test]

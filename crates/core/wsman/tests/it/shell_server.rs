@@ -49,6 +49,30 @@ fn create_that_names_no_streams_is_told_which_there_are() {
 }
 
 #[test]
+fn shell_keeps_nothing_of_the_create_that_it_never_tells() {
+    let kept = ShellDescription {
+        environment: vec![Variable { name: "A".to_owned(), value: "b".to_owned() }],
+        working_directory: Some("/tmp".to_owned()),
+        input_streams: vec!["stdin".to_owned()],
+        output_streams: vec!["stderr".to_owned(), "STDOUT".to_owned()],
+        ..ShellDescription::default()
+    };
+    let many = |names: &[&str]| names.iter().cycle().take(1_000).map(|n| (*n).to_owned()).collect();
+    let sent = ShellDescription {
+        name: Some("n".repeat(1_000)),
+        lifetime: Some(format!("PT{}9S", "0".repeat(1_000)).parse().unwrap()),
+        idle_timeout: Some(format!("PT{}90S", "0".repeat(1_000)).parse().unwrap()),
+        input_streams: many(&["stdin", "STDIN"]),
+        output_streams: many(&["stderr", "STDOUT", "stdout"]),
+        other: vec![wsman::xml::Element::new("urn:x", "creationXml")],
+        ..kept.clone()
+    };
+    let scene = Scene::with(sent, Settings::default());
+    assert_eq!(scene.shell.description(), &kept);
+    assert_eq!(scene.shell.idle_timeout(), seconds(90));
+}
+
+#[test]
 fn create_with_a_foreign_stream_faults() {
     for (input, output) in [("pr", "stdout"), ("stdin", "pr")] {
         let description = ShellDescription {

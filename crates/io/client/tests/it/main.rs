@@ -8,5 +8,6 @@
 )]
 
 mod https;
+mod raw;
 mod stub;
 mod trust;

@@ -152,6 +152,15 @@ pub struct Winrs {
         deserialize_with = "range::within::<_, 1, 2_147_483_647>"
     )]
     pub max_concurrent_users: u32,
+    /// Memory of one shell, in units of 1,048,576 bytes, the processes of its commands included; 0 to
+    /// 2,147,483,647, default 2,147,483,647. That and 0 mean no limit. The system ends what needs
+    /// more. It takes cgroup v2 with the `memory` controller, delegated to the service; where that
+    /// is missing the limit is not in force, and the service says so when it starts.
+    #[serde(
+        rename = "MaxMemoryPerShellMB",
+        deserialize_with = "range::within::<_, 0, 2_147_483_647>"
+    )]
+    pub max_memory_per_shell_mb: u32,
     /// Commands that run in one shell at the same time; 1 to 2,147,483,647, default 2,147,483,647.
     /// What a command starts itself is not counted. A shell holds 100 commands at most, with those
     /// that have ended and whose end their client has not read.
@@ -205,6 +214,7 @@ impl Default for Winrs {
             allow_remote_shell_access: true,
             idle_timeout: 7_200_000,
             max_concurrent_users: 2_147_483_647,
+            max_memory_per_shell_mb: 2_147_483_647,
             max_processes_per_shell: 2_147_483_647,
             max_shells_per_user: 2_147_483_647,
         }
@@ -288,6 +298,15 @@ impl Winrs {
     pub const LEAST_IDLE: Duration = Duration::from_secs(60);
     /// The longest idle time that a client may ask for.
     pub const MOST_IDLE: Duration = Duration::from_millis(2_147_483_647);
+
+    /// The memory of a shell in bytes; `None` without a limit.
+    #[must_use]
+    pub fn memory_per_shell(&self) -> Option<u64> {
+        match self.max_memory_per_shell_mb {
+            0 | 2_147_483_647 => None,
+            units => Some(u64::from(units) * 1_048_576),
+        }
+    }
 
     /// The idle time of a shell whose client asks for none.
     #[must_use]
@@ -397,6 +416,18 @@ mod tests {
     fn idle_time_below_the_floor_counts_as_a_minute() {
         let settings = parse("[Winrs]\nIdleTimeout = 5\n").unwrap();
         assert_eq!(settings.winrs.idle(), Winrs::LEAST_IDLE);
+    }
+
+    #[test]
+    fn memory_of_a_shell_is_counted_in_mebibytes_and_both_ends_of_the_range_mean_none() {
+        for (text, bytes) in [
+            ("", None),
+            ("[Winrs]\nMaxMemoryPerShellMB = 0\n", None),
+            ("[Winrs]\nMaxMemoryPerShellMB = 2147483647\n", None),
+            ("[Winrs]\nMaxMemoryPerShellMB = 150\n", Some(157_286_400)),
+        ] {
+            assert_eq!(parse(text).unwrap().winrs.memory_per_shell(), bytes, "{text}");
+        }
     }
 
     #[test]

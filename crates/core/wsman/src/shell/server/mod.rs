@@ -97,7 +97,7 @@ impl Shell {
     /// or a negative duration.
     pub fn new(
         identity: Identity,
-        description: ShellDescription,
+        mut description: ShellDescription,
         settings: Settings,
         now: Instant,
     ) -> Result<Self, Box<Fault>> {
@@ -110,6 +110,7 @@ impl Shell {
             None => settings.idle_timeout,
         };
         let lifetime = description.lifetime.as_ref().map(length).transpose()?;
+        keep_what_is_told(&mut description);
         Ok(Self {
             identity,
             description,
@@ -147,7 +148,8 @@ impl Shell {
         &self.identity
     }
 
-    /// What the Create asked for: environment, working directory, streams.
+    /// What the Create asked for, as far as the shell tells it: environment, working directory,
+    /// streams.
     #[must_use]
     pub const fn description(&self) -> &ShellDescription {
         &self.description
@@ -488,7 +490,48 @@ fn output_streams(description: &ShellDescription) -> Result<Vec<OutputStream>, B
     }
     let unknown =
         || faults::invalid_parameter("a command shell has the output streams stdout and stderr");
-    names.iter().map(|name| OutputStream::from_name(name).ok_or_else(unknown)).collect()
+    let mut streams = Vec::new();
+    for name in names {
+        let stream = OutputStream::from_name(name).ok_or_else(unknown)?;
+        if !streams.contains(&stream) {
+            streams.push(stream);
+        }
+    }
+    Ok(streams)
+}
+
+/// Drops what the shell never tells anybody: it would cost memory for as long as the shell lives, up to many times the
+/// envelope that brought it.
+fn keep_what_is_told(description: &mut ShellDescription) {
+    let ShellDescription {
+        environment,
+        working_directory,
+        input_streams,
+        output_streams,
+        shell_id: _,
+        name: _,
+        lifetime: _,
+        idle_timeout: _,
+        attributes: _,
+        other: _,
+    } = std::mem::take(description);
+    let distinct = |names: Vec<String>| {
+        let mut kept: Vec<String> = Vec::new();
+        for name in names {
+            // Only the few names that exist have come so far.
+            if !kept.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
+                kept.push(name);
+            }
+        }
+        kept
+    };
+    *description = ShellDescription {
+        environment,
+        working_directory,
+        input_streams: distinct(input_streams),
+        output_streams: distinct(output_streams),
+        ..ShellDescription::default()
+    };
 }
 
 fn check_input_streams(description: &ShellDescription) -> Result<(), Box<Fault>> {

@@ -1,0 +1,152 @@
+//! `transom doctor`: walks the way to a service step by step, and says where it ends and why.
+//!
+//! ```text
+//! name ─► tcp ─► http ─► schemes ─► login ─► sealing ─► identify ─► shell ─► quotas
+//!   └► reverse    ├► clock  └► anonymous
+//! ```
+//!
+//! A step that fails ends the walk; those that hang below only ever warn.
+
+mod bundle;
+mod login;
+mod reach;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use auth::Secret;
+use clap::{Args, ValueEnum};
+use client::{Authentication, Config, Credentials, Endpoint, Settings, Trust};
+
+use crate::command_error::{CommandError, Program};
+use crate::signals::Signals;
+use crate::terminal::{self, Answer};
+use crate::winrs::{PASSWORD_VARIABLE, password_from};
+use bundle::Bundle;
+use report::{Format, Report};
+
+/// An operation that takes longer is reported as too slow.
+const OPERATION: Duration = Duration::from_secs(20);
+/// How long a shell that is open may take to close after Ctrl-C.
+const LEAVE: Duration = Duration::from_secs(1);
+
+#[derive(Args, Debug)]
+pub(super) struct DoctorArgs {
+    /// The host: a name (port 5985), or http[s]://HOST:PORT
+    endpoint: String,
+    /// The account on the host: NAME, HOST\NAME or NAME@DOMAIN; without it the walk ends before the login
+    #[arg(short, long, value_name = "USER")]
+    user: Option<String>,
+    /// A file whose first line is the password [default: TRANSOM_PASSWORD, else it is asked for]
+    #[arg(long, value_name = "FILE", requires = "user")]
+    password_file: Option<PathBuf>,
+    /// How to log in: negotiate (the host and transom agree), ntlm, or basic
+    #[arg(long, value_name = "SCHEME", default_value = "negotiate", hide_possible_values = true)]
+    auth: Scheme,
+    /// Writes one JSON object for each step
+    #[arg(long)]
+    json: bool,
+    /// Writes the conversation to a file, without names, ids, secrets and output, for others to look at
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
+}
+
+/// How to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scheme {
+    Basic,
+    Ntlm,
+    Negotiate,
+}
+
+/// Runs the subcommand: 0 when no step failed, 1 otherwise.
+pub(super) fn run(args: DoctorArgs) -> ExitCode {
+    match super::block_on(examine(args)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => error.report(Program::Transom),
+    }
+}
+
+async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
+    let mut signals = Signals::listen()?;
+    let endpoint = Endpoint::parse(&args.endpoint, false).map_err(|error| {
+        CommandError::usage(error.to_string()).hint("write HOST or http://HOST:PORT")
+    })?;
+    let format = if args.json { Format::Json } else { Format::Text };
+    let settings = Settings::load()
+        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    let trust = settings.trust.clone();
+    let config = config(&args, settings, endpoint.clone(), &mut signals).await?;
+    let mut bundle = Bundle::new(args.record.as_deref())?;
+    let mut report = Report::new(format, &endpoint.to_string())?;
+    tokio::select! {
+        walked = walk(&endpoint, &trust, config, &mut report, &mut bundle) => walked?,
+        _signal = signals.next() => {
+            // A shell that was open closes itself in the background.
+            tokio::time::sleep(LEAVE).await;
+            return Err(CommandError::failed("interrupted"));
+        }
+    }
+    let recorded = bundle.write()?;
+    report.finish(recorded.as_deref())
+}
+
+async fn walk(
+    endpoint: &Endpoint,
+    trust: &Trust,
+    config: Option<Config>,
+    report: &mut Report,
+    bundle: &mut Bundle,
+) -> Result<(), CommandError> {
+    if !reach::walk(endpoint, trust, report, bundle).await? {
+        return Ok(());
+    }
+    match config {
+        Some(config) => login::walk(config, report, bundle).await,
+        None => report.skip_rest("no user: add -u USER"),
+    }
+}
+
+/// Everything for the login; `None` when nobody wants to log in.
+async fn config(
+    args: &DoctorArgs,
+    mut settings: Settings,
+    endpoint: Endpoint,
+    signals: &mut Signals,
+) -> Result<Option<Config>, CommandError> {
+    let Some(user) = args.user.clone() else { return Ok(None) };
+    settings.timing.operation = OPERATION;
+    let password = password(args, &user, &endpoint, signals).await?;
+    let mut config = Config::new(endpoint, Credentials { user, password });
+    config.settings = settings;
+    config.authentication = match args.auth {
+        Scheme::Basic => Authentication::Basic,
+        Scheme::Ntlm => Authentication::Ntlm,
+        Scheme::Negotiate => Authentication::Negotiate,
+    };
+    Ok(Some(config))
+}
+
+async fn password(
+    args: &DoctorArgs,
+    user: &str,
+    endpoint: &Endpoint,
+    signals: &mut Signals,
+) -> Result<Secret, CommandError> {
+    if let Some(file) = &args.password_file {
+        return password_from(file);
+    }
+    if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
+        let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
+        return password.into_string().map(Secret::from).map_err(not_text);
+    }
+    let question = format!("Enter the password for '{user}' to connect to '{endpoint}': ");
+    terminal::ask(&question, Answer::Hidden, signals).await?.ok_or_else(|| {
+        CommandError::usage(format!("no password for '{user}', and no terminal to ask for it"))
+            .hint("use --password-file FILE, whose first line is the password")
+            .hint(format!("or set the environment variable {PASSWORD_VARIABLE}"))
+    })
+}
