@@ -19,6 +19,7 @@ struct Required {
 }
 
 const REQUIRED: &[Required] = &[
+    Required { name: "openssl", possible: |_| true },
     Required { name: "pypsrp", possible: |_| true },
     Required { name: "pyspnego", possible: |_| true },
     Required { name: "pywinrm", possible: |_| true },
@@ -77,6 +78,9 @@ fn missing_packages(on_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
     if !on_path("xmllint") {
         packages.push("libxml2-utils");
     }
+    if !on_path("openssl") {
+        packages.push("openssl");
+    }
     if !on_path("python3") {
         packages.extend(["python3", "python3-venv"]);
     } else if !python_makes_venvs() {
@@ -113,7 +117,8 @@ mod tests {
 
     #[test]
     fn absent_programs_name_their_debian_packages() {
-        assert_eq!(missing_packages(|_| false), ["libxml2-utils", "python3", "python3-venv"]);
+        let all = ["libxml2-utils", "openssl", "python3", "python3-venv"];
+        assert_eq!(missing_packages(|_| false), all);
         assert!(!missing_packages(|_| true).contains(&"libxml2-utils"));
     }
 

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout};
 
-use crate::config::Config;
+use crate::config::{Config, Protection};
 use crate::connection::{Answer, Connection, ExchangeError, Shared};
-use crate::error::{Error, ErrorKind};
+use crate::error::{ConfigError, Error, ErrorKind};
 use crate::record::Exchange;
 
 /// How often a lost message is sent again that may be.
@@ -44,19 +44,22 @@ pub(crate) struct Call<'a> {
 pub(crate) struct Calls {
     shared: Arc<Shared>,
     idle: Mutex<Vec<Connection>>,
-    security: Mutex<Option<(&'static str, bool)>>,
+    security: Mutex<Option<(&'static str, Protection)>>,
     /// What was said, when somebody wants to know.
     record: Mutex<Option<Vec<Exchange>>>,
 }
 
 impl Calls {
-    pub(crate) fn new(config: Config) -> Self {
-        Self {
-            shared: Arc::new(Shared::new(config)),
+    /// # Errors
+    ///
+    /// What must not or cannot be sent.
+    pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
+        Ok(Self {
+            shared: Arc::new(Shared::new(config)?),
             idle: Mutex::default(),
             security: Mutex::default(),
             record: Mutex::default(),
-        }
+        })
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -68,8 +71,8 @@ impl Calls {
         self.shared.requests.load(Ordering::Relaxed)
     }
 
-    /// The mechanism of the last login, and whether messages are sealed.
-    pub(crate) fn security(&self) -> Option<(&'static str, bool)> {
+    /// The mechanism of the last login, and what protects messages.
+    pub(crate) fn security(&self) -> Option<(&'static str, Protection)> {
         *lock(&self.security)
     }
 

@@ -8,7 +8,7 @@ use wsman::identify::{Identify, IdentifyResponse};
 use wsman::xml::Limits;
 
 use crate::calls::{Call, Calls};
-use crate::config::Config;
+use crate::config::{Config, Protection};
 use crate::entropy;
 use crate::error::{Error, ProtocolError};
 use crate::record::Exchange;
@@ -28,11 +28,11 @@ impl Client {
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) for what must not or cannot be sent: a login
-    /// that proves no host to a host that is not trusted, Basic over HTTP, HTTPS.
+    /// that proves no host to a host that is not trusted, Basic over HTTP, a file of certificate
+    /// authorities that cannot be read.
     pub fn new(config: Config) -> Result<Self, Error> {
-        let checked = config.check();
-        let calls = Calls::new(config);
-        checked.map_err(|error| calls.named_error(error, "login"))?;
+        let authority = config.endpoint.authority();
+        let calls = Calls::new(config).map_err(|error| Error::new(error, &authority, "login"))?;
         Ok(Self { calls: Arc::new(calls), session_id: entropy::uuid() })
     }
 
@@ -75,10 +75,10 @@ impl Client {
         self.calls.security().map(|(mechanism, _)| mechanism)
     }
 
-    /// Whether the last login seals messages.
+    /// What protects the messages of the last connection; `None` before the first.
     #[must_use]
-    pub fn is_sealed(&self) -> bool {
-        self.calls.security().is_some_and(|(_, is_sealed)| is_sealed)
+    pub fn protection(&self) -> Option<Protection> {
+        self.calls.security().map(|(_, protection)| protection)
     }
 
     /// Keeps every envelope from now on, opened and whole, until [`recorded`](Self::recorded) takes

@@ -49,6 +49,18 @@ pub enum Authentication {
     Ntlm,
 }
 
+/// What protects messages from others on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "a caller that misses one would tell people wrong")]
+pub enum Protection {
+    /// Nothing: everybody on the way can read and change them.
+    Nothing,
+    /// The login seals each of them.
+    Seal,
+    /// The connection is TLS.
+    Tls,
+}
+
 impl Config {
     /// A configuration with the defaults of Windows's client.
     #[must_use]
@@ -66,11 +78,9 @@ impl Config {
 
     /// Refuses what must not be sent, before anything is.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        if self.endpoint.transport == Transport::Https {
-            return Err(ConfigError::Https);
-        }
+        let is_plain = self.endpoint.transport == Transport::Http;
         match self.authentication {
-            Authentication::Basic if !self.settings.allow_unencrypted => {
+            Authentication::Basic if is_plain && !self.settings.allow_unencrypted => {
                 Err(ConfigError::BasicUnencrypted)
             }
             _ if !self.settings.trusted_hosts.allows(&self.endpoint) => {

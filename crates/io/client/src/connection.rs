@@ -1,14 +1,15 @@
-//! One connection: TCP, login and sealing state, which belong together and are dropped together.
+//! One connection: TCP, TLS, login and sealing state, which belong together and are dropped
+//! together.
 //!
-//! The first message travels with the login's last leg where the mechanism can seal by then: that
-//! saves a round trip. A host that does not take it there answers with an empty 200 or a status of
+//! The first message travels with the login's last leg where the mechanism can seal by then, or
+//! TLS protects it: that saves a round trip. A host that does not take it there answers with an empty 200 or a status of
 //! the 400s; then the login is made again with an empty last leg, and that is remembered.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use auth::spnego::{self, InitiatorMechanism};
-use auth::{Initiator, Sealer, UserName, ntlm};
+use auth::{ChannelBinding, Initiator, Sealer, UserName, ntlm};
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT,
@@ -17,13 +18,16 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
+use session::client::endpoint::Transport;
 use session::client::login::{Carries, Leg, Login, LoginError};
 use session::http::sealed::{self, Dialect, Frame};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
+use transport::tls::{self, TlsError};
 use wsman::xml::Limits;
 use wsman::{Charset, Envelope};
 
-use crate::config::{Authentication, Config};
+use crate::config::{Authentication, Config, Protection};
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError};
 
@@ -35,6 +39,8 @@ const FRAME_ROOM: usize = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    /// For https.
+    tls: Option<tls::Client>,
     /// Whether hosts like this one take a message with the login's last leg.
     rides: AtomicBool,
     /// HTTP requests sent, for people who count.
@@ -42,8 +48,13 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(crate) const fn new(config: Config) -> Self {
-        Self { config, rides: AtomicBool::new(true), requests: AtomicU64::new(0) }
+    pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
+        config.check()?;
+        let tls = match config.endpoint.transport {
+            Transport::Http => None,
+            Transport::Https => Some(tls::Client::new(&config.settings.trust)?),
+        };
+        Ok(Self { config, tls, rides: AtomicBool::new(true), requests: AtomicU64::new(0) })
     }
 }
 
@@ -114,31 +125,44 @@ impl Connection {
         let stream = transport::connect(&endpoint.host, endpoint.port, limit)
             .await
             .map_err(|error| ExchangeError::lost(ConnectionError::Open(error), true))?;
-        let (sender, connection) = Builder::new()
-            .handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| ExchangeError::lost(ConnectionError::Lost(error), true))?;
-        let driver = tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "Connection ended");
+        let (sender, driver, binding) = match &shared.tls {
+            None => {
+                let (sender, driver) = drive(stream).await?;
+                (sender, driver, None)
             }
-        });
+            Some(tls) => {
+                let connected =
+                    tls.connect(stream, &endpoint.host, limit).await.map_err(refused)?;
+                let (sender, driver) = drive(connected.stream).await?;
+                (sender, driver, connected.binding)
+            }
+        };
         let authority = HeaderValue::try_from(endpoint.authority())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        let initiator = initiator(&shared.config).map_err(ExchangeError::fatal)?;
+        let initiator = initiator(&shared.config, binding).map_err(ExchangeError::fatal)?;
+        let login = Login::new(initiator);
         Ok(Self {
             shared: Arc::clone(shared),
             sender,
             driver,
-            login: Login::new(initiator),
+            login: if shared.tls.is_some() { login.over_tls() } else { login },
             sealer: None,
             authority,
         })
     }
 
-    /// The mechanism of the login, and whether messages are sealed.
-    pub(crate) fn security(&self) -> (&'static str, bool) {
-        (self.login.mechanism(), self.sealer.is_some())
+    /// The mechanism of the login, and what protects messages.
+    pub(crate) fn security(&self) -> (&'static str, Protection) {
+        let protection = match self.sealer {
+            _ if self.is_tls() => Protection::Tls,
+            Some(_) => Protection::Seal,
+            None => Protection::Nothing,
+        };
+        (self.login.mechanism(), protection)
+    }
+
+    fn is_tls(&self) -> bool {
+        self.shared.tls.is_some()
     }
 
     /// True while the connection can carry another request.
@@ -162,7 +186,7 @@ impl Connection {
         let mut leg = self.login.start().map_err(ExchangeError::fatal)?;
         loop {
             let carries =
-                if leg.carries == Carries::Sealed && !self.shared.rides.load(Ordering::Relaxed) {
+                if self.may_ride(leg.carries) && !self.shared.rides.load(Ordering::Relaxed) {
                     Carries::Nothing
                 } else {
                     leg.carries
@@ -171,7 +195,9 @@ impl Connection {
             match self.login.handle_response(reply.status, &reply.headers) {
                 Ok(Some(next)) => leg = next,
                 Ok(None) if carries == Carries::Nothing => {
-                    self.sealer = self.sealer.take().or_else(|| self.login.sealer());
+                    if !self.is_tls() {
+                        self.sealer = self.sealer.take().or_else(|| self.login.sealer());
+                    }
                     return self
                         .message(message, self.login.standing_authorization().cloned())
                         .await;
@@ -182,6 +208,16 @@ impl Connection {
                     return Err(ExchangeError { unsent: refused, ..ExchangeError::fatal(error) });
                 }
             }
+        }
+    }
+
+    /// Whether the login could go on without the message, if the host does not take it there.
+    fn may_ride(&self, carries: Carries) -> bool {
+        match carries {
+            Carries::Nothing => false,
+            Carries::Sealed => true,
+            // Basic comes with each message anyway.
+            Carries::Message => self.login.standing_authorization().is_none(),
         }
     }
 
@@ -210,7 +246,7 @@ impl Connection {
     /// The answer to a message that travelled with the login's last leg.
     fn first_answer(&mut self, reply: Reply, carries: Carries) -> Result<Reply, ExchangeError> {
         let ignored = reply.status == StatusCode::OK && reply.body.is_empty();
-        if carries == Carries::Sealed && (ignored || reply.status.is_client_error()) {
+        if self.may_ride(carries) && (ignored || reply.status.is_client_error()) {
             self.shared.rides.store(false, Ordering::Relaxed);
             return Err(ExchangeError::lost(ProtocolError::Status(reply.status), true));
         }
@@ -224,10 +260,10 @@ impl Connection {
     ) -> Result<Reply, ExchangeError> {
         let (content_type, body) = match self.sealer {
             Some(_) => self.seal(message)?,
-            None if authorization.is_some() => {
+            None if authorization.is_some() || self.is_tls() => {
                 (self.shared.config.charset.content_type().to_owned(), message.to_vec())
             }
-            // Neither a seal nor Basic's consent: the message must not leave.
+            // Neither a seal, TLS, nor Basic's consent: the message must not leave.
             None => return Err(ExchangeError::fatal(ProtocolError::NotSealed)),
         };
         let reply = self.post(authorization, &content_type, body).await?;
@@ -332,7 +368,32 @@ fn content_type_of(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
-fn initiator(config: &Config) -> Result<Box<dyn Initiator>, ErrorKind> {
+/// Starts HTTP on a connection; the task that drives it ends with it.
+async fn drive(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<(SendRequest<Full<Bytes>>, JoinHandle<()>), ExchangeError> {
+    let (sender, connection) = Builder::new()
+        .handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| ExchangeError::lost(ConnectionError::Lost(error), true))?;
+    let driver = tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "Connection ended");
+        }
+    });
+    Ok((sender, driver))
+}
+
+/// A certificate that is not accepted stays so; what else breaks a handshake may pass.
+fn refused(error: TlsError) -> ExchangeError {
+    let is_lost = matches!(error, TlsError::Lost(_) | TlsError::Timeout(_));
+    ExchangeError { transient: is_lost, ..ExchangeError::fatal(ConnectionError::Tls(error)) }
+}
+
+fn initiator(
+    config: &Config,
+    binding: Option<ChannelBinding>,
+) -> Result<Box<dyn Initiator>, ErrorKind> {
     let wrong = |error: auth::ApiMisuse| {
         ErrorKind::Config(ConfigError::Credentials(auth::Error::ApiMisuse(error)))
     };
@@ -342,20 +403,24 @@ fn initiator(config: &Config) -> Result<Box<dyn Initiator>, ErrorKind> {
             let basic = auth::basic::Initiator::new(&credentials.user, &credentials.password);
             Ok(Box::new(basic.map_err(wrong)?))
         }
-        Authentication::Ntlm => Ok(Box::new(ntlm(config).map_err(wrong)?)),
+        Authentication::Ntlm => Ok(Box::new(ntlm(config, binding).map_err(wrong)?)),
         Authentication::Negotiate => {
             let mechanisms: Vec<Box<dyn InitiatorMechanism>> =
-                vec![Box::new(ntlm(config).map_err(wrong)?)];
+                vec![Box::new(ntlm(config, binding).map_err(wrong)?)];
             Ok(Box::new(spnego::Initiator::new(mechanisms).map_err(wrong)?))
         }
     }
 }
 
-fn ntlm(config: &Config) -> Result<ntlm::Initiator, auth::ApiMisuse> {
+fn ntlm(
+    config: &Config,
+    channel_binding: Option<ChannelBinding>,
+) -> Result<ntlm::Initiator, auth::ApiMisuse> {
     let user = UserName::parse(&config.credentials.user);
     let credential = ntlm::Credential::from_password(user, &config.credentials.password);
     let options = ntlm::InitiatorOptions {
         target: Some(format!("HTTP/{}", config.endpoint.host)),
+        channel_binding,
         ..ntlm::InitiatorOptions::default()
     };
     ntlm::Initiator::new(credential, options, &mut SystemEntropy, entropy::now())

@@ -6,6 +6,7 @@ use std::time::Duration;
 use session::client::login::LoginError;
 use session::http::sealed::SealedError;
 use transport::ConnectError;
+use transport::tls::{TlsError, TrustError};
 use wsman::fault::{ErrorCode, Fault};
 
 /// How services say that a command reads no more: it is unknown by now, it was told to end, or its
@@ -64,9 +65,9 @@ pub enum ConfigError {
         "the WinRM client cannot process the request: this login does not prove the identity of the host over HTTP, and the host is not in TrustedHosts (error 2150858980)"
     )]
     NotTrusted,
-    /// HTTPS is asked for.
-    #[error("HTTPS is not supported by this version")]
-    Https,
+    /// What is asked of the host's certificate cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// The settings file cannot be used.
     #[error("{file}: {problem}")]
     File {
@@ -87,6 +88,9 @@ pub enum ConnectionError {
     /// It never came about.
     #[error(transparent)]
     Open(#[from] ConnectError),
+    /// TLS did not come about: the certificate is not accepted, or there is no TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// It broke.
     #[error("the connection was lost: {0}")]
     Lost(hyper::Error),
@@ -183,7 +187,7 @@ impl Error {
         let hint = |text: &str| vec![text.to_owned()];
         match &*self.kind {
             ErrorKind::Config(ConfigError::BasicUnencrypted) => vec![
-                "use --auth ntlm, which encrypts the messages".to_owned(),
+                "use --auth ntlm, which encrypts the messages, or https".to_owned(),
                 format!(
                     "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too (Service AllowUnencrypted and Auth Basic)",
                     crate::settings::display_path()
@@ -197,8 +201,12 @@ impl Error {
                     .trim_matches(['[', ']']),
                 crate::settings::display_path()
             )],
+            ErrorKind::Config(ConfigError::Trust(TrustError::NoSystemRoots(_))) => {
+                hint("install the package ca-certificates, or name the authority: --ca FILE or DIR")
+            }
             ErrorKind::Config(_) => Vec::new(),
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
+            ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
             ErrorKind::Connect(_) => {
                 hint("the service may have been stopped, or something on the way cuts connections")
             }

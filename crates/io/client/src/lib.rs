@@ -12,9 +12,10 @@ pub mod settings;
 mod shell;
 
 pub use client::Client;
-pub use config::{Authentication, Config, Credentials};
+pub use config::{Authentication, Config, Credentials, Protection};
 pub use error::{Error, ErrorKind};
 pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
 pub use settings::Settings;
 pub use shell::{Command, CommandOptions, Event, Input, Shell, ShellOptions, Signal};
+pub use transport::tls::{Authorities, Pin, Trust, TrustError};
 pub use wsman::Charset;

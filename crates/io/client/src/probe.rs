@@ -16,9 +16,11 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::Builder;
 use hyper_util::rt::TokioIo;
 use session::client::endpoint::{Endpoint, Transport};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use transport::tls::{self, Trust};
 use wsman::identify::{self, Identify, IdentifyResponse};
 use wsman::xml::Limits;
 use wsman::{Charset, Envelope};
@@ -93,32 +95,47 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// [`Error`]: no connection, no HTTP behind it, nothing within `limit`, or https, which this version
-/// cannot.
+/// [`Error`]: no connection, a certificate that `trust` refuses, no HTTP behind it, or nothing within
+/// `limit`.
 pub async fn ask(
     endpoint: &Endpoint,
+    trust: &Trust,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, Error> {
     let error = |kind| Error::new(kind, &endpoint.authority(), OPERATION);
-    match timeout(limit, exchange(endpoint, question, limit)).await {
+    match timeout(limit, connected(endpoint, trust, question, limit)).await {
         Ok(result) => result.map_err(error),
         Err(_) => Err(error(ErrorKind::Timeout(limit))),
     }
 }
 
-async fn exchange(
+async fn connected(
     endpoint: &Endpoint,
+    trust: &Trust,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, ErrorKind> {
-    if endpoint.transport == Transport::Https {
-        return Err(ConfigError::Https.into());
-    }
-    let lost = |error| ErrorKind::Connect(ConnectionError::Lost(error));
     let stream = transport::connect(&endpoint.host, endpoint.port, limit)
         .await
         .map_err(ConnectionError::Open)?;
+    match endpoint.transport {
+        Transport::Http => exchange(stream, endpoint, question).await,
+        Transport::Https => {
+            let tls = tls::Client::new(trust).map_err(ConfigError::from)?;
+            let connected = tls.connect(stream, &endpoint.host, limit).await;
+            let stream = connected.map_err(ConnectionError::Tls)?.stream;
+            exchange(stream, endpoint, question).await
+        }
+    }
+}
+
+async fn exchange(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    endpoint: &Endpoint,
+    question: Question,
+) -> Result<Answer, ErrorKind> {
+    let lost = |error| ErrorKind::Connect(ConnectionError::Lost(error));
     let (mut sender, connection) =
         Builder::new().handshake(TokioIo::new(stream)).await.map_err(lost)?;
     let request = request(endpoint, question)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use session::client::timing::Timing;
 use session::client::trusted_hosts::TrustedHosts;
+use transport::tls::{Authorities, Pin, Trust};
 
 use crate::error::ConfigError;
 
@@ -23,8 +24,40 @@ pub struct Settings {
     pub allow_unencrypted: bool,
     /// `TrustedHosts`, empty by default.
     pub trusted_hosts: TrustedHosts,
+    /// What is asked of a host's certificate: the table `[TLS]`.
+    pub trust: Trust,
     /// `NetworkDelayms` and the time that an operation may take.
     pub timing: Timing,
+}
+
+/// `[TLS]`, with the names of Windows's session options where it has them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+struct Tls {
+    /// A file or folder with the authorities that count, instead of the system's.
+    #[serde(rename = "CAPath")]
+    ca_path: Option<PathBuf>,
+    /// SHA-256 of certificates or their keys; a host must have one of them.
+    pins: Vec<String>,
+    #[serde(rename = "SkipCACheck")]
+    skip_ca_check: bool,
+    #[serde(rename = "SkipCNCheck")]
+    skip_cn_check: bool,
+    /// The name that every host's certificate must have.
+    server_name: Option<String>,
+}
+
+impl Tls {
+    fn trust(self) -> Result<Trust, String> {
+        let pins = self.pins.iter().map(|pin| pin.parse::<Pin>());
+        Ok(Trust {
+            authorities: self.ca_path.map_or(Authorities::System, Authorities::Path),
+            pins: pins.collect::<Result<_, _>>().map_err(|error| error.to_string())?,
+            skip_ca_check: self.skip_ca_check,
+            skip_cn_check: self.skip_cn_check,
+            server_name: self.server_name,
+        })
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -36,6 +69,8 @@ struct File {
     trusted_hosts: String,
     #[serde(default, rename = "NetworkDelayms")]
     network_delay_ms: Option<u32>,
+    #[serde(default, rename = "TLS")]
+    tls: Tls,
 }
 
 impl Settings {
@@ -84,7 +119,8 @@ impl Settings {
             }
             timing.network_delay = Duration::from_millis(delay.into());
         }
-        Ok(Self { allow_unencrypted: file.allow_unencrypted, trusted_hosts, timing })
+        let trust = file.tls.trust()?;
+        Ok(Self { allow_unencrypted: file.allow_unencrypted, trusted_hosts, trust, timing })
     }
 }
 
@@ -113,6 +149,12 @@ mod tests {
         let found = Settings::parse(all).unwrap();
         assert!(found.allow_unencrypted && found.trusted_hosts.contains("x.b"));
         assert_eq!(found.timing.network_delay, Duration::from_millis(700));
+        let tls =
+            "[TLS]\nCAPath = \"/ca\"\nSkipCACheck = true\nSkipCNCheck = true\nServerName = \"n\"";
+        let trust = Settings::parse(tls).unwrap().trust;
+        assert_eq!(trust.authorities, Authorities::Path("/ca".into()));
+        assert!(trust.skip_ca_check && trust.skip_cn_check);
+        assert_eq!(trust.server_name.as_deref(), Some("n"));
     }
 
     #[test]
@@ -121,6 +163,8 @@ mod tests {
             ("Allow = true", "Allow"),
             ("TrustedHosts = \"a*b\"", "a*b"),
             ("NetworkDelayms = 1", "NetworkDelayms"),
+            ("[TLS]\nPins = [\"12\"]", "fingerprint"),
+            ("[TLS]\nSkipCa = true", "SkipCa"),
         ] {
             assert!(Settings::parse(text).unwrap_err().contains(part), "{text}");
         }

@@ -18,7 +18,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 use session::http::sealed;
-use session::server::login::{Established, Login, Turn};
+use session::server::login::{Acceptors as _, Established, Login, Turn};
 use tokio::sync::Mutex;
 use tracing::error;
 use wsman::Charset;
@@ -27,6 +27,7 @@ use crate::answer::{self, Answer};
 use crate::audit;
 use crate::body::{self, BodyError};
 use crate::dispatch::{Caller, Reply};
+use crate::offer::{Channel, Offer};
 use crate::random;
 use crate::service::Core;
 
@@ -45,6 +46,8 @@ pub(crate) struct Connection {
     core: Arc<Core>,
     peer: SocketAddr,
     path: String,
+    /// The logins that this connection offers.
+    offer: Offer,
     /// Requests of a connection come one after the other, so nobody ever waits for this lock.
     state: Mutex<State>,
 }
@@ -61,14 +64,15 @@ struct State {
 }
 
 impl Connection {
-    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr, path: String) -> Self {
+    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr, path: String, channel: Channel) -> Self {
         let state = State {
             login: Login::default(),
             login_id: [0; 16],
             attempt: String::new(),
             told: None,
         };
-        Self { core, peer, path, state: Mutex::new(state) }
+        let offer = Offer::new(&core.settings.service, channel);
+        Self { core, peer, path, offer, state: Mutex::new(state) }
     }
 
     /// Answers a request.
@@ -118,7 +122,7 @@ impl Connection {
         headers: &HeaderMap,
         has_body: bool,
     ) -> Result<(), Answer> {
-        let offer = &self.core.offer;
+        let offer = &self.offer;
         let mut note = None;
         let mut turn = state.login.handle_request(headers, has_body, offer);
         loop {
@@ -192,7 +196,7 @@ impl Connection {
                     Some(reply) => {
                         answer::answer(StatusCode::OK, Some(charset.content_type()), reply)
                     }
-                    None => answer::challenge(self.core.offered()),
+                    None => answer::challenge(self.offer.offered()),
                 }
             }
             Err(error) => refuse_body(error),
@@ -221,7 +225,7 @@ impl Connection {
         if sealed::is_sealed(content_type) {
             return self.handle_sealed(established, login_id, content_type, body, is_chunked).await;
         }
-        if !self.core.settings.service.allow_unencrypted {
+        if !self.offer.takes_unsealed() {
             let actor = self.actor(&established.account.name);
             audit::operation_refused(actor, "", "unsealed message, and AllowUnencrypted is false");
             let answer = answer::empty(StatusCode::INTERNAL_SERVER_ERROR);

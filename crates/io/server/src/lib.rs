@@ -1,4 +1,4 @@
-//! Async WS-Management service: listeners, accounts, settings, dispatch, plug-in traits.
+//! Async WS-Management service: listeners, certificates, accounts, settings, dispatch, plug-in traits.
 //!
 //! ```text
 //!  TCP ──► listen ──► connection (one login each) ──► dispatch ──► shells ──► one actor per shell
@@ -15,6 +15,7 @@ pub mod accounts;
 mod answer;
 pub mod audit;
 mod body;
+pub mod certificates;
 mod connection;
 mod dispatch;
 mod gatekeeper;

@@ -2,8 +2,10 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use tokio::net::{TcpListener, lookup_host};
+use transport::tls;
 
 use crate::settings::listener::EVERY_ADDRESS;
 use crate::settings::{ListenAddress, Listener};
@@ -15,11 +17,14 @@ pub(crate) struct Open {
     pub(crate) path: String,
     /// The URL with the port that the system gave.
     pub(crate) url: String,
+    /// For https.
+    pub(crate) tls: Option<Arc<tls::Server>>,
 }
 
 /// Opens every socket of a listener.
 pub(crate) async fn open(
     listener: &Listener,
+    tls: Option<&Arc<tls::Server>>,
     privileged: Option<&spawner::network::Spawner>,
 ) -> io::Result<Vec<Open>> {
     let addresses = addresses(listener).await?;
@@ -33,8 +38,8 @@ pub(crate) async fn open(
         match bind(SocketAddr::new(ip, port), privileged).await {
             Ok(socket) => {
                 let address = socket.local_addr()?;
-                let url = format!("http://{address}{}", listener.path());
-                opened.push(Open { socket, path: listener.path(), url });
+                let url = format!("{}://{address}{}", listener.transport.scheme(), listener.path());
+                opened.push(Open { socket, path: listener.path(), url, tls: tls.cloned() });
             }
             Err(error) if is_absent_family(&error) && !opened.is_empty() => {}
             Err(error) => return Err(error),

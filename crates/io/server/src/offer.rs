@@ -2,34 +2,62 @@
 
 use auth::ntlm::{self, AcceptorOptions, Protection};
 use auth::spnego::{self, AcceptorMechanism};
-use auth::{Acceptor, Scheme, basic};
+use auth::{Acceptor, CbtPolicy, ChannelBinding, Scheme, basic};
 use http::HeaderValue;
 use session::server::login::Acceptors;
 
 use crate::settings::Service;
 
-/// The logins that the settings allow on plain HTTP.
+/// How the connection itself is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Channel {
+    /// Plain HTTP.
+    Plain,
+    /// TLS, with what ties a login to it where the certificate has that.
+    Tls(Option<ChannelBinding>),
+}
+
+/// The logins that the settings allow on a listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
     negotiate: bool,
     basic: bool,
     /// Whether messages may travel unsealed.
-    unencrypted: bool,
+    unsealed: bool,
+    binding: Option<ChannelBinding>,
+    policy: CbtPolicy,
 }
 
 impl Offer {
-    pub(crate) fn new(service: &Service) -> Self {
+    pub(crate) fn new(service: &Service, channel: Channel) -> Self {
+        // `AllowUnencrypted` is about HTTP: inside TLS everything is encrypted.
+        let (unsealed, binding) = match channel {
+            Channel::Plain => (service.allow_unencrypted, None),
+            Channel::Tls(binding) => (true, binding),
+        };
         Self {
             negotiate: service.auth.negotiate,
             // A password would pass in the clear.
-            basic: service.auth.basic && service.allow_unencrypted,
-            unencrypted: service.allow_unencrypted,
+            basic: service.auth.basic && unsealed,
+            unsealed,
+            binding,
+            policy: service.auth.cbt_hardening_level.into(),
         }
     }
 
+    /// Whether messages may travel unsealed.
+    pub(crate) const fn takes_unsealed(&self) -> bool {
+        self.unsealed
+    }
+
     fn start_negotiate(&self) -> Option<Box<dyn Acceptor>> {
-        let protection = if self.unencrypted { Protection::Optional } else { Protection::Sealed };
-        let options = AcceptorOptions { protection, ..AcceptorOptions::default() };
+        let protection = if self.unsealed { Protection::Optional } else { Protection::Sealed };
+        let options = AcceptorOptions {
+            protection,
+            channel_binding: self.binding,
+            cbt_policy: self.policy,
+            ..AcceptorOptions::default()
+        };
         let mechanism: Box<dyn AcceptorMechanism> = Box::new(ntlm::Acceptor::new(options));
         let acceptor = spnego::Acceptor::new(vec![mechanism]).ok()?;
         Some(Box::new(acceptor))

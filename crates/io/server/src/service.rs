@@ -11,28 +11,32 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use http::HeaderValue;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use session::server::login::Acceptors;
+use session::client::endpoint::Transport;
+use session::server::login::Acceptors as _;
 use spawner::network::Spawner;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
+use transport::tls::{self, Facts, Identity};
 
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
+use crate::certificates::{Certificates, CertificatesError, Thumbprint};
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
 use crate::listen::{self, Open};
-use crate::offer::Offer;
+use crate::offer::{Channel, Offer};
 use crate::patience::Patient;
 use crate::plugin::ShellPlugin;
 use crate::settings::{Listener, Settings};
@@ -42,6 +46,8 @@ use crate::shells::{Limits, Shells};
 const MAX_HEAD: usize = 128 * 1024;
 /// Headers of one request.
 const MAX_HEADERS: usize = 64;
+/// How long a TLS handshake may take; never longer than a request's head.
+const HANDSHAKE: Duration = Duration::from_secs(15);
 /// How long the shells' processes may take to end when the service stops.
 const STOP_SHELLS: Duration = Duration::from_secs(10);
 /// How long connections may take to write their last answers.
@@ -62,6 +68,10 @@ pub struct Config {
     pub names: MachineNames,
     /// The kinds of shells on offer, one for each resource URI.
     pub plugins: Vec<Arc<dyn ShellPlugin>>,
+    /// The folder of the service user, in which the certificates for https are.
+    pub folder: Option<PathBuf>,
+    /// The certificate of https listeners that name none.
+    pub certificate: Option<Thumbprint>,
     /// The privileged process: opens ports below 1024 and hears when the listeners accept.
     pub spawner: Option<Spawner>,
     /// Becomes ready when the service is to stop.
@@ -89,6 +99,8 @@ impl Config {
             accounts,
             names: MachineNames::of_this_machine(),
             plugins: Vec::new(),
+            folder: None,
+            certificate: None,
             spawner: None,
             stop: Box::pin(std::future::pending()),
             ready: Box::new(|_| {}),
@@ -108,6 +120,14 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// An https listener has no certificate.
+    #[error("no certificate for {listener}")]
+    Certificate {
+        /// Which one.
+        listener: Listener,
+        /// What is missing or wrong.
+        source: Box<CertificatesError>,
+    },
     /// There is no listener.
     #[error("no listener is configured")]
     NoListener,
@@ -122,7 +142,6 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) verifier: Verifier,
     pub(crate) gatekeeper: Gatekeeper,
-    pub(crate) offer: Offer,
     pub(crate) shells: Arc<Shells>,
     /// The kernel's version, which an Identify after a login tells.
     pub(crate) os_version: String,
@@ -142,11 +161,6 @@ impl Core {
     pub(crate) fn next_token(&self) -> u64 {
         self.tokens.fetch_add(1, Ordering::Relaxed)
     }
-
-    /// The schemes on offer.
-    pub(crate) fn offered(&self) -> Vec<HeaderValue> {
-        self.offer.offered()
-    }
 }
 
 /// Runs the service until [`Config::stop`] is ready or the privileged process is gone; then it
@@ -156,7 +170,8 @@ impl Core {
 ///
 /// [`RunError`] when it cannot start.
 pub async fn run(config: Config) -> Result<(), RunError> {
-    let Config { settings, accounts, names, plugins, spawner, stop, ready } = config;
+    let Config { settings, accounts, names, plugins, folder, certificate, spawner, stop, ready } =
+        config;
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
         if plugins
@@ -168,7 +183,8 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         }
     }
     warn_of(&settings);
-    let open = open_listeners(&settings, spawner.as_ref()).await?;
+    let secured = secure(&settings, folder.as_deref(), certificate.as_ref())?;
+    let open = open_listeners(&settings, secured, spawner.as_ref()).await?;
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
         users: u64::from(settings.winrs.max_concurrent_users),
@@ -176,7 +192,6 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     };
     let shells = Shells::new(limits);
     let core = Arc::new(Core {
-        offer: Offer::new(&settings.service),
         verifier: Verifier::new(accounts, names),
         gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
         shells: Arc::clone(&shells),
@@ -214,11 +229,17 @@ fn warn_of(settings: &Settings) {
     if service.allow_unencrypted {
         warn!("AllowUnencrypted is true: messages and passwords may travel in the clear");
     }
-    if service.auth.basic && !service.allow_unencrypted {
-        warn!("Basic is not offered over plain HTTP while AllowUnencrypted is false");
-    }
-    if Offer::new(service).offered().is_empty() {
-        warn!("no login is offered: nobody can log in");
+    for listener in &settings.listeners {
+        let channel = match listener.transport {
+            Transport::Http => Channel::Plain,
+            Transport::Https => Channel::Tls(None),
+        };
+        if channel == Channel::Plain && service.auth.basic && !service.allow_unencrypted {
+            warn!(%listener, "Basic is not offered over plain HTTP while AllowUnencrypted is false");
+        }
+        if Offer::new(service, channel).offered().is_empty() {
+            warn!(%listener, "no login is offered: nobody can log in");
+        }
     }
 }
 
@@ -243,13 +264,56 @@ async fn wait_for_end(stop: BoxFuture<'static, ()>, spawner: Option<&Spawner>) {
     }
 }
 
+/// The TLS of each listener, `None` for those on plain HTTP. Before anything is opened: what is
+/// wrong with a certificate should not be found by the first client.
+fn secure(
+    settings: &Settings,
+    folder: Option<&Path>,
+    certificate: Option<&Thumbprint>,
+) -> Result<Vec<Option<Arc<tls::Server>>>, RunError> {
+    let secure = |listener: &Listener| {
+        if listener.transport == Transport::Http {
+            return Ok(None);
+        }
+        let failed =
+            |source| RunError::Certificate { listener: listener.clone(), source: Box::new(source) };
+        let nothing =
+            || CertificatesError::Nothing(folder.unwrap_or_else(|| Path::new("")).to_owned());
+        let found = folder.map(Certificates::open).transpose().map_err(failed)?.flatten();
+        let found = found.ok_or_else(nothing).map_err(failed)?;
+        let wanted = listener.certificate.as_ref().or(certificate);
+        let identity = found.choose(wanted).map_err(failed)?;
+        tell_certificate(listener, &identity);
+        let content = |source| failed(CertificatesError::Unusable { source });
+        tls::Server::new(&identity).map(|tls| Some(Arc::new(tls))).map_err(content)
+    };
+    let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
+    if let Some(certificate) = certificate
+        && !settings.listeners.iter().any(takes)
+    {
+        warn!(%certificate, "no listener takes the certificate: none is https, or each names its own");
+    }
+    settings.listeners.iter().map(secure).collect()
+}
+
+fn tell_certificate(listener: &Listener, identity: &Identity) {
+    let Ok(facts) = identity.facts() else { return };
+    let Facts { thumbprint, names, not_after, .. } = &facts;
+    info!(%listener, %thumbprint, ?names, %not_after, "Certificate");
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    if i64::try_from(since.as_secs()).is_ok_and(|now| now > not_after.unix()) {
+        warn!(%listener, %thumbprint, %not_after, "the certificate has expired: clients will refuse it");
+    }
+}
+
 async fn open_listeners(
     settings: &Settings,
+    secured: Vec<Option<Arc<tls::Server>>>,
     spawner: Option<&Spawner>,
 ) -> Result<Vec<Open>, RunError> {
     let mut open = Vec::new();
-    for listener in &settings.listeners {
-        let opened = listen::open(listener, spawner).await;
+    for (listener, tls) in settings.listeners.iter().zip(&secured) {
+        let opened = listen::open(listener, tls.as_ref(), spawner).await;
         let failed = |source| RunError::Listen { listener: listener.clone(), source };
         open.extend(opened.map_err(failed)?);
     }
@@ -299,8 +363,11 @@ impl Gate {
                         continue;
                     };
                     let gate = self.clone();
-                    let path = open.path.clone();
-                    connections.spawn(gate.serve(stream, peer, path, place));
+                    let (path, tls) = (open.path.clone(), open.tls.clone());
+                    connections.spawn(async move {
+                        gate.welcome(stream, peer, path, tls.as_deref()).await;
+                        drop(place);
+                    });
                 }
                 Err(error) => {
                     warn!(%error, "a connection could not be accepted");
@@ -312,19 +379,42 @@ impl Gate {
         while connections.join_next().await.is_some() {}
     }
 
-    async fn serve(
+    /// Makes the handshake where there is one, then serves. The handshake is work for somebody
+    /// unknown: it has the place of a connection and a time of its own.
+    async fn welcome(
         mut self,
         stream: TcpStream,
         peer: SocketAddr,
         path: String,
-        place: OwnedSemaphorePermit,
+        tls: Option<&tls::Server>,
     ) {
         if let Err(error) = transport::prepare(&stream) {
             debug!(%peer, %error, "connection broken before its first request");
             return;
         }
+        let Some(tls) = tls else {
+            return self.serve(stream, peer, path, Channel::Plain).await;
+        };
+        let limit = HANDSHAKE.min(self.core.settings.packet_retrieval_time());
+        let secured = tokio::select! {
+            secured = tls.accept(stream, limit) => secured,
+            () = reached(&mut self.stopped) => return,
+        };
+        match secured {
+            Ok(stream) => self.serve(stream, peer, path, Channel::Tls(tls.channel_binding())).await,
+            Err(error) => debug!(%peer, %error, "no TLS"),
+        }
+    }
+
+    async fn serve(
+        mut self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        peer: SocketAddr,
+        path: String,
+        channel: Channel,
+    ) {
         let time = self.core.settings.packet_retrieval_time();
-        let connection = Arc::new(Connection::new(self.core, peer, path));
+        let connection = Arc::new(Connection::new(self.core, peer, path, channel));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
             async move { Ok::<_, std::convert::Infallible>(connection.handle(request).await) }
@@ -347,6 +437,5 @@ impl Gate {
         if let Err(error) = result {
             debug!(%peer, %error, "connection ended");
         }
-        drop(place);
     }
 }

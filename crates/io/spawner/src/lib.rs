@@ -43,6 +43,7 @@ mod options;
 mod passing;
 mod registry;
 mod root;
+pub mod service;
 pub mod store;
 mod sys;
 mod tree;

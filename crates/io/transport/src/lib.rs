@@ -1,11 +1,12 @@
-//! What touches the system's sockets on both sides: connecting, listening, socket options.
+//! What touches the system's sockets on both sides: connecting, listening, socket options, TLS
+//! with its channel bindings.
 //!
-//! TLS, channel bindings and GSSAPI live here as well when their logins need them; both roles
-//! share this crate so that one host cannot be judged twice differently.
+//! Both roles share this crate so that one host cannot be judged twice differently.
 
 pub mod connect;
 pub mod listen;
 pub mod names;
+pub mod tls;
 
 use std::io;
 use std::time::Duration;

@@ -74,10 +74,10 @@ enum AccountCommand {
 }
 
 #[derive(Args, Debug)]
-struct StateArgs {
+pub(super) struct StateArgs {
     /// The service's state folder
     #[arg(long, value_name = "DIR", default_value = super::STATE)]
-    state: PathBuf,
+    pub(super) state: PathBuf,
 }
 
 #[derive(Args, Debug)]
@@ -332,7 +332,7 @@ fn account_error(error: AccountsError) -> CommandError {
     }
 }
 
-fn store_error(error: StoreError) -> CommandError {
+pub(super) fn store_error(error: StoreError) -> CommandError {
     let denied = error.errno() == nix::errno::Errno::EACCES as i32;
     let absent = error.errno() == nix::errno::Errno::ENOENT as i32;
     let error = CommandError::failed(error.to_string());

@@ -15,8 +15,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use server::Settings;
 use server::accounts::{self, Accounts};
-use server::settings::{ListenAddress, Listener};
-use spawner::store::{ACCOUNTS, Store};
+use server::certificates::{Certificates, Thumbprint};
+use server::settings::{ListenAddress, Listener, Transport};
+use spawner::store::{ACCOUNTS, SERVICE, Store};
 use spawner::users::Users;
 use spawner::{Finding, LogFormat, Verdict};
 
@@ -38,9 +39,10 @@ pub(super) fn run(start: Start) -> ExitCode {
 
 fn try_run(start: Start) -> Result<bool, CommandError> {
     let format = start.log_format;
-    let words = std::iter::once(OsString::from(super::NETWORK)).chain(start.network.clone());
-    let args = Words::try_parse_from(words)?.args;
-    let report = spawner::check(&start.into_options()?);
+    let options = start.into_options()?;
+    let words = std::iter::once(OsString::from(super::NETWORK));
+    let args = Words::try_parse_from(words.chain(options.network_args.clone()))?.args;
+    let report = spawner::check(&options);
     let mut findings = report.findings;
     if let Some(store) = &report.store {
         findings.extend(known_accounts(store));
@@ -132,7 +134,38 @@ fn settings(args: NetworkArgs, service_uid: Option<u32>, running: bool) -> Vec<F
         findings.push(Finding::new("listeners", Verdict::Failed, text));
     }
     findings.extend(listeners.iter().map(|listener| can_listen(listener, running)));
+    let folder = args.state.join(SERVICE);
+    let secure = listeners.iter().filter(|listener| listener.transport == Transport::Https);
+    findings.extend(secure.map(|listener| {
+        certificate(&folder, listener.certificate.as_ref().or(args.certificate.as_ref()))
+    }));
     findings
+}
+
+/// Whether an https listener has its certificate. The names of the files tell: root opens none of them.
+fn certificate(folder: &Path, wanted: Option<&Thumbprint>) -> Finding {
+    let finding = |verdict, text: String| Finding::new("certificate", verdict, text);
+    let found = Certificates::open(folder).and_then(|certificates| {
+        certificates.map_or_else(|| Ok(Vec::new()), |certificates| certificates.list())
+    });
+    match (found, wanted) {
+        (Err(error), _) => finding(Verdict::Failed, error.to_string()),
+        (Ok(found), Some(wanted)) if found.contains(wanted) => {
+            finding(Verdict::Ok, wanted.to_string())
+        }
+        (Ok(_), Some(wanted)) => {
+            let text = format!("there is no {wanted}; `transom cert show` lists those there are");
+            finding(Verdict::Failed, text)
+        }
+        (Ok(found), None) => match found.as_slice() {
+            [] => finding(Verdict::Failed, "none; `transom cert new-server` makes one".to_owned()),
+            [only] => finding(Verdict::Ok, only.to_string()),
+            _ => finding(
+                Verdict::Failed,
+                "several; choose one by --certificate or CertificateThumbprint".to_owned(),
+            ),
+        },
+    }
 }
 
 /// Whether `uid` reaches and reads the file by its permissions for the owner or for everyone.

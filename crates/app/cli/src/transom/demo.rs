@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use auth::Secret;
+use client::Protection;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
@@ -139,13 +140,14 @@ fn report(ran: &Ran) -> Result<(), CommandError> {
             ran.status
         )));
     };
-    let messages = if security.sealed { "encrypted and signed" } else { "readable by others" };
+    let is_sealed = security.protection == Protection::Seal;
+    let messages = if is_sealed { "encrypted and signed" } else { "readable by others" };
     text.push_str(&format!(
         "exit code  {EXIT_CODE}, as the command said\nlogin      {}\nmessages   {messages}\n\n",
         security.mechanism
     ));
     super::print(&text)?;
-    if security.sealed { Ok(()) } else { Err(CommandError::failed("the messages were not sealed")) }
+    if is_sealed { Ok(()) } else { Err(CommandError::failed("the messages were not sealed")) }
 }
 
 /// This program, in a process group of its own: Ctrl-C is for us, we end the others in order.

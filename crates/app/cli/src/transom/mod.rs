@@ -1,6 +1,7 @@
 //! `transom`: which subcommand is asked for, and the help.
 
 mod account;
+mod cert;
 mod check;
 mod demo;
 mod doctor;
@@ -53,6 +54,8 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Says who may log in to the service, and which local user they become
     Account(account::AccountArgs),
+    /// Makes, imports and shows the certificates that the service has for https
+    Cert(cert::CertArgs),
     /// Runs the service in the foreground until SIGTERM or Ctrl-C
     #[command(
         after_help = "Started as root, the service keeps root in one small process: whatever reads the network \
@@ -81,10 +84,14 @@ struct ServeArgs {
     /// As root: the user of the network process [default: the user transom, else an unused uid]
     #[arg(long, value_name = "USER")]
     service_user: Option<String>,
-    /// Where to listen, for instance http://127.0.0.1:15985; may be repeated, and replaces the
+    /// Where to listen, for instance http://127.0.0.1:15985 or https://*:5986; may be repeated, and replaces the
     /// configured listeners
     #[arg(long, value_name = "URL")]
     listen: Vec<String>,
+    /// The certificate of https listeners that name none [default: the only one there is];
+    /// `transom cert show` lists them
+    #[arg(long, value_name = "THUMBPRINT")]
+    certificate: Option<String>,
     /// How log lines look, on stderr: text for people, json for programs
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     log: LogFormat,
@@ -129,6 +136,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     };
     let result = match Transom::from_arg_matches(&matches).map(|transom| transom.command) {
         Ok(Command::Account(args)) => account::run(args),
+        Ok(Command::Cert(args)) => cert::run(args),
         Ok(Command::Completions(args)) => manual::completions(&args),
         Ok(Command::Demo) => demo::run(),
         Ok(Command::Doctor(args)) => return doctor::run(args),

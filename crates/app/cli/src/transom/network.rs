@@ -9,9 +9,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use server::certificates::Thumbprint;
 use server::settings::Listener;
 use server::{Config, Settings};
 use spawner::network::Spawner;
+use spawner::store::SERVICE;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
@@ -29,6 +31,10 @@ pub(super) struct NetworkArgs {
     pub(super) config: Option<PathBuf>,
     #[arg(long)]
     pub(super) listen: Vec<Listener>,
+    #[arg(long)]
+    pub(super) certificate: Option<Thumbprint>,
+    #[arg(long, default_value = super::STATE)]
+    pub(super) state: PathBuf,
     #[arg(long, default_value = "text")]
     log: LogFormat,
 }
@@ -69,6 +75,8 @@ fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
         let mut config = Config::new(settings, Arc::new(spawner.clone()));
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];
         config.spawner = Some(spawner);
+        config.folder = Some(args.state.join(SERVICE));
+        config.certificate = args.certificate;
         server::run(config).await.map_err(|error| CommandError::caused("serving", &error))
     });
     // A name look-up that hangs must not keep a service that is done.

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
+use server::certificates::{InvalidThumbprint, Thumbprint};
 use server::settings::{ListenAddress, Listener, ListenerError};
 use spawner::{LogFormat, Options};
 
@@ -19,7 +20,8 @@ use crate::command_error::CommandError;
 const CHECK: &str = "--check";
 
 /// The other options of `transom serve`; each takes a value.
-const OPTIONS: [&str; 5] = ["--state", "--config", "--service-user", "--listen", "--log"];
+const OPTIONS: [&str; 6] =
+    ["--state", "--config", "--service-user", "--listen", "--certificate", "--log"];
 
 /// From here on every user may listen.
 const FIRST_FREE_PORT: u16 = 1024;
@@ -59,10 +61,13 @@ impl Start {
     /// As root: the settings can be written by somebody else.
     pub(super) fn into_options(self) -> Result<Options, CommandError> {
         let memory = memory_per_shell(self.config.as_deref())?;
+        // The network process finds its own folder there, and may have another current directory.
+        let state = std::path::absolute(&self.state).unwrap_or_else(|_| self.state.clone());
         let mut options = Options::new(self.state);
         options.service_user = self.service_user;
         options.network_command = super::NETWORK.into();
         options.network_args = self.network;
+        options.network_args.extend(["--state".into(), state.into_os_string()]);
         options.privileged_listeners = self.privileged;
         options.log_format = self.log_format;
         options.memory_per_shell = memory;
@@ -116,6 +121,7 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
                     "--log" => log_format = self::log_format(value)?,
                     "--listen" => low_ports.extend(privileged(value)?),
                     "--config" => config = Some(PathBuf::from(value)),
+                    "--certificate" => drop(thumbprint(value)?),
                     _ => {}
                 }
                 network.extend([OsString::from(passed_on), for_network(passed_on, value)?]);
@@ -150,6 +156,10 @@ fn privileged(url: &OsStr) -> Result<Vec<SocketAddr>, CommandError> {
         ListenAddress::Name(_) | _ => Vec::new(),
     };
     Ok(addresses.into_iter().map(|address| SocketAddr::new(address, listener.port)).collect())
+}
+
+fn thumbprint(value: &OsStr) -> Result<Thumbprint, CommandError> {
+    value.to_string_lossy().parse().map_err(|error: InvalidThumbprint| usage(error.to_string()))
 }
 
 /// The network process may have another current directory.
@@ -211,6 +221,7 @@ mod tests {
             &["--state"],
             &["--log", "xml"],
             &["--sta", "/s"],
+            &["--certificate", "00"],
         ] {
             assert!(scan(&words(typed)).is_err(), "{typed:?}");
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use auth::Secret;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use client::{Authorities, Pin, Trust};
 
 use crate::command_error::CommandError;
 use crate::switches;
@@ -14,8 +15,9 @@ use crate::switches;
 #[derive(Debug, Parser)]
 #[command(name = "winrs", disable_help_flag = true, disable_version_flag = true)]
 struct Switches {
-    /// The host: a name, an address ([…] around IPv6), or http://HOST[:PORT].
-    /// A bare name means port 5985, a URL without a port means port 80.
+    /// The host: a name, an address ([…] around IPv6), or http[s]://HOST[:PORT].
+    /// A bare name means port 5985 (5986 with -usessl), a URL without a port
+    /// means port 80 (443 for https).
     /// Without this switch: localhost.
     #[arg(long, alias = "r", value_name = "ENDPOINT", default_value = "localhost")]
     remote: String,
@@ -62,7 +64,7 @@ struct Switches {
     #[arg(long, alias = "comp")]
     compression: bool,
 
-    /// Not in this version: connects by https.
+    /// Connects by https.
     #[arg(long, alias = "ssl")]
     usessl: bool,
 
@@ -73,6 +75,29 @@ struct Switches {
     /// How to log in: negotiate (the host and winrs agree), ntlm, or basic.
     #[arg(long, value_name = "SCHEME", default_value = "negotiate", ignore_case = true, help_heading = EXTENSIONS)]
     auth: Scheme,
+
+    /// The certificate authorities that may vouch for the host, a file or a folder,
+    /// instead of the system's.
+    #[arg(long, value_name = "PATH", help_heading = EXTENSIONS)]
+    ca: Option<PathBuf>,
+
+    /// The host's certificate must have this SHA-256 fingerprint, or its key must;
+    /// then nobody else need vouch for it. May be repeated: one of them must fit.
+    #[arg(long, value_name = "SHA256", help_heading = EXTENSIONS)]
+    pin: Vec<Pin>,
+
+    /// Anybody may have signed the host's certificate: somebody on the way could play
+    /// the host.
+    #[arg(long, help_heading = EXTENSIONS)]
+    skip_ca_check: bool,
+
+    /// The host's certificate may have another name.
+    #[arg(long, help_heading = EXTENSIONS)]
+    skip_cn_check: bool,
+
+    /// The name that the host's certificate must have, if it is not the one connected to.
+    #[arg(long, value_name = "NAME", help_heading = EXTENSIONS)]
+    server_name: Option<String>,
 
     /// A file whose first line is the password.
     #[arg(long, value_name = "FILE", conflicts_with = "password", help_heading = EXTENSIONS)]
@@ -85,7 +110,7 @@ struct Switches {
     /// Writes one JSON object per line to stdout: {"stream":"stdout","data":TEXT} for
     /// each piece of output as it comes, with "base64":true where the data is no UTF-8
     /// and is written so; at the end {"exit_code":N,...} with mechanism, sealed,
-    /// requests and seconds, or {"error":{...}} with kind, message, host, operation,
+    /// tls, requests and seconds, or {"error":{...}} with kind, message, host, operation,
     /// fault_code and hints.
     #[arg(long, help_heading = EXTENSIONS)]
     json: bool,
@@ -138,6 +163,35 @@ pub(crate) struct Invocation {
     pub(crate) verbose: bool,
     pub(crate) json: bool,
     pub(crate) command_line: String,
+    pub(crate) use_ssl: bool,
+    pub(crate) trust: TrustSwitches,
+}
+
+/// What the command line says about the host's certificate; the settings say the rest.
+#[derive(Debug, Default)]
+pub(crate) struct TrustSwitches {
+    ca: Option<PathBuf>,
+    pins: Vec<Pin>,
+    skip_ca_check: bool,
+    skip_cn_check: bool,
+    server_name: Option<String>,
+}
+
+impl TrustSwitches {
+    /// The settings, changed by what was typed.
+    pub(crate) fn apply(&self, trust: &mut Trust) {
+        if let Some(path) = &self.ca {
+            trust.authorities = Authorities::Path(path.clone());
+        }
+        if !self.pins.is_empty() {
+            trust.pins.clone_from(&self.pins);
+        }
+        trust.skip_ca_check |= self.skip_ca_check;
+        trust.skip_cn_check |= self.skip_cn_check;
+        if self.server_name.is_some() {
+            trust.server_name.clone_from(&self.server_name);
+        }
+    }
 }
 
 /// What `winrs` is to do.
@@ -183,8 +237,8 @@ impl Parsed {
 
 impl Switches {
     fn request(self) -> Result<Request, CommandError> {
-        let https =
-            self.remote.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
+        let https = self.usessl
+            || self.remote.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
         self.check_possible(https)?;
         let password = match (self.password, self.password_file) {
             (Some(password), _) => PasswordSource::Given(Secret::from(password)),
@@ -210,17 +264,18 @@ impl Switches {
             verbose: self.verbose,
             json: self.json,
             command_line: switches::join(self.command)?,
+            use_ssl: self.usessl,
+            trust: TrustSwitches {
+                ca: self.ca,
+                pins: self.pin,
+                skip_ca_check: self.skip_ca_check,
+                skip_cn_check: self.skip_cn_check,
+                server_name: self.server_name,
+            },
         })))
     }
 
     fn check_possible(&self, https: bool) -> Result<(), CommandError> {
-        if self.usessl || https {
-            return Err(CommandError::usage(format!(
-                "this version cannot connect to {} by https yet",
-                self.remote
-            ))
-            .hint("use http, where NTLM and Negotiate encrypt every message"));
-        }
         if self.allowdelegate {
             return Err(CommandError::usage(
                 "this version cannot pass credentials on to the host yet",
@@ -230,8 +285,7 @@ impl Switches {
             ));
         }
         // As on Windows, TLS makes the switch meaningless.
-        let plain = !self.usessl && !https;
-        if self.unencrypted && plain && self.auth != Scheme::Basic {
+        if self.unencrypted && !https && self.auth != Scheme::Basic {
             return Err(CommandError::usage(
                 "NTLM and Negotiate always encrypt messages on http in this version",
             )
@@ -282,9 +336,10 @@ The exit code is the command's (the remainder by 256; a multiple of 256 other th
 Input is passed on. The first Ctrl-C goes to the command, the second ends winrs.
 ";
 
-const EXAMPLES: [&str; 3] = [
+const EXAMPLES: [&str; 4] = [
     "winrs -r:myserver -u:alice ipconfig /all",
     "winrs /r:http://127.0.0.1:15985 /u:alice uname -a",
+    "winrs -r:https://myserver:5986 -u:alice --ca ca.pem hostname",
     "printf 'b\\na\\n' | winrs -r:myserver -u:alice sort",
 ];
 
@@ -313,7 +368,7 @@ pub(crate) struct Manual {
     /// Spelling and meaning of each.
     pub(crate) switches: Vec<(String, String)>,
     pub(crate) exit_status: &'static str,
-    pub(crate) examples: [&'static str; 3],
+    pub(crate) examples: [&'static str; 4],
 }
 
 /// The help, whose switches are those that the parser knows.
@@ -428,13 +483,40 @@ mod tests {
     }
 
     #[test]
-    fn examples_that_need_what_is_not_there_yet_say_so() {
-        let https = "cannot connect to";
-        assert!(refusal(&["/r:https://contoso.com", "command"]).contains(https));
-        assert!(refusal(&["/r:contoso.com", "/usessl", "command"]).contains(https));
-        assert!(refusal(&["/r:https://[::FFFF:129.144.52.38]", "command"]).contains(https));
+    fn examples_by_https_are_understood() {
+        assert_eq!(run(&["/r:https://contoso.com", "command"]).endpoint, "https://contoso.com");
+        assert!(run(&["/r:contoso.com", "/usessl", "command"]).use_ssl);
+        let address = "https://[::FFFF:129.144.52.38]";
+        assert_eq!(run(&[&format!("/r:{address}"), "command"]).endpoint, address);
         let old = ["/r:https://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"];
-        assert!(refusal(&old).contains(https));
+        assert_eq!(run(&old).user.as_deref(), Some("administrator"));
+        // Ignored there, as on Windows.
+        assert_eq!(run(&["/r:https://h", "/unencrypted", "x"]).endpoint, "https://h");
+    }
+
+    #[test]
+    fn switches_about_certificates_change_the_settings() {
+        let pin = "ab".repeat(32);
+        let words =
+            ["--ca", "/ca", &format!("-pin:{pin}"), "-skip-ca-check", "--server-name=n", "x"];
+        let mut trust = Trust { skip_cn_check: true, ..Trust::default() };
+        run(&words).trust.apply(&mut trust);
+        let expected = Trust {
+            authorities: Authorities::Path("/ca".into()),
+            pins: vec![pin.parse().unwrap()],
+            skip_ca_check: true,
+            skip_cn_check: true,
+            server_name: Some("n".to_owned()),
+        };
+        assert_eq!(trust, expected);
+        let mut kept = expected.clone();
+        run(&["x"]).trust.apply(&mut kept);
+        assert_eq!(kept, expected);
+        assert!(refusal(&["-pin:12", "x"]).contains("SHA-256"));
+    }
+
+    #[test]
+    fn examples_that_need_what_is_not_there_yet_say_so() {
         assert!(
             refusal(&["/r:http://169.51.2.101:80", "/unencrypted", "command"])
                 .contains("always encrypt")

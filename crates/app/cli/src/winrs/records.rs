@@ -3,7 +3,7 @@
 //! ```text
 //! {"stream":"stdout","data":"text"}                    a piece of output, as it comes
 //! {"stream":"stderr","data":"gA==","base64":true}      one that is no UTF-8
-//! {"exit_code":7,"mechanism":"NTLM","sealed":true,"requests":6,"seconds":0.042}
+//! {"exit_code":7,"mechanism":"NTLM","sealed":true,"tls":false,"requests":6,"seconds":0.042}
 //! {"error":{"kind":"fault","message":"…","host":"server:5985","operation":"Create","fault_code":5,"hints":[]}}
 //! ```
 //!
@@ -33,7 +33,10 @@ pub(super) struct Done<'a> {
     /// As the host gave it, not reduced to a process's eight bits.
     pub(super) exit_code: u32,
     pub(super) mechanism: Option<&'a str>,
+    /// Whether the login seals the messages.
     pub(super) sealed: bool,
+    /// Whether they travel inside TLS.
+    pub(super) tls: bool,
     /// HTTP requests, logins included.
     pub(super) requests: u64,
     /// From the start of the program's work on, in milliseconds' precision.

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use auth::Secret;
 use client::{
     Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, ErrorKind,
-    Event, Input, Settings, Shell, ShellOptions, Signal,
+    Event, Input, Protection, Settings, Shell, ShellOptions, Signal,
 };
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -45,29 +45,32 @@ type Stdin = mpsc::Receiver<stdio::Input>;
 pub(crate) struct Security {
     /// The mechanism of the login.
     pub(crate) mechanism: String,
-    /// Whether messages are encrypted and signed.
-    pub(crate) sealed: bool,
+    /// What protects the messages.
+    pub(crate) protection: Protection,
 }
 
 impl Security {
     const START: &str = "winrs: logged in by ";
-    const SEALED: &str = ", messages are sealed";
-    const READABLE: &str = ", messages are readable by others";
+    const MESSAGES: [(Protection, &str); 3] = [
+        (Protection::Seal, ", messages are sealed"),
+        (Protection::Tls, ", messages are inside TLS"),
+        (Protection::Nothing, ", messages are readable by others"),
+    ];
 
     /// The line for people.
     pub(crate) fn line(&self) -> String {
-        let messages = if self.sealed { Self::SEALED } else { Self::READABLE };
+        let found = Self::MESSAGES.iter().find(|(protection, _)| *protection == self.protection);
+        let messages = found.map(|(_, text)| *text).unwrap_or_default();
         format!("{}{}{messages}\n", Self::START, self.mechanism)
     }
 
     /// Reads such a line.
     pub(crate) fn from_line(line: &str) -> Option<Self> {
         let rest = line.strip_prefix(Self::START)?;
-        if let Some(mechanism) = rest.strip_suffix(Self::SEALED) {
-            return Some(Self { mechanism: mechanism.to_owned(), sealed: true });
-        }
-        rest.strip_suffix(Self::READABLE)
-            .map(|mechanism| Self { mechanism: mechanism.to_owned(), sealed: false })
+        Self::MESSAGES.into_iter().find_map(|(protection, text)| {
+            let mechanism = rest.strip_suffix(text)?.to_owned();
+            Some(Self { mechanism, protection })
+        })
     }
 }
 
@@ -142,7 +145,8 @@ fn done(client: &Client, exit_code: u32, time: Duration) -> Done<'static> {
     Done {
         exit_code,
         mechanism: client.mechanism(),
-        sealed: client.is_sealed(),
+        sealed: client.protection() == Some(Protection::Seal),
+        tls: client.protection() == Some(Protection::Tls),
         requests: client.requests(),
         seconds: records::seconds(time),
     }
@@ -151,12 +155,13 @@ fn done(client: &Client, exit_code: u32, time: Duration) -> Done<'static> {
 /// Says how the login went.
 async fn tell(client: &Client, output: &Output) -> io::Result<()> {
     let mechanism = client.mechanism().unwrap_or("nothing").to_owned();
-    let line = Security { mechanism, sealed: client.is_sealed() }.line();
+    let protection = client.protection().unwrap_or(Protection::Nothing);
+    let line = Security { mechanism, protection }.line();
     output.write(Handle::Stderr, line.into_bytes()).await
 }
 
 fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Config, CommandError> {
-    let endpoint = Endpoint::parse(&invocation.endpoint, false).map_err(|error| {
+    let endpoint = Endpoint::parse(&invocation.endpoint, invocation.use_ssl).map_err(|error| {
         CommandError::usage(error.to_string()).hint("write -r:HOST or -r:http://HOST:PORT")
     })?;
     let mut config = Config::new(endpoint, Credentials { user, password });
@@ -167,6 +172,7 @@ fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Con
     };
     config.settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    invocation.trust.apply(&mut config.settings.trust);
     Ok(config)
 }
 
@@ -379,8 +385,8 @@ mod tests {
 
     #[test]
     fn line_about_security_is_read_as_written() {
-        for sealed in [true, false] {
-            let security = Security { mechanism: "NTLM".to_owned(), sealed };
+        for (protection, _) in Security::MESSAGES {
+            let security = Security { mechanism: "NTLM".to_owned(), protection };
             assert_eq!(Security::from_line(security.line().trim_end()), Some(security));
         }
     }

@@ -21,8 +21,8 @@ fn winrs_names_an_unknown_switch_without_its_value() {
 }
 
 #[test]
-fn winrs_does_not_pretend_to_speak_https() {
-    insta::assert_snapshot!(shown(winrs().args(["-r:contoso.com", "-usessl", "-u:a", "hostname"])));
+fn winrs_names_a_pin_that_is_none() {
+    insta::assert_snapshot!(shown(winrs().args(["-r:h", "-usessl", "-pin:12:34", "hostname"])));
 }
 
 #[test]

@@ -40,6 +40,16 @@ fn help_of_account_add_shows_its_options() {
 }
 
 #[test]
+fn help_of_cert_shows_its_subcommands() {
+    insta::assert_snapshot!(help(tool::transom(), &["cert", "--help"]));
+}
+
+#[test]
+fn help_of_cert_import_shows_its_options() {
+    insta::assert_snapshot!(help(tool::transom(), &["cert", "import", "--help"]));
+}
+
+#[test]
 fn link_named_winrs_is_winrs() {
     let folder = tempfile::tempdir().unwrap();
     let link = folder.path().join("winrs");

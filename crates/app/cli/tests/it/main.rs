@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod cert;
 mod check;
 mod demo;
 mod docs;
@@ -19,6 +20,7 @@ mod endings;
 mod errors;
 mod examples;
 mod help;
+mod https;
 mod json;
 mod manual;
 mod memory;

@@ -63,9 +63,20 @@ impl Service {
         Self::with_options(flavour, settings, &[])
     }
 
+    /// The same by https, with a certificate of its own for `localhost` and `127.0.0.1`.
+    #[track_caller]
+    pub(crate) fn https(flavour: Flavour, settings: &str) -> Self {
+        Self::on("https", flavour, settings, &[])
+    }
+
     /// Starts a service with these settings and further options of `serve`.
     #[track_caller]
     pub(crate) fn with_options(flavour: Flavour, settings: &str, options: &[&str]) -> Self {
+        Self::on("http", flavour, settings, options)
+    }
+
+    #[track_caller]
+    fn on(scheme: &str, flavour: Flavour, settings: &str, options: &[&str]) -> Self {
         let folder = tempfile::Builder::new().prefix("transom-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         // Whoever runs the service may not be able to reach the build folder.
@@ -78,8 +89,11 @@ impl Service {
             chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
         add_account(&program, flavour, folder.path(), USER, None).ended(0);
+        if scheme == "https" {
+            make_certificate(&program, flavour, folder.path());
+        }
 
-        let mut command = serve(flavour, &program, folder.path());
+        let mut command = serve(scheme, flavour, &program, folder.path());
         command.args(options);
         let (child, log, url) = listen(command);
         let port = port_of(&url);
@@ -95,7 +109,9 @@ impl Service {
             // is installed has a user of its own.
             chown(self.state().join("service"), Some(0), Some(0)).unwrap();
         }
-        let (child, log, url) = listen(serve(self.flavour, &self.program, self.folder.path()));
+        let scheme = self.url.split(':').next().unwrap();
+        let again = serve(scheme, self.flavour, &self.program, self.folder.path());
+        let (child, log, url) = listen(again);
         self.port = port_of(&url);
         (self.child, self.log, self.url) = (child, log, url);
     }
@@ -103,6 +119,11 @@ impl Service {
     /// The service's state folder.
     pub(crate) fn state(&self) -> PathBuf {
         self.folder.path().join("state")
+    }
+
+    /// The certificate of a service by https, for those who shall trust it.
+    pub(crate) fn certificate(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
     }
 
     /// Everything logged so far.
@@ -190,6 +211,20 @@ pub(crate) fn as_flavour(flavour: Flavour, program: &Path) -> Command {
     command
 }
 
+/// A certificate in the service's store, and a copy in `ca.pem`.
+#[track_caller]
+fn make_certificate(program: &Path, flavour: Flavour, folder: &Path) {
+    let state = folder.join("state");
+    let mut command = as_flavour(flavour, program);
+    command.args(["cert", "new-server", "--name", "localhost", "--name", "127.0.0.1", "--state"]);
+    let made = tool::run(command.arg(&state)).ended(0);
+    let thumbprint = made.stdout.split_whitespace().nth(1).unwrap();
+    let mut command = as_flavour(flavour, program);
+    command.args(["cert", "export", thumbprint, "--state"]);
+    let exported = tool::run(command.arg(&state)).ended(0);
+    fs::write(folder.join("ca.pem"), exported.stdout).unwrap();
+}
+
 #[track_caller]
 fn add_account(
     program: &Path,
@@ -206,10 +241,10 @@ fn add_account(
 }
 
 /// `transom serve` on the state and the settings in a folder.
-fn serve(flavour: Flavour, program: &Path, folder: &Path) -> Command {
+fn serve(scheme: &str, flavour: Flavour, program: &Path, folder: &Path) -> Command {
     let mut command = as_flavour(flavour, program);
     command.arg("serve").arg("--state").arg(folder.join("state")).arg("--config");
-    command.arg(folder.join("config.toml")).args(["--listen", "http://127.0.0.1:0"]);
+    command.arg(folder.join("config.toml")).args(["--listen", &format!("{scheme}://127.0.0.1:0")]);
     command
 }
 

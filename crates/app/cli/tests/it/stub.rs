@@ -58,16 +58,18 @@ impl Stub {
     }
 
     fn winrs(&self, words: &[&str]) -> Command {
+        self.winrs_to(&format!("-r:http://127.0.0.1:{}", self.port), words)
+    }
+
+    /// `winrs` with this endpoint and these further words, as the user that the stub knows.
+    pub(crate) fn winrs_to(&self, endpoint: &str, words: &[&str]) -> Command {
         let mut command = tool::winrs();
-        command
-            .arg(format!("-r:http://127.0.0.1:{}", self.port))
-            .arg(format!("-u:{}", Self::USER))
-            .args(words);
+        command.arg(endpoint).arg(format!("-u:{}", Self::USER)).args(words);
         command.env("TRANSOM_PASSWORD", Self::PASSWORD);
         command
     }
 
-    fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         let mut names: Vec<_> = fs::read_dir(self.folder.path().join("requests"))
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -86,7 +88,7 @@ impl Drop for Stub {
 }
 
 #[track_caller]
-fn seven(ran: Ran) {
+pub(crate) fn seven(ran: Ran) {
     let ran = ran.ended(7);
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("out\n", "err\n"));
 }
@@ -95,7 +97,7 @@ fn peer(what: &str) {
     report(&format!("PEER winrm_stub 1: {what}"));
 }
 
-const LINE: &str = "echo out; echo err >&2; exit 7";
+pub(crate) const LINE: &str = "echo out; echo err >&2; exit 7";
 
 #[test]
 fn stub_is_served_by_ntlm_in_few_requests() {

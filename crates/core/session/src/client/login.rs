@@ -24,6 +24,8 @@ use crate::http::sealed::Protocol;
 #[derive(Debug)]
 pub struct Login {
     initiator: Box<dyn Initiator>,
+    /// TLS protects the messages, so that the login need not.
+    over_tls: bool,
     state: State,
     /// Basic proves each request anew.
     standing: Option<HeaderValue>,
@@ -55,7 +57,7 @@ pub enum Carries {
     Nothing,
     /// The first message, sealed: [`Login::sealer`] hands out the context already.
     Sealed,
-    /// The message as it is: the login protects nothing.
+    /// The message as it is: the login protects nothing, or TLS does.
     Message,
 }
 
@@ -104,7 +106,15 @@ impl Login {
     /// A login by `initiator`, which nobody has stepped yet.
     #[must_use]
     pub fn new(initiator: Box<dyn Initiator>) -> Self {
-        Self { initiator, state: State::Start, standing: None }
+        Self { initiator, over_tls: false, state: State::Start, standing: None }
+    }
+
+    /// The same on a TLS connection: messages travel as they are inside it, the first one with the
+    /// login's last leg (as on Windows, see [MS-WSMV] 2.2.9.1).
+    #[must_use]
+    pub fn over_tls(mut self) -> Self {
+        self.over_tls = true;
+        self
     }
 
     /// The first request. A client that knows its scheme sends the token at once, without asking
@@ -197,7 +207,7 @@ impl Login {
             }
             Step::Last(token) => {
                 self.state = State::AwaitEnd;
-                let carries = if scheme == Scheme::Basic {
+                let carries = if scheme == Scheme::Basic || self.over_tls {
                     Carries::Message
                 } else if self.initiator.can_seal() {
                     Carries::Sealed

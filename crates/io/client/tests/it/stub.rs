@@ -2,7 +2,7 @@
 
 use client::{
     Authentication, Client, Command, CommandOptions, Config, Credentials, Error, ErrorKind, Event,
-    Settings, ShellOptions, Signal,
+    Protection, Settings, ShellOptions, Signal,
 };
 use testkit::{Stub, report};
 
@@ -13,12 +13,12 @@ fn config(stub: &Stub, authentication: Authentication) -> Config {
     Config { authentication, settings, ..Config::new(endpoint, credentials) }
 }
 
-fn line(text: &str) -> CommandOptions {
+pub(crate) fn line(text: &str) -> CommandOptions {
     CommandOptions { command: text.into(), ..CommandOptions::default() }
 }
 
 /// Everything that a command tells: stdout, stderr, exit code.
-async fn finish(mut command: Command) -> Result<(String, String, Option<u32>), Error> {
+pub(crate) async fn finish(mut command: Command) -> Result<(String, String, Option<u32>), Error> {
     let (mut out, mut err, mut code) = (Vec::new(), Vec::new(), None);
     while let Some(event) = command.next().await? {
         match event {
@@ -39,7 +39,8 @@ async fn run_one(name: &str, options: &[&str], authentication: Authentication, m
     let (out, err, code) = finish(command).await.unwrap();
     assert_eq!((out.as_str(), err.as_str(), code), ("out\n", "err\n", Some(7)));
     shell.close().await.unwrap();
-    let (mechanism, sealed) = (client.mechanism().unwrap(), client.is_sealed());
+    let mechanism = client.mechanism().unwrap();
+    let sealed = client.protection() == Some(Protection::Seal);
     assert_eq!(sealed, authentication != Authentication::Basic);
     let requests = stub.requests();
     // The server may split its answer: a second Receive says nothing of the client.

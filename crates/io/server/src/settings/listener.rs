@@ -1,19 +1,20 @@
-//! Where the service listens: an address, a port and a path.
+//! Where the service listens: transport, address, port and path, and with which certificate.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::Deserialize;
+use session::client::endpoint::Transport;
 
-/// Windows's port for WS-Management over HTTP.
-pub const HTTP_PORT: u16 = 5985;
+use crate::certificates::{InvalidThumbprint, Thumbprint};
+
 /// Windows's path.
 pub const PREFIX: &str = "wsman";
 /// The longest path that a listener takes.
 const MAX_PREFIX: usize = 256;
 
-/// One listener. As text it is a URL: `http://127.0.0.1:5985/wsman`.
+/// One listener. As text it is a URL: `http://127.0.0.1:5985/wsman`, `https://*:5986/wsman`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "Table")]
 pub struct Listener {
@@ -23,6 +24,10 @@ pub struct Listener {
     pub port: u16,
     /// The path without slashes at its ends: `wsman`.
     pub prefix: String,
+    /// HTTP or HTTPS.
+    pub transport: Transport,
+    /// The certificate of an HTTPS listener; `None` for the only one that the service has.
+    pub certificate: Option<Thumbprint>,
 }
 
 /// What a listener listens on.
@@ -42,11 +47,14 @@ pub enum ListenAddress {
 #[non_exhaustive]
 pub enum ListenerError {
     /// No URL at all, or another scheme.
-    #[error("`{0}` is not of the form http://ADDRESS[:PORT][/PATH]")]
+    #[error("`{0}` is not of the form http[s]://ADDRESS[:PORT][/PATH]")]
     NotHttp(String),
-    /// HTTPS cannot be served yet.
-    #[error("`{0}`: HTTPS needs a certificate; it comes with certificates in a later version")]
-    Https(String),
+    /// Not a thumbprint.
+    #[error(transparent)]
+    Certificate(#[from] InvalidThumbprint),
+    /// A certificate where none can be shown.
+    #[error("CertificateThumbprint belongs to a listener with Transport = \"HTTPS\"")]
+    CertificateOverHttp,
     /// Neither an address, a name, nor `*`.
     #[error("`{0}` is neither an address, a host name nor `*`")]
     Address(String),
@@ -70,19 +78,23 @@ struct Table {
     port: Option<i64>,
     #[serde(rename = "URLPrefix", default)]
     prefix: Option<String>,
+    #[serde(rename = "CertificateThumbprint", default)]
+    certificate: Option<String>,
 }
 
 impl TryFrom<Table> for Listener {
     type Error = ListenerError;
 
     fn try_from(table: Table) -> Result<Self, ListenerError> {
-        match table.transport.as_deref() {
-            None => {}
-            Some(word) if word.eq_ignore_ascii_case("http") => {}
-            Some(word) if word.eq_ignore_ascii_case("https") => {
-                return Err(ListenerError::Https(word.to_owned()));
-            }
-            Some(word) => return Err(ListenerError::NotHttp(word.to_owned())),
+        let transport = match table.transport.as_deref() {
+            None => Transport::Http,
+            Some(word) => transport(word).ok_or_else(|| ListenerError::NotHttp(word.to_owned()))?,
+        };
+        // As `winrm get` shows it, an HTTP listener has an empty one.
+        let certificate = table.certificate.filter(|text| !text.is_empty());
+        let certificate = certificate.map(|text| text.parse()).transpose()?;
+        if certificate.is_some() && transport == Transport::Http {
+            return Err(ListenerError::CertificateOverHttp);
         }
         let default = Self::default();
         let address = match table.address {
@@ -93,19 +105,25 @@ impl TryFrom<Table> for Listener {
             Some(number) => {
                 number.try_into().map_err(|_| ListenerError::Port(number.to_string()))?
             }
-            None => default.port,
+            None => transport.winrm_port(),
         };
         let prefix = match table.prefix {
             Some(text) => parse_prefix(&text)?,
             None => default.prefix,
         };
-        Ok(Self { address, port, prefix })
+        Ok(Self { address, port, prefix, transport, certificate })
     }
 }
 
 impl Default for Listener {
     fn default() -> Self {
-        Self { address: ListenAddress::Any, port: HTTP_PORT, prefix: PREFIX.to_owned() }
+        Self {
+            address: ListenAddress::Any,
+            port: Transport::Http.winrm_port(),
+            prefix: PREFIX.to_owned(),
+            transport: Transport::Http,
+            certificate: None,
+        }
     }
 }
 
@@ -144,16 +162,12 @@ impl ListenAddress {
 impl FromStr for Listener {
     type Err = ListenerError;
 
-    /// Reads `http://ADDRESS[:PORT][/PATH]`. Without a port it is 80, without a path `/wsman`.
+    /// Reads `http[s]://ADDRESS[:PORT][/PATH]`. Without a port it is 80 or 443, without a path
+    /// `/wsman`.
     fn from_str(url: &str) -> Result<Self, ListenerError> {
         let not_http = || ListenerError::NotHttp(url.to_owned());
         let (scheme, rest) = url.split_once("://").ok_or_else(not_http)?;
-        if scheme.eq_ignore_ascii_case("https") {
-            return Err(ListenerError::Https(url.to_owned()));
-        }
-        if !scheme.eq_ignore_ascii_case("http") {
-            return Err(not_http());
-        }
+        let transport = transport(scheme).ok_or_else(not_http)?;
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (host, port) = match authority.rsplit_once(':') {
             Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -164,7 +178,7 @@ impl FromStr for Listener {
                 digits.parse().map_err(|_| ListenerError::Port(digits.to_owned()))?
             }
             Some(text) => return Err(ListenerError::Port(text.to_owned())),
-            None => 80,
+            None => transport.url_port(),
         };
         // Without brackets the last group of an IPv6 address would pass for a port.
         if host.contains(':') && !host.starts_with('[') {
@@ -174,8 +188,14 @@ impl FromStr for Listener {
             "" => PREFIX.to_owned(),
             text => parse_prefix(text)?,
         };
-        Ok(Self { address: ListenAddress::parse(host)?, port, prefix })
+        let address = ListenAddress::parse(host)?;
+        Ok(Self { address, port, prefix, transport, certificate: None })
     }
+}
+
+fn transport(word: &str) -> Option<Transport> {
+    let is_it = |transport: &Transport| transport.scheme().eq_ignore_ascii_case(word);
+    [Transport::Http, Transport::Https].into_iter().find(is_it)
 }
 
 fn parse_prefix(text: &str) -> Result<String, ListenerError> {
@@ -188,7 +208,8 @@ fn parse_prefix(text: &str) -> Result<String, ListenerError> {
 
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}/{}", self.address, self.port, self.prefix)
+        let scheme = self.transport.scheme();
+        write!(f, "{scheme}://{}:{}/{}", self.address, self.port, self.prefix)
     }
 }
 
@@ -223,26 +244,22 @@ mod tests {
             ("http://[::]", "http://[::]:80/wsman"),
             ("http://*:5985/some/path/", "http://*:5985/some/path"),
             ("http://LocalHost:1/wsman", "http://localhost:1/wsman"),
+            ("https://*:5986", "https://*:5986/wsman"),
+            ("HTTPS://[::1]", "https://[::1]:443/wsman"),
         ] {
             assert_eq!(read(url).as_deref(), Ok(full));
         }
     }
 
     #[test]
-    fn https_says_that_it_comes_later() {
-        let error = read("https://*:5986").unwrap_err();
-        assert!(error.to_string().contains("later version"));
-    }
-
-    #[test]
     fn malformed_urls_are_refused_by_part() {
-        use ListenerError::{Address, NotHttp, Port, Prefix};
+        use ListenerError::{Address, Certificate, CertificateOverHttp, NotHttp, Port, Prefix};
         let culprit = |url: &str| match read(url).unwrap_err() {
             NotHttp(_) => "scheme",
             Address(_) => "address",
             Port(_) => "port",
             Prefix(_) => "prefix",
-            ListenerError::Https(_) => "https",
+            Certificate(_) | CertificateOverHttp => "certificate",
         };
         for (url, part) in [
             ("127.0.0.1:5985", "scheme"),

@@ -14,8 +14,9 @@
 //!
 //! [[Listener]]
 //! Address = "*"
-//! Transport = "HTTP"
-//! Port = 5985
+//! Transport = "HTTPS"
+//! Port = 5986
+//! CertificateThumbprint = "…"
 //! ```
 
 pub mod failed_logins;
@@ -27,10 +28,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use auth::CbtPolicy;
 use serde::Deserialize;
 
 pub use failed_logins::FailedLogins;
 pub use listener::{ListenAddress, Listener, ListenerError};
+pub use session::client::endpoint::Transport;
 
 /// A configuration file may have so many bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -103,6 +106,32 @@ pub struct Auth {
     /// SPNEGO and NTLM; default true.
     #[serde(rename = "Negotiate")]
     pub negotiate: bool,
+    /// What is asked of channel bindings on HTTPS; default `Relaxed`.
+    #[serde(rename = "CbtHardeningLevel")]
+    pub cbt_hardening_level: CbtHardeningLevel,
+}
+
+/// `CbtHardeningLevel`: whether a login must prove that it was made for this TLS connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[non_exhaustive]
+pub enum CbtHardeningLevel {
+    /// Bindings are not looked at.
+    None,
+    /// A wrong binding is refused; clients that send none are let in.
+    #[default]
+    Relaxed,
+    /// Clients must send the right one.
+    Strict,
+}
+
+impl From<CbtHardeningLevel> for CbtPolicy {
+    fn from(level: CbtHardeningLevel) -> Self {
+        match level {
+            CbtHardeningLevel::None => Self::None,
+            CbtHardeningLevel::Relaxed => Self::Relaxed,
+            CbtHardeningLevel::Strict => Self::Strict,
+        }
+    }
 }
 
 /// `winrm/config/Winrs`: remote shells.
@@ -175,7 +204,7 @@ impl Default for Service {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { basic: false, negotiate: true }
+        Self { basic: false, negotiate: true, cbt_hardening_level: CbtHardeningLevel::default() }
     }
 }
 
@@ -406,7 +435,37 @@ mod tests {
         let text = "[[Listener]]\nAddress = \"127.0.0.1\"\nPort = 80\nURLPrefix = \"x/y\"\n";
         let listeners = parse(text).unwrap().listeners;
         assert_eq!(listeners, ["http://127.0.0.1:80/x/y".parse().unwrap()]);
-        let error = parse("[[Listener]]\nTransport = \"HTTPS\"\n").unwrap_err();
-        assert!(error.contains("certificates"), "{error}");
+    }
+
+    #[test]
+    fn https_listener_has_its_port_and_certificate() {
+        let thumbprint = "00112233445566778899AABBCCDDEEFF00112233";
+        let text = format!(
+            "[[Listener]]\nTransport = \"HTTPS\"\nCertificateThumbprint = \"{thumbprint}\"\n"
+        );
+        let listeners = parse(&text).unwrap().listeners;
+        assert_eq!(listeners[0].to_string(), "https://*:5986/wsman");
+        assert_eq!(listeners[0].certificate, Some(thumbprint.parse().unwrap()));
+        assert!(
+            parse(&text.replace("HTTPS", "HTTP")).unwrap_err().contains("CertificateThumbprint")
+        );
+        assert!(parse(&text.replace("0011", "x")).unwrap_err().contains("thumbprint"));
+    }
+
+    #[test]
+    fn hardening_level_is_one_of_three_words() {
+        for (word, level) in [
+            ("None", CbtHardeningLevel::None),
+            ("Relaxed", CbtHardeningLevel::Relaxed),
+            ("Strict", CbtHardeningLevel::Strict),
+        ] {
+            let settings = parse(&format!("[Service.Auth]\nCbtHardeningLevel = \"{word}\"\n"));
+            assert_eq!(settings.unwrap().service.auth.cbt_hardening_level, level);
+        }
+        let error = parse("[Service.Auth]\nCbtHardeningLevel = \"strong\"\n").unwrap_err();
+        assert!(
+            error.contains("Service.Auth.CbtHardeningLevel") && error.contains("Strict"),
+            "{error}"
+        );
     }
 }

@@ -12,6 +12,7 @@ mod audit;
 mod encodings;
 mod failed_logins;
 mod http_rules;
+mod https;
 mod logins;
 mod malformed;
 mod ownership;

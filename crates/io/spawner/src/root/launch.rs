@@ -77,7 +77,7 @@ fn prepare(network: Network) -> Result<Command, (&'static str, io::Error)> {
     Ok(program)
 }
 
-fn drop_privileges(service: Service) -> io::Result<()> {
+pub(super) fn drop_privileges(service: Service) -> io::Result<()> {
     for number in 0..64 {
         let capability = CapabilitySet::from_bits_retain(1 << number);
         match rustix::thread::capability_is_in_bounding_set(capability) {

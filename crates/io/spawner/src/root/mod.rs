@@ -107,6 +107,13 @@ struct Root {
     _serving: Lock,
 }
 
+/// See [`crate::service::enter`].
+pub(crate) fn enter(
+    store: &Store,
+) -> Result<OwnedFd, impl std::error::Error + Send + Sync + 'static> {
+    service::enter(store)
+}
+
 /// See [`crate::run`].
 pub(crate) fn run(options: Options) -> ExitCode {
     let mut log = Log::new(options.log_format);

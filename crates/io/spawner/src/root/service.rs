@@ -81,12 +81,21 @@ fn unused(store: &Store, targets: &BTreeSet<u32>) -> Result<Service, StartError>
         }
     }
     let running = running()?;
-    for uid in UNUSED {
+    let (first, after) = (start_of_search(store), *UNUSED.end());
+    for uid in (first..=after).chain(*UNUSED.start()..first) {
         if !targets.contains(&uid) && free(uid, &running)? {
             return Ok(Service { uid: Uid::from_raw(uid), gid: Gid::from_raw(uid) });
         }
     }
     Err(StartError::NoUnusedUid)
+}
+
+/// Where the search for an unused uid begins: at another place for each state directory, so that a second service does
+/// not take the uid of one that is stopped just now.
+fn start_of_search(store: &Store) -> u32 {
+    let inode = fstat(store.folder()).map_or(0, |stat| stat.st_ino);
+    let room = u64::from(*UNUSED.end() - *UNUSED.start()) + 1;
+    UNUSED.start() + u32::try_from(inode % room).unwrap_or(0)
 }
 
 pub(super) fn folder_owner(store: &Store) -> Option<u32> {
@@ -147,4 +156,27 @@ pub(super) fn make_folder(store: &Store, service: Service) -> Result<(), StartEr
         rustix::fs::fchown(&folder, Some(uid), Some(gid)).map_err(failed("give away"))?;
     }
     rustix::fs::fchmod(&folder, Mode::RWXU).map_err(failed("set the permissions of"))
+}
+
+/// See [`crate::service::enter`].
+pub(super) fn enter(store: &Store) -> Result<OwnedFd, StartError> {
+    let privileged = rustix::process::geteuid().is_root();
+    let service = match folder_owner(store).filter(|owner| privileged && *owner != 0) {
+        // Whoever served last; only root can have made it so, since the folder stands in root's.
+        Some(owner) => {
+            let user = User::from_uid(Uid::from_raw(owner))
+                .map_err(|error| system("look a uid up")(error.into()))?;
+            let gid = user.map_or_else(|| Gid::from_raw(owner), |user| user.gid);
+            Service { uid: Uid::from_raw(owner), gid }
+        }
+        None => choose(store, None, privileged)?,
+    };
+    make_folder(store, service)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = openat(store.folder(), SERVICE, flags, Mode::empty())
+        .map_err(|error| StartError::Store(store.io(SERVICE, "open", error.into())))?;
+    if privileged {
+        super::launch::drop_privileges(service).map_err(system("become the service user"))?;
+    }
+    Ok(folder)
 }

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use client::error::ProtocolError;
-use client::{Client, CommandOptions, Config, Error, ErrorKind, Event, Shell, ShellOptions};
+use client::{
+    Client, CommandOptions, Config, Error, ErrorKind, Event, Protection, Shell, ShellOptions,
+};
 
 use super::bundle::Bundle;
 use super::report::{Report, Step, milliseconds, requests};
@@ -113,8 +115,12 @@ fn breaks_seal(error: &Error) -> bool {
 
 fn sealing(client: &Client, mechanism: &str) -> Step {
     let step = Step::new("sealing");
-    if client.is_sealed() {
-        return step.fact(format!("{mechanism} encrypts and signs every message"));
+    match client.protection() {
+        Some(Protection::Seal) => {
+            return step.fact(format!("{mechanism} encrypts and signs every message"));
+        }
+        Some(Protection::Tls) => return step.fact("TLS protects every message"),
+        Some(Protection::Nothing) | None => {}
     }
     step.warning("everybody on the way can read and change the messages")
         .remedy("use --auth negotiate")

@@ -76,11 +76,14 @@ async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
         CommandError::usage(error.to_string()).hint("write HOST or http://HOST:PORT")
     })?;
     let format = if args.json { Format::Json } else { Format::Text };
-    let config = config(&args, endpoint.clone(), &mut signals).await?;
+    let mut settings = Settings::load()
+        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    settings.timing.operation = OPERATION;
+    let config = config(&args, endpoint.clone(), &settings, &mut signals).await?;
     let mut bundle = Bundle::new(args.record.as_deref())?;
     let mut report = Report::new(format, &endpoint.to_string())?;
     tokio::select! {
-        walked = walk(&endpoint, config, &mut report, &mut bundle) => walked?,
+        walked = walk(&endpoint, &settings, config, &mut report, &mut bundle) => walked?,
         _signal = signals.next() => {
             // A shell that was open closes itself in the background.
             tokio::time::sleep(LEAVE).await;
@@ -93,11 +96,12 @@ async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
 
 async fn walk(
     endpoint: &Endpoint,
+    settings: &Settings,
     config: Option<Config>,
     report: &mut Report,
     bundle: &mut Bundle,
 ) -> Result<(), CommandError> {
-    if !reach::walk(endpoint, report, bundle).await? {
+    if !reach::walk(endpoint, settings, report, bundle).await? {
         return Ok(());
     }
     match config {
@@ -110,15 +114,13 @@ async fn walk(
 async fn config(
     args: &DoctorArgs,
     endpoint: Endpoint,
+    settings: &Settings,
     signals: &mut Signals,
 ) -> Result<Option<Config>, CommandError> {
     let Some(user) = args.user.clone() else { return Ok(None) };
-    let mut settings = Settings::load()
-        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
-    settings.timing.operation = OPERATION;
     let password = password(args, &user, &endpoint, signals).await?;
     let mut config = Config::new(endpoint, Credentials { user, password });
-    config.settings = settings;
+    config.settings = settings.clone();
     config.authentication = match args.auth {
         Scheme::Basic => Authentication::Basic,
         Scheme::Ntlm => Authentication::Ntlm,

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use auth::ntlm::{self, Credential, InitiatorOptions};
 use auth::spnego::{self, InitiatorMechanism};
-use auth::{Entropy, FileTime, Initiator, Sealer, Secret, Step, UserName};
+use auth::{ChannelBinding, Entropy, FileTime, Initiator, Sealer, Secret, Step, UserName};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use session::http::sealed::{self, Dialect, Frame, Protocol};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use transport::tls::{self, Trust};
 use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::ns::resource;
@@ -30,9 +31,15 @@ const SOAP: &str = "application/soap+xml;charset=UTF-8";
 
 /// A connection, and what was read ahead.
 pub(crate) struct Http {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
+    address: SocketAddr,
     buffer: Vec<u8>,
 }
+
+/// TCP, or TLS over it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 
 /// An answer.
 #[derive(Debug)]
@@ -56,12 +63,24 @@ impl Http {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::new() }
+        let address = stream.local_addr().unwrap();
+        Self { stream: Box::new(stream), address, buffer: Vec::new() }
+    }
+
+    /// The same by TLS, whoever answers; with the binding of the connection.
+    pub(crate) async fn connect_tls(address: SocketAddr) -> (Self, ChannelBinding) {
+        let trust = Trust { skip_ca_check: true, skip_cn_check: true, ..Trust::default() };
+        let stream = TcpStream::connect(address).await.unwrap();
+        let own = stream.local_addr().unwrap();
+        let client = tls::Client::new(&trust).unwrap();
+        let connected = client.connect(stream, "box", PATIENCE).await.unwrap();
+        let http = Self { stream: Box::new(connected.stream), address: own, buffer: Vec::new() };
+        (http, connected.binding.unwrap())
     }
 
     /// Our own end of the connection.
     pub(crate) fn address(&self) -> SocketAddr {
-        self.stream.local_addr().unwrap()
+        self.address
     }
 
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
@@ -90,6 +109,12 @@ impl Http {
     pub(crate) async fn ask(&mut self, headers: &[(&str, &str)], body: &[u8]) -> Response {
         self.post(headers, body).await;
         self.receive().await.expect("an answer")
+    }
+
+    /// Everything that still comes, until the service closes the connection.
+    pub(crate) async fn drain(&mut self, rest: &mut Vec<u8>) {
+        // A reset is an end too.
+        drop(timeout(PATIENCE, self.stream.read_to_end(rest)).await.expect("an end in time"));
     }
 
     /// Whether the service has closed the connection.
@@ -144,8 +169,18 @@ impl Entropy for Random {
 
 /// The client's half of a login: NTLM inside SPNEGO, or raw.
 pub(crate) fn negotiate(user: &str, password: &str, raw: bool) -> Box<dyn Initiator> {
+    bound(user, password, raw, None)
+}
+
+/// The same with a binding to a TLS connection.
+pub(crate) fn bound(
+    user: &str,
+    password: &str,
+    raw: bool,
+    channel_binding: Option<ChannelBinding>,
+) -> Box<dyn Initiator> {
     let credential = Credential::from_password(UserName::parse(user), &Secret::new(password));
-    let options = InitiatorOptions::default();
+    let options = InitiatorOptions { channel_binding, ..InitiatorOptions::default() };
     let now = FileTime::from_unix(Duration::from_secs(1_800_000_000));
     let ntlm = ntlm::Initiator::new(credential, options, &mut Random, now).unwrap();
     if raw {
@@ -179,8 +214,13 @@ impl Session {
         password: &str,
         raw: bool,
     ) -> Result<Self, Response> {
-        let mut http = Http::connect(address).await;
-        let sealer = Self::log_in(&mut http, user, password, raw).await?;
+        let http = Http::connect(address).await;
+        Self::over(http, negotiate(user, password, raw)).await
+    }
+
+    /// The same on a connection that is there, by an initiator that nobody has stepped yet.
+    pub(crate) async fn over(mut http: Http, login: Box<dyn Initiator>) -> Result<Self, Response> {
+        let sealer = Self::log_in_by(&mut http, login).await?;
         let context = RequestContext::new("http://box:5985/wsman", resource::CMD, Uuid::nil());
         let timeout = Duration::from_secs(10);
         let charset = Charset::Utf8;
@@ -194,7 +234,14 @@ impl Session {
         password: &str,
         raw: bool,
     ) -> Result<Box<dyn Sealer>, Response> {
-        let mut login = negotiate(user, password, raw);
+        Self::log_in_by(http, negotiate(user, password, raw)).await
+    }
+
+    /// The same by an initiator that nobody has stepped yet.
+    pub(crate) async fn log_in_by(
+        http: &mut Http,
+        mut login: Box<dyn Initiator>,
+    ) -> Result<Box<dyn Sealer>, Response> {
         let mut reply: Option<Vec<u8>> = None;
         loop {
             let (token, is_last) = match login.step(reply.as_deref()).unwrap() {

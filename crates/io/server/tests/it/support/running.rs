@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use auth::Secret;
 use server::accounts::{Accounts, FileSource, MachineNames};
+use server::certificates::{Certificates, New};
 use server::{Config, RunError, Settings, run};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
@@ -32,6 +33,13 @@ pub(crate) fn settings(text: &str) -> Settings {
     settings
 }
 
+/// The same by https.
+pub(crate) fn https(text: &str) -> Settings {
+    let mut settings = settings(text);
+    settings.listeners = vec!["https://127.0.0.1:0".parse().unwrap()];
+    settings
+}
+
 impl Service {
     pub(crate) async fn start() -> Self {
         Self::start_with(settings("")).await
@@ -50,10 +58,14 @@ impl Service {
         std::fs::write(&path, accounts.to_text()).unwrap();
         let plugin = Arc::new(Pipes::default());
         let source = Arc::new(FileSource(path));
+        let made = New { names: vec!["box".to_owned()], days: 1 }.make().unwrap();
+        let service = std::fs::File::open(folder.path()).unwrap();
+        Certificates::create_in(service, folder.path()).unwrap().add(&made).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (ready, listening) = oneshot::channel();
         let mut config = Config::new(settings, source);
         config.names = MachineNames::new("box.example.test");
+        config.folder = Some(folder.path().to_owned());
         config.plugins = vec![Arc::<Pipes>::clone(&plugin)];
         config.stop = Box::pin(async move { drop(stopped.await) });
         config.ready = Box::new(|addresses| ready.send(addresses[0]).unwrap());

@@ -1,0 +1,220 @@
+//! HTTPS from end to end: our `winrs`, released clients of other people, and openssl against our service, and our
+//! `winrs` against a server that is not ours.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+
+use crate::service::{PASSWORD, Service, USER, flavours};
+use crate::stub::{LINE, Stub, seven};
+use crate::tool;
+use testkit::outside::{peers_python, report};
+
+const BASIC: &str = "[Service.Auth]\nBasic = true\n";
+
+#[track_caller]
+fn text(path: &std::path::Path) -> &str {
+    path.to_str().unwrap()
+}
+
+#[test]
+fn winrs_runs_commands_inside_tls() {
+    for flavour in flavours() {
+        let service = Service::https(flavour, "");
+        let certificate = service.certificate();
+        for auth in ["ntlm", "negotiate"] {
+            let words = ["--ca", text(&certificate), "--auth", auth, "-v", LINE];
+            let ran = tool::run(&mut service.winrs(&words)).ended(7);
+            assert_eq!(ran.stdout, "out\n");
+            assert!(ran.stderr.contains("messages are inside TLS"), "{}", ran.stderr);
+        }
+        // The bare name and the switch, as on Windows.
+        let mut command = tool::winrs();
+        command.args([&format!("-r:https://localhost:{}", service.port), "-ssl", "-u:alice"]);
+        command.args(["--ca", text(&certificate), LINE]).env("TRANSOM_PASSWORD", PASSWORD);
+        tool::run(&mut command).ended(7);
+    }
+}
+
+#[test]
+fn winrs_believes_nobody_without_a_reason() {
+    let service = Service::https(flavours()[0], "");
+    let certificate = service.certificate();
+    let shown = tool::run(&mut service.transom(&["cert", "show"])).ended(0).stdout;
+    let value = |label: &str| {
+        let line = shown.lines().find(|line| line.starts_with(label)).unwrap();
+        line.rsplit(' ').next().unwrap().to_owned()
+    };
+    let (pin, key_pin) = (value("SHA-256"), value("Key SHA-256"));
+    let other = "00".repeat(32);
+    for (words, code, said) in [
+        (vec![], 255, "self-signed"),
+        (vec!["--pin", &pin], 7, "err"),
+        (vec!["--pin", &key_pin], 7, "err"),
+        (vec!["--pin", &other], 255, "pinned"),
+        (vec!["--skip-ca-check"], 7, "err"),
+        (
+            vec!["--ca", text(&certificate), "--server-name", "elsewhere"],
+            255,
+            "its names are localhost, 127.0.0.1",
+        ),
+        (vec!["--ca", text(&certificate), "--server-name", "localhost"], 7, "err"),
+        (vec!["--ca", "/nonexistent"], 255, "/nonexistent"),
+    ] {
+        let words = [words.as_slice(), &[LINE]].concat();
+        let ran = tool::run(&mut service.winrs(&words)).ended(code);
+        assert!(ran.stderr.contains(said), "{words:?}: {}", ran.stderr);
+        assert!(code == 7 || ran.stdout.is_empty(), "{ran:?}");
+    }
+    assert!(tool::run(&mut service.winrs(&[LINE])).stderr.contains(&format!("--pin {pin}")));
+}
+
+#[test]
+fn settings_of_the_user_say_whom_winrs_believes() {
+    let service = Service::https(flavours()[0], "");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("transom")).unwrap();
+    let settings = format!("[TLS]\nCAPath = {:?}\n", text(&service.certificate()));
+    std::fs::write(folder.path().join("transom/client.toml"), settings).unwrap();
+    let mut command = service.winrs(&[LINE]);
+    tool::run(command.env("XDG_CONFIG_HOME", folder.path())).ended(7);
+}
+
+#[test]
+fn basic_needs_the_services_consent_only() {
+    for (settings, code) in [("", 255), (BASIC, 7)] {
+        let service = Service::https(flavours()[0], settings);
+        let ran = tool::run(&mut service.winrs(&["--skip-ca-check", "--auth", "basic", LINE]));
+        ran.ended(code);
+    }
+}
+
+#[test]
+fn strict_service_takes_our_client() {
+    let service = Service::https(flavours()[0], "[Service.Auth]\nCbtHardeningLevel = \"Strict\"\n");
+    tool::run(&mut service.winrs(&["--skip-ca-check", LINE])).ended(7);
+}
+
+#[test]
+fn https_without_a_certificate_says_how_to_get_one() {
+    let folder = tempfile::tempdir().unwrap();
+    // The service user must pass.
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
+    let program = tool::copy_of_transom(folder.path());
+    let mut command = tool::program(&program);
+    command.args(["serve", "--listen", "https://127.0.0.1:0", "--config", "/dev/null", "--state"]);
+    let ran = tool::run(command.arg(folder.path().join("state"))).ended(1);
+    assert!(ran.stderr.contains("transom cert new-server"), "{ran:?}");
+}
+
+/// Runs the checks of a script against a service by https; its certificate is named to it.
+#[track_caller]
+fn peer(script: &str, auth: &str, settings: &str, checks: &[&str]) {
+    let service = Service::https(flavours()[0], settings);
+    let mut command: Command = tool::program(peers_python());
+    command.arg(tool::repository().join("crates/app/cli/tests/peers").join(script));
+    command
+        .arg(format!("https://localhost:{}/wsman", service.port))
+        .args([USER, auth])
+        .args(checks);
+    command.env("TRANSOM_TEST_PASSWORD", PASSWORD).env("TRANSOM_TEST_CA", service.certificate());
+    let ran = tool::run(&mut command);
+    let said: Vec<_> = ran.stdout.lines().filter(|line| line.starts_with("PEER ")).collect();
+    said.iter().for_each(|line| report(line));
+    assert!(!said.is_empty(), "{ran:#?}");
+    ran.ended(0);
+}
+
+const STRICT: &str = "[Service.Auth]\nCbtHardeningLevel = \"Strict\"\n";
+const WORK: &[&str] = &[
+    "with_the_certificate_known",
+    "without_a_check_of_the_certificate",
+    "unknown_certificate_is_refused",
+];
+
+#[test]
+fn pywinrm_ssl_is_served_when_basic_is_allowed() {
+    peer("pywinrm_https.py", "ssl", BASIC, WORK);
+}
+
+#[test]
+fn pywinrm_ssl_is_refused_when_basic_is_not_allowed() {
+    peer("pywinrm_https.py", "ssl", "", &["login_is_refused"]);
+}
+
+#[test]
+fn pywinrm_ntlm_is_served_by_a_strict_service() {
+    peer("pywinrm_https.py", "ntlm", STRICT, WORK);
+}
+
+#[test]
+fn pywinrm_ntlm_without_bindings_is_refused_by_a_strict_service_only() {
+    peer("pywinrm_https.py", "ntlm", STRICT, &["login_without_bindings_is_refused"]);
+    peer("pywinrm_https.py", "ntlm", "", &["login_without_bindings_works"]);
+}
+
+#[test]
+fn pypsrp_is_served_by_a_strict_service() {
+    peer("pypsrp_https.py", "ntlm", STRICT, WORK);
+    peer("pypsrp_https.py", "negotiate", STRICT, WORK);
+}
+
+#[test]
+fn pypsrp_may_seal_inside_tls_and_leave_out_bindings() {
+    peer("pypsrp_https.py", "ntlm", "", &["sealed_inside_tls", "login_without_bindings_works"]);
+    peer("pypsrp_https.py", "negotiate", STRICT, &["login_without_bindings_is_refused"]);
+}
+
+#[test]
+fn pypsrp_basic_is_served_when_it_is_allowed() {
+    peer("pypsrp_https.py", "basic", BASIC, WORK);
+    peer("pypsrp_https.py", "basic", "", &["login_is_refused"]);
+}
+
+#[test]
+fn openssl_sees_tls_1_3_and_1_2_and_nothing_older() {
+    let service = Service::https(flavours()[0], "");
+    let shake = |version: &str| {
+        let mut command = tool::program("openssl");
+        command.args(["s_client", "-connect", &format!("127.0.0.1:{}", service.port)]);
+        // Level 0 lets openssl itself try what it would not by default.
+        command.args([version, "-cipher", "ALL:@SECLEVEL=0", "-verify_return_error", "-CAfile"]);
+        tool::run(command.arg(service.certificate()))
+    };
+    for (version, name) in [("-tls1_3", "TLSv1.3"), ("-tls1_2", "TLSv1.2")] {
+        let ran = shake(version).ended(0);
+        assert!(ran.stdout.contains(&format!("New, {name}")), "{}", ran.stdout);
+        assert!(ran.stdout.contains("Verify return code: 0 (ok)"), "{}", ran.stdout);
+    }
+    for version in ["-tls1_1", "-tls1"] {
+        let ran = shake(version);
+        assert!(ran.code() != 0 && ran.stdout.contains("Cipher is (NONE)"), "{version}: {ran:?}");
+    }
+    report("PEER openssl 3: s_client sees TLS 1.3 and 1.2, not 1.1 and 1.0");
+}
+
+#[test]
+fn stub_by_https_is_served_in_few_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let line = "req -x509 -newkey rsa:2048 -nodes -subj /CN=stub -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out cert.pem";
+    let mut openssl = tool::program("openssl");
+    tool::run(openssl.args(line.split(' ')).current_dir(folder.path())).ended(0);
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    let options = ["--tls", text(&certificate), text(&key)];
+    for auth in ["ntlm", "negotiate", "basic"] {
+        let Some(stub) = Stub::start("stub_by_https_is_served_in_few_requests", &options) else {
+            return;
+        };
+        let url = format!("-r:https://127.0.0.1:{}", stub.port);
+        let mut command = stub.winrs_to(&url, &["--ca", text(&certificate), "--auth", auth, LINE]);
+        seven(tool::run(&mut command));
+        let requests = stub.requests();
+        // The message rides on the login's last leg: NTLM has one request before it, Basic none.
+        let create = requests.iter().position(|name| name.ends_with("-Create"));
+        assert_eq!(create, Some(usize::from(auth != "basic")), "{requests:?}");
+        report(&format!(
+            "PEER winrm_stub 1: winrs by https and {auth}, one command in {} requests",
+            requests.len()
+        ));
+    }
+}

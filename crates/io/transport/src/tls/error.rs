@@ -1,0 +1,215 @@
+//! Why a host is not believed or a TLS connection did not come about, and what to try.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::certificate::Moment;
+
+/// Why the certificate of a host is not accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CertificateError {
+    /// Nobody who is trusted vouches for it.
+    #[error("the certificate of the host is signed by an unknown authority ({issuer})")]
+    UnknownAuthority {
+        /// Who signed it, or the last certificate that the host showed.
+        issuer: String,
+    },
+    /// It vouches for itself.
+    #[error("the certificate of the host is self-signed ({subject})")]
+    SelfSigned {
+        /// Whom it names.
+        subject: String,
+        /// SHA-256 of the certificate, to be compared with what the host's administrator says.
+        fingerprint: String,
+    },
+    /// Its time is over.
+    #[error("the certificate {subject} expired on {until}; now it is {now}")]
+    Expired {
+        /// Which certificate of the chain.
+        subject: String,
+        /// The last moment of its validity.
+        until: Moment,
+        /// The clock of this machine.
+        now: Moment,
+    },
+    /// Its time has not come.
+    #[error("the certificate {subject} is not valid before {from}; now it is {now}")]
+    NotYetValid {
+        /// Which certificate of the chain.
+        subject: String,
+        /// The first moment of its validity.
+        from: Moment,
+        /// The clock of this machine.
+        now: Moment,
+    },
+    /// It is somebody else's.
+    #[error("the certificate is not for `{wanted}`: {}", names_of(found, subject))]
+    WrongName {
+        /// The name that was asked for.
+        wanted: String,
+        /// The names that the certificate has.
+        found: Vec<String>,
+        /// Whom it names besides; this name does not count.
+        subject: String,
+    },
+    /// None of the pins fits.
+    #[error(
+        "the certificate of the host is another one than the pinned: its SHA-256 is {certificate}, that of its public key {key}"
+    )]
+    WrongPin {
+        /// SHA-256 of the certificate.
+        certificate: String,
+        /// SHA-256 of its public key.
+        key: String,
+    },
+    /// It was made for something else than a server.
+    #[error("the certificate of the host is not meant for servers (extended key usage)")]
+    WrongPurpose,
+    /// It cannot be read.
+    #[error("the certificate of the host is malformed")]
+    Malformed,
+    /// The host showed none.
+    #[error("the host showed no certificate")]
+    Absent,
+    /// The chain breaks another rule of RFC 5280.
+    #[error("the certificate of the host is not acceptable: {0}")]
+    Unacceptable(String),
+}
+
+fn names_of(found: &[String], subject: &str) -> String {
+    if found.is_empty() {
+        return format!("it has no name in its subjectAltName (its subject is {subject})");
+    }
+    format!("its names are {}", found.join(", "))
+}
+
+impl CertificateError {
+    /// What a person may try, most likely first.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::UnknownAuthority { .. } => vec![
+                "name the authority's certificate: --ca FILE or DIR (setting CAPath)".to_owned(),
+                SKIP_AUTHORITY.to_owned(),
+            ],
+            Self::SelfSigned { fingerprint, .. } => vec![
+                format!(
+                    "if the host's administrator confirms this fingerprint: --pin {fingerprint}"
+                ),
+                "or get the certificate from the host, and --ca FILE".to_owned(),
+                SKIP_AUTHORITY.to_owned(),
+            ],
+            Self::Expired { .. } => vec![
+                "the host needs a new certificate; check this machine's clock too".to_owned(),
+            ],
+            Self::NotYetValid { .. } => vec!["check the clocks of this machine and of the host".to_owned()],
+            Self::WrongName { found, .. } => {
+                let mut hints = Vec::new();
+                if let Some(name) = found.iter().find(|name| !name.starts_with('*')) {
+                    hints.push(format!(
+                        "connect to a name that the certificate has, or expect another one: --server-name {name}"
+                    ));
+                }
+                hints.push("--skip-cn-check accepts any name: whoever has a certificate of that authority can then play the host".to_owned());
+                hints
+            }
+            Self::WrongPin { .. } => vec![
+                "the host has a new certificate, or somebody else answers: ask its administrator before you change the pin".to_owned(),
+            ],
+            Self::WrongPurpose | Self::Malformed | Self::Absent | Self::Unacceptable(_) => {
+                vec!["the host needs another certificate".to_owned()]
+            }
+        }
+    }
+}
+
+const SKIP_AUTHORITY: &str =
+    "--skip-ca-check accepts any signer: somebody on the way could then play the host";
+
+/// Why the trust settings cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// A file or folder of authorities cannot be read.
+    #[error("{}: {problem}", path.display())]
+    Read {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said, or what is wrong with the content.
+        problem: String,
+    },
+    /// The system has no list of authorities.
+    #[error("this system has no list of certificate authorities{0}")]
+    NoSystemRoots(String),
+    /// No name or address that a certificate could have.
+    #[error("`{0}` is no host name or address that a certificate can have")]
+    Name(String),
+    /// Not a SHA-256 value.
+    #[error("`{0}` is no SHA-256 fingerprint: 64 hexadecimal digits, colons allowed")]
+    Pin(String),
+    /// The TLS library refuses the settings.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(String),
+}
+
+/// Why a TLS connection did not come about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// The certificate of the host is not accepted.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The settings cannot be used with this host.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
+    /// The two sides do not speak the same TLS.
+    #[error("no TLS connection came about: {0}")]
+    Handshake(rustls::Error),
+    /// The connection broke during the handshake.
+    #[error("the connection ended during the TLS handshake: {0}")]
+    Lost(io::Error),
+    /// Time ran out.
+    #[error("the TLS handshake was not complete within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+}
+
+impl TlsError {
+    /// Finds in the error of a handshake what it is about.
+    pub(super) fn of_handshake(error: io::Error) -> Self {
+        let Some(inner) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        else {
+            return Self::Lost(error);
+        };
+        if let rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other)) = inner
+            && let Some(verdict) = other.0.downcast_ref::<CertificateError>()
+        {
+            return Self::Certificate(verdict.clone());
+        }
+        Self::Handshake(inner.clone())
+    }
+
+    /// What a person may try, most likely first.
+    #[must_use]
+    pub fn hints(&self) -> Vec<String> {
+        match self {
+            Self::Certificate(error) => error.hints(),
+            Self::Trust(_) => Vec::new(),
+            Self::Handshake(error) if speaks_no_tls(error) => {
+                vec!["there may be no TLS on this port: WinRM has https on 5986 and http on 5985".to_owned()]
+            }
+            Self::Handshake(_) => vec![
+                "the host may know only TLS 1.0, 1.1 or old ciphers, which this version does not speak: it needs TLS 1.2 or 1.3".to_owned(),
+            ],
+            Self::Lost(_) | Self::Timeout(_) => vec![
+                "the host's https listener may lack a certificate, or there is no TLS on this port".to_owned(),
+            ],
+        }
+    }
+}
+
+/// What comes back is no TLS record at all.
+fn speaks_no_tls(error: &rustls::Error) -> bool {
+    matches!(error, rustls::Error::InvalidMessage(_))
+}

@@ -1,0 +1,8 @@
+//! TLS between this crate's two ends, and between each of them and rustls alone.
+#![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
+
+mod bindings;
+mod identities;
+mod judgement;
+mod loopback;
+mod support;
