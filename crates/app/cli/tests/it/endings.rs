@@ -124,7 +124,7 @@ fn stalled_readers_do_not_keep_winrs_from_leaving() {
     let (mut child, _unread_stdout) = started(&service, &line);
     let _unread_stderr = child.stderr.take().unwrap();
     // Both pipes fill up while nobody reads.
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(500));
     send(&child, Signal::SIGTERM);
     assert_eq!(tool::wait(&mut child).code(), Some(255));
     tool::until("the command is ended", || processes_with(&mark).is_empty());
