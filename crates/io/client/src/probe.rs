@@ -95,8 +95,8 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// [`Error`]: no connection, no HTTP behind it, nothing within `limit`; by https also a certificate
-/// that `trust` does not accept.
+/// [`Error`]: no connection, a certificate that `trust` refuses, no HTTP behind it, or nothing within
+/// `limit`.
 pub async fn ask(
     endpoint: &Endpoint,
     trust: &Trust,
@@ -104,38 +104,36 @@ pub async fn ask(
     limit: Duration,
 ) -> Result<Answer, Error> {
     let error = |kind| Error::new(kind, &endpoint.authority(), OPERATION);
-    match timeout(limit, exchange(endpoint, trust, question, limit)).await {
+    match timeout(limit, connected(endpoint, trust, question, limit)).await {
         Ok(result) => result.map_err(error),
         Err(_) => Err(error(ErrorKind::Timeout(limit))),
     }
 }
 
-async fn exchange(
+async fn connected(
     endpoint: &Endpoint,
     trust: &Trust,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, ErrorKind> {
-    let tls = match endpoint.transport {
-        Transport::Http => None,
-        Transport::Https => Some(tls::Client::new(trust).map_err(ConfigError::Trust)?),
-    };
     let stream = transport::connect(&endpoint.host, endpoint.port, limit)
         .await
         .map_err(ConnectionError::Open)?;
-    let request = request(endpoint, question)?;
-    match tls {
-        None => send(stream, request).await,
-        Some(tls) => {
+    match endpoint.transport {
+        Transport::Http => exchange(stream, endpoint, question).await,
+        Transport::Https => {
+            let tls = tls::Client::new(trust).map_err(ConfigError::from)?;
             let connected = tls.connect(stream, &endpoint.host, limit).await;
-            send(connected.map_err(ConnectionError::Tls)?.stream, request).await
+            let stream = connected.map_err(ConnectionError::Tls)?.stream;
+            exchange(stream, endpoint, question).await
         }
     }
 }
 
-async fn send(
+async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    request: Request<Full<Bytes>>,
+    endpoint: &Endpoint,
+    question: Question,
 ) -> Result<Answer, ErrorKind> {
     let lost = |error| ErrorKind::Connect(ConnectionError::Lost(error));
     let (mut sender, connection) =

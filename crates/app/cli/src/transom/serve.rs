@@ -120,8 +120,8 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
                 match passed_on {
                     "--log" => log_format = self::log_format(value)?,
                     "--listen" => low_ports.extend(privileged(value)?),
-                    "--certificate" => drop(thumbprint(value)?),
                     "--config" => config = Some(PathBuf::from(value)),
+                    "--certificate" => drop(thumbprint(value)?),
                     _ => {}
                 }
                 network.extend([OsString::from(passed_on), for_network(passed_on, value)?]);

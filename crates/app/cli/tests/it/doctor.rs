@@ -232,7 +232,7 @@ fn login_that_is_not_offered_is_named() {
 }
 
 #[test]
-fn port_without_tls_ends_the_walk_by_https() {
+fn host_that_speaks_no_tls_fails_at_http() {
     let port = server(b"");
     let url = format!("https://127.0.0.1:{port}");
     fails_at(&tool::run(&mut doctor(&[&url, "--json"])).ended(1), "http");

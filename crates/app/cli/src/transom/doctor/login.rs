@@ -119,9 +119,7 @@ fn sealing(client: &Client, mechanism: &str) -> Step {
         Some(Protection::Seal) => {
             return step.fact(format!("{mechanism} encrypts and signs every message"));
         }
-        Some(Protection::Tls) => {
-            return step.fact("TLS encrypts and signs every message");
-        }
+        Some(Protection::Tls) => return step.fact("TLS protects every message"),
         Some(Protection::Nothing) | None => {}
     }
     step.warning("everybody on the way can read and change the messages")

@@ -76,14 +76,14 @@ async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
         CommandError::usage(error.to_string()).hint("write HOST or http://HOST:PORT")
     })?;
     let format = if args.json { Format::Json } else { Format::Text };
-    let settings = Settings::load()
+    let mut settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
-    let trust = settings.trust.clone();
-    let config = config(&args, settings, endpoint.clone(), &mut signals).await?;
+    settings.timing.operation = OPERATION;
+    let config = config(&args, endpoint.clone(), &settings, &mut signals).await?;
     let mut bundle = Bundle::new(args.record.as_deref())?;
     let mut report = Report::new(format, &endpoint.to_string())?;
     tokio::select! {
-        walked = walk(&endpoint, &trust, config, &mut report, &mut bundle) => walked?,
+        walked = walk(&endpoint, &settings, config, &mut report, &mut bundle) => walked?,
         _signal = signals.next() => {
             // A shell that was open closes itself in the background.
             tokio::time::sleep(LEAVE).await;
@@ -96,12 +96,12 @@ async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
 
 async fn walk(
     endpoint: &Endpoint,
-    trust: &Trust,
+    settings: &Settings,
     config: Option<Config>,
     report: &mut Report,
     bundle: &mut Bundle,
 ) -> Result<(), CommandError> {
-    if !reach::walk(endpoint, trust, report, bundle).await? {
+    if !reach::walk(endpoint, settings, report, bundle).await? {
         return Ok(());
     }
     match config {
@@ -115,13 +115,13 @@ async fn config(
     args: &DoctorArgs,
     mut settings: Settings,
     endpoint: Endpoint,
+    settings: &Settings,
     signals: &mut Signals,
 ) -> Result<Option<Config>, CommandError> {
     let Some(user) = args.user.clone() else { return Ok(None) };
-    settings.timing.operation = OPERATION;
     let password = password(args, &user, &endpoint, signals).await?;
     let mut config = Config::new(endpoint, Credentials { user, password });
-    config.settings = settings;
+    config.settings = settings.clone();
     config.authentication = match args.auth {
         Scheme::Basic => Authentication::Basic,
         Scheme::Ntlm => Authentication::Ntlm,

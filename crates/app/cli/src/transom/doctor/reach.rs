@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use client::error::ConnectionError;
 use client::probe::{self, Answer, Question};
-use client::{Endpoint, ErrorKind, Transport, Trust};
+use client::{Endpoint, ErrorKind, Settings, Transport};
 use tokio::task::JoinSet;
 
 use super::bundle::Bundle;
@@ -31,7 +31,7 @@ const KNOWN: [&str; 2] = ["Negotiate", "Basic"];
 /// Walks these steps; `false` when one failed.
 pub(super) async fn walk(
     endpoint: &Endpoint,
-    trust: &Trust,
+    settings: &Settings,
     report: &mut Report,
     bundle: &mut Bundle,
 ) -> Result<bool, CommandError> {
@@ -43,7 +43,7 @@ pub(super) async fn walk(
     if !report.add(tcp(endpoint, &addresses).await)? {
         return Ok(false);
     }
-    let (step, answer) = http(endpoint, trust).await;
+    let (step, answer) = http(endpoint, settings).await;
     if let Some(answer) = &answer {
         bundle.answer(answer);
     }
@@ -53,7 +53,7 @@ pub(super) async fn walk(
     if !report.add(schemes(&answer))? {
         return Ok(false);
     }
-    report.add(anonymous(endpoint, trust, bundle).await)
+    report.add(anonymous(endpoint, settings, bundle).await)
 }
 
 async fn name(endpoint: &Endpoint) -> (Step, Vec<SocketAddr>) {
@@ -211,9 +211,9 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-async fn http(endpoint: &Endpoint, trust: &Trust) -> (Step, Option<Answer>) {
+async fn http(endpoint: &Endpoint, settings: &Settings) -> (Step, Option<Answer>) {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, trust, Question::Empty, PATIENCE).await;
+    let asked = probe::ask(endpoint, &settings.trust, Question::Empty, PATIENCE).await;
     let step = Step::new("http").took(start.elapsed());
     let answer = match asked {
         Ok(answer) => answer,
@@ -312,9 +312,9 @@ fn schemes(answer: &Answer) -> Step {
 }
 
 /// Not every service answers without a login, and none needs to.
-async fn anonymous(endpoint: &Endpoint, trust: &Trust, bundle: &mut Bundle) -> Step {
+async fn anonymous(endpoint: &Endpoint, settings: &Settings, bundle: &mut Bundle) -> Step {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, trust, Question::Identify, PATIENCE).await;
+    let asked = probe::ask(endpoint, &settings.trust, Question::Identify, PATIENCE).await;
     let step = Step::new("anonymous").took(start.elapsed());
     if let Ok(answer) = &asked {
         bundle.answer(answer);
