@@ -138,6 +138,7 @@ async fn exchange(
     let lost = |error| ErrorKind::Connect(ConnectionError::Lost(error));
     let (mut sender, connection) =
         Builder::new().handshake(TokioIo::new(stream)).await.map_err(lost)?;
+    let request = request(endpoint, question)?;
     let start = Instant::now();
     // Ends with this function, however that ends.
     let mut driver = JoinSet::new();

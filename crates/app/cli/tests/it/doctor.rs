@@ -251,7 +251,7 @@ fn walk_by_https_believes_whom_the_settings_name() {
     std::fs::write(folder.path().join("transom/client.toml"), settings).unwrap();
     let mut command = doctor(&words);
     let known = tool::run(command.env("XDG_CONFIG_HOME", folder.path())).ended(0);
-    assert!(known.stdout.contains("TLS encrypts and signs every message"), "{known:#?}");
+    assert!(known.stdout.contains("TLS protects every message"), "{known:#?}");
 }
 
 #[test]

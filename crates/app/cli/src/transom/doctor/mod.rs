@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use auth::Secret;
 use clap::{Args, ValueEnum};
-use client::{Authentication, Config, Credentials, Endpoint, Settings, Trust};
+use client::{Authentication, Config, Credentials, Endpoint, Settings};
 
 use crate::command_error::{CommandError, Program};
 use crate::signals::Signals;
@@ -113,7 +113,6 @@ async fn walk(
 /// Everything for the login; `None` when nobody wants to log in.
 async fn config(
     args: &DoctorArgs,
-    mut settings: Settings,
     endpoint: Endpoint,
     settings: &Settings,
     signals: &mut Signals,
