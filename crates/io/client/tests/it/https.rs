@@ -66,7 +66,7 @@ async fn every_login_works_inside_tls_without_a_seal() {
         let create = requests.iter().position(|name| name.ends_with("-Create"));
         assert_eq!(create, Some(before), "{requests:?}");
         report(&format!(
-            "PEER winrm_stub (pyspnego): https, {authentication:?}, {} requests for one command on a new connection",
+            "PEER winrm_stub 1: https, {authentication:?}, {} requests for one command on a new connection",
             requests.len()
         ));
     }
