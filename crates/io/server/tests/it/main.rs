@@ -16,6 +16,7 @@ mod https;
 mod logins;
 mod malformed;
 mod ownership;
+mod places;
 mod quotas;
 mod replayed;
 mod sealing;

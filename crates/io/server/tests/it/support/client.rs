@@ -61,7 +61,11 @@ impl Response {
 
 impl Http {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::of(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Over a connection that is there.
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         let address = stream.local_addr().unwrap();
         Self { stream: Box::new(stream), address, buffer: Vec::new() }
