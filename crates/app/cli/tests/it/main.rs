@@ -10,6 +10,7 @@
 
 mod account;
 mod cert;
+mod chaos;
 mod check;
 mod demo;
 mod docs;
@@ -19,6 +20,8 @@ mod encodings;
 mod endings;
 mod errors;
 mod examples;
+mod fair;
+mod full_disk;
 mod help;
 mod https;
 mod json;
@@ -33,5 +36,6 @@ mod run;
 mod security;
 mod service;
 mod slow_reader;
+mod soak;
 mod stub;
 mod tool;

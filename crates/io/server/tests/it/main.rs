@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod clock;
 mod encodings;
 mod failed_logins;
 mod http_rules;
@@ -25,3 +26,4 @@ mod shells;
 mod slow_clients;
 mod stopping;
 mod support;
+mod tls_attacks;

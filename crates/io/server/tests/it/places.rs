@@ -11,7 +11,7 @@ use wsman::identify::Identify;
 use crate::support::{Http, Service, Session, settings};
 
 /// A connection from another address of loopback.
-async fn connect_from(last: u8, to: SocketAddr) -> Http {
+pub(crate) async fn connect_from(last: u8, to: SocketAddr) -> Http {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((Ipv4Addr::new(127, 0, 0, last), 0).into()).unwrap();
     Http::of(socket.connect(to).await.unwrap())
