@@ -225,6 +225,20 @@ impl Service {
         tool::run(&mut self.winrs(&[line]))
     }
 
+    /// The same by https, with the certificate that the service had at first.
+    #[track_caller]
+    pub(crate) fn run_trusting(&self, line: &str) -> Ran {
+        let certificate = self.certificate();
+        tool::run(self.winrs(&["--ca"]).arg(certificate).arg(line))
+    }
+
+    /// Stops in order, and starts again on the same state.
+    #[track_caller]
+    pub(crate) fn stop_and_start_again(&mut self) {
+        kill(pid(self.child.id()), Signal::SIGTERM).unwrap();
+        self.start_again();
+    }
+
     /// Stops in order, as a service manager does.
     #[track_caller]
     pub(crate) fn stop(mut self) -> ExitStatus {
