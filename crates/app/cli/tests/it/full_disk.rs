@@ -90,8 +90,12 @@ fn changes_of_the_state_fail_clearly_on_a_full_disk_and_the_service_goes_on() {
         let before = content(&state);
         let new = ["account", "add", "bob", "--local-user", "nobody", "--password-stdin"];
         let passwd = ["account", "passwd", USER, "--password-stdin"];
-        let groups = ["cert", "new-server", "--name", "localhost"];
-        for words in [&new[..], &passwd[..], &groups[..]] {
+        let certificate = ["cert", "new-server", "--name", "localhost"];
+        for words in [&new[..], &passwd[..], &certificate[..]] {
+            if words == new && flavour == Flavour::Unprivileged {
+                // Such a service has one account.
+                continue;
+            }
             let mut command = service.transom(words);
             let ran = tool::run_with_input(&mut command, b"another password\n");
             assert_ne!(ran.code(), 0, "{words:?}");
