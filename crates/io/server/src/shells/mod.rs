@@ -208,14 +208,12 @@ impl Found {
     ///
     /// The fault for the client.
     pub(crate) async fn ask(&self, incoming: Incoming) -> Result<Reply, Box<Fault>> {
-        let operation = match &incoming.request {
-            Request::Command { .. } => Some(self.operations.begin(self.owner.id, Kind::Command)?),
-            Request::Send(_) => {
-                self.memory.takes_input()?;
-                None
-            }
-            _ => None,
-        };
+        if matches!(incoming.request, Request::Send(_)) {
+            self.memory.takes_input()?;
+        }
+        let is_command = matches!(incoming.request, Request::Command { .. });
+        let begin = || self.operations.begin(self.owner.id, Kind::Command);
+        let operation = is_command.then(begin).transpose()?;
         let (sender, receiver) = oneshot::channel();
         let token = incoming.token;
         let message = Message::Request(Box::new(incoming), operation, sender);

@@ -3,6 +3,7 @@
 //! The test runs itself once more under a clock that can be turned (`tests/data/clock.c`).
 
 use std::env;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -59,10 +60,7 @@ fn jumps_of_the_wall_clock_change_nothing() {
 }
 
 async fn under_a_clock_that_turns(file: &Path) {
-    let start = unix_now();
-    turn(file, DAY);
-    assert!((unix_now() - start - DAY).abs() < 100, "the clock can be turned");
-    turn(file, 0);
+    can_be_turned(file);
     let text = "[Service.FailedLogins]\nSlowAfter = 0\nLockoutAfter = 2\nLockoutSeconds = 3600\n";
     let service = Service::start_with(settings(text)).await;
     let mut open = Session::login(service.address, "alice").await;
@@ -73,19 +71,11 @@ async fn under_a_clock_that_turns(file: &Path) {
         let http = connect_from(9, service.address).await;
         assert!(Session::over(http, negotiate("carol", "wrong", true)).await.is_err());
     }
-    let identify = Identify::default().to_envelope().encode();
     for jump in JUMPS {
         turn(file, jump);
-        assert_eq!(open.ask_bytes(&identify).await.0, 200, "{jump}: an open session");
-        Session::login(service.address, "bob").await;
-        let locked = Session::try_login(service.address, "carol", PASSWORD, true).await;
-        assert!(locked.is_err(), "{jump}: a lockout lasts as long as it should");
+        goes_on(&service, &mut open, jump).await;
     }
-    for from in JUMPS {
-        for to in JUMPS {
-            assert!(login_across(service.address, file, from, to).await, "from {from} to {to}");
-        }
-    }
+    logins_across_every_jump(service.address, file).await;
     // The shell is neither idle nor forgotten, and its command is there.
     turn(file, 400 * DAY);
     assert!(open.receive(&shell, &command).await.is_err(), "the operation's time-out");
@@ -94,8 +84,32 @@ async fn under_a_clock_that_turns(file: &Path) {
     service.stop().await;
 }
 
+/// What is open goes on, others log in, and who is locked out stays so.
+async fn goes_on(service: &Service, open: &mut Session, jump: i64) {
+    let identify = Identify::default().to_envelope().encode();
+    assert_eq!(open.ask_bytes(&identify).await.0, 200, "{jump}");
+    Session::login(service.address, "bob").await;
+    let locked = Session::try_login(service.address, "carol", PASSWORD, true).await;
+    assert!(locked.is_err(), "{jump}: a lockout lasts as long as it should");
+}
+
+fn can_be_turned(file: &Path) {
+    let start = unix_now();
+    turn(file, DAY);
+    assert!((unix_now() - start - DAY).abs() < 100, "the clock can be turned");
+    turn(file, 0);
+}
+
+async fn logins_across_every_jump(address: SocketAddr, file: &Path) {
+    for from in JUMPS {
+        for to in JUMPS {
+            assert!(login_across(address, file, from, to).await, "from {from} to {to}");
+        }
+    }
+}
+
 /// A login whose challenge comes before a jump, and whose answer after it.
-async fn login_across(address: std::net::SocketAddr, file: &Path, from: i64, to: i64) -> bool {
+async fn login_across(address: SocketAddr, file: &Path, from: i64, to: i64) -> bool {
     turn(file, from);
     let mut http = Http::connect(address).await;
     let mut login = negotiate("alice", PASSWORD, true);
