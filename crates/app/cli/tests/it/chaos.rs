@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use testkit::Seeded;
 
-use crate::service::{Service, flavours};
+use crate::service::{Flavour, Service, flavours};
 use crate::tool::{self, Ran, mark, processes_with};
 
 const CLIENTS: usize = 20;
@@ -81,57 +81,70 @@ fn is_right_or_a_clear_error(ran: &Ran) -> bool {
     false
 }
 
-#[track_caller]
 fn killed_at_any_moment(victim: Victim) {
-    for flavour in flavours() {
-        let mut service = Service::configured(flavour, "[Winrs]\nIdleTimeout = 60000\n");
-        let mut random = Seeded::new(victim as u64 + 11);
-        let mut right = 0;
-        for round in 0..ROUNDS {
-            let mark = mark();
-            let spawner = service.spawner();
-            let working = clients(&service, &mark);
-            thread::sleep(Duration::from_millis(100 + random.draw() % 1_200));
-            let mut killed = Vec::new();
-            match victim {
-                Victim::Spawner => end(spawner),
-                Victim::Network => end(network(&service)),
-                Victim::Keepers => {
-                    let network = network(&service);
-                    let keepers = children(spawner).into_iter().filter(|child| *child != network);
-                    keepers.step_by(2).for_each(end);
-                }
-                Victim::Clients => {
-                    killed = working.iter().map(Child::id).step_by(2).collect();
-                    killed.iter().copied().for_each(end);
-                }
+    thread::scope(|scope| {
+        for flavour in flavours() {
+            scope.spawn(move || killed_by(victim, flavour));
+        }
+    });
+}
+
+fn killed_by(victim: Victim, flavour: Flavour) {
+    let mut service = Service::configured(flavour, "[Winrs]\nIdleTimeout = 60000\n");
+    let mut random = Seeded::new(victim as u64 + 11);
+    let (mut right, mut marks) = (0, Vec::new());
+    for round in 0..ROUNDS {
+        let mark = mark();
+        let spawner = service.spawner();
+        let working = clients(&service, &mark);
+        thread::sleep(Duration::from_millis(100 + random.draw() % 1_200));
+        let mut killed = Vec::new();
+        match victim {
+            Victim::Spawner => end(spawner),
+            Victim::Network => end(network(&service)),
+            Victim::Keepers => {
+                let network = network(&service);
+                let keepers = children(spawner).into_iter().filter(|child| *child != network);
+                keepers.step_by(2).for_each(end);
             }
-            for child in working {
-                let was_killed = killed.contains(&child.id());
-                let ran = tool::finish(child);
-                if !was_killed {
-                    right += usize::from(is_right_or_a_clear_error(&ran));
-                }
+            Victim::Clients => {
+                killed = working.iter().map(Child::id).step_by(2).collect();
+                killed.iter().copied().for_each(end);
             }
-            let what = format!("{victim:?} {flavour:?} {round}: nothing of the commands is left");
+        }
+        for child in working {
+            let was_killed = killed.contains(&child.id());
+            let ran = tool::finish(child);
+            if !was_killed {
+                right += usize::from(is_right_or_a_clear_error(&ran));
+            }
+        }
+        let what = format!("{victim:?} {flavour:?} {round}: nothing of the commands is left");
+        marks.push(mark.clone());
+        if victim != Victim::Clients {
             tool::until(&what, || processes_with(&mark).is_empty());
-            match victim {
-                Victim::Spawner | Victim::Network => {
-                    // The address is free and the state is not locked: it starts at once.
-                    service.start_again();
-                    assert_eq!(groups(spawner), Vec::<String>::new(), "{victim:?}");
-                }
-                Victim::Keepers | Victim::Clients => {
-                    tool::until("no keeper is left", || children(spawner).len() == 1);
-                }
+        }
+        match victim {
+            Victim::Spawner | Victim::Network => {
+                // The address is free and the state is not locked: it starts at once.
+                service.start_again();
+                assert_eq!(groups(spawner), Vec::<String>::new(), "{victim:?}");
             }
-            service.run("exit 5").ended(5);
+            Victim::Keepers => {
+                tool::until("no keeper is left", || children(spawner).len() == 1);
+            }
+            // What they left has its idle time.
+            Victim::Clients => {}
         }
-        if victim == Victim::Clients {
-            assert_eq!(right, CLIENTS / 2 * ROUNDS as usize, "the others are not disturbed");
-        }
-        assert!(service.stop().success());
+        service.run("exit 5").ended(5);
     }
+    if victim == Victim::Clients {
+        assert_eq!(right, CLIENTS / 2 * ROUNDS as usize, "the others are not disturbed");
+        let is_gone = || marks.iter().all(|mark| processes_with(mark).is_empty());
+        tool::until("the idle time ends what killed clients left", is_gone);
+        tool::until("no keeper is left", || children(service.spawner()).len() == 1);
+    }
+    assert!(service.stop().success());
 }
 
 #[test]
