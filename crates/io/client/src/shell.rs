@@ -34,6 +34,7 @@ use crate::calls::{Call, Calls, lock};
 use crate::connection::Answer;
 use crate::entropy;
 use crate::error::{Error, ErrorKind, ProtocolError};
+use crate::pace::Pace;
 
 /// Ended commands that may wait for their Signal; Windows allows 25 processes in a shell by specification.
 const ENDED_KEPT: usize = 4;
@@ -127,6 +128,7 @@ pub struct Command {
     input: Input,
     ready: VecDeque<Event>,
     done: bool,
+    pace: Pace,
 }
 
 /// The way to a running command: its input and its signals. Clones reach the same command.
@@ -245,7 +247,7 @@ impl Shell {
 
     fn command(&self, id: machine::CommandKey, deadline: Option<Instant>) -> Command {
         let input = Input { core: Arc::clone(&self.core), id, deadline, sending: Arc::default() };
-        Command { input, ready: VecDeque::new(), done: false }
+        Command { input, ready: VecDeque::new(), done: false, pace: Pace::default() }
     }
 
     /// A command the answer to whose Command was lost, if the service knows it.
@@ -313,12 +315,16 @@ impl Command {
                 return Ok(None);
             }
             let Input { core, id, deadline, .. } = &self.input;
+            let (asked, deadline) = (Instant::now(), *deadline);
             let told = core
-                .perform(*deadline, |machine, message_id, timeout| {
+                .perform(deadline, |machine, message_id, timeout| {
                     machine.receive(message_id, timeout, *id)
                 })
                 .await?;
             self.take(told);
+            let pause = self.pace.after(!self.ready.is_empty(), asked.elapsed());
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            sleep(left.map_or(pause, |left| left.min(pause))).await;
         }
     }
 
@@ -469,7 +475,11 @@ impl Core {
         let outstanding = Outstanding { core: self, message_id: request.message_id };
         let operation = name(request.operation);
         let message = request.envelope.encode_as(self.calls.config().charset);
-        let call = Call { message: &message, operation, wait, replay: request.replay };
+        // A second Create with the same ShellId is refused, or (by Windows 7 and 2008 R2, which choose ids themselves)
+        // makes a shell that ends when its idle time is over.
+        let repeatable = request.replay || request.operation == Operation::Create;
+        let replay = request.replay;
+        let call = Call { message: &message, operation, wait, replay, repeatable };
         let answer = self.calls.call(call).await.inspect_err(|error| {
             if error.is_unsent() {
                 lock(&self.machine).handle_unsent(request.message_id);

@@ -110,7 +110,10 @@ fn fault_code(error: &Error) -> Option<u32> {
 }
 
 fn breaks_seal(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Protocol(ProtocolError::NotSealed | ProtocolError::Sealed(_)))
+    matches!(
+        error.kind(),
+        ErrorKind::Protocol(ProtocolError::NotSealed(_) | ProtocolError::Sealed(_))
+    )
 }
 
 fn sealing(client: &Client, mechanism: &str) -> Step {
