@@ -247,7 +247,7 @@ impl Error {
                         .trim_matches(['[', ']']),
                     crate::settings::display_path()
                 ),
-                "or use https, where the certificate proves the host: -usessl".to_owned(),
+                "or connect by https, where the certificate proves who answers".to_owned(),
             ],
             ErrorKind::Config(ConfigError::Trust(TrustError::NoSystemRoots(_))) => {
                 hint("install the package ca-certificates, or name the authority: --ca FILE or DIR")
@@ -264,7 +264,7 @@ impl Error {
             ErrorKind::Denied(LoginError::Refused) => vec![
                 "check user name and password; the service's log says why it refused the login"
                     .to_owned(),
-                "an account of a Windows host itself is written HOST\\NAME, one of a domain DOMAIN\\NAME"
+                "an account of the host itself is written HOST\\NAME, one of a domain DOMAIN\\NAME"
                     .to_owned(),
             ],
             ErrorKind::Denied(LoginError::NotOffered { wanted, offered }) => offered

@@ -45,6 +45,17 @@ impl Stub {
         self.stub.requests()
     }
 
+    /// Requests of a conversation in which one Receive brings everything: the stub may split its answer, which says
+    /// nothing of the client.
+    #[track_caller]
+    fn few_requests(&self) -> usize {
+        let requests = self.requests();
+        let receives = requests.iter().filter(|name| name.contains("Receive")).count();
+        let needed = requests.len() - receives + 1;
+        assert!(needed <= MOST_REQUESTS, "{requests:?}");
+        needed
+    }
+
     /// The request lines and headers that the stub has seen.
     pub(crate) fn heads(&self) -> Vec<String> {
         self.stub.heads()
@@ -67,9 +78,7 @@ pub(crate) const LINE: &str = "echo out; echo err >&2; exit 7";
 fn stub_is_served_by_ntlm_in_few_requests() {
     let Some(stub) = Stub::start("stub_is_served_by_ntlm_in_few_requests", &[]) else { return };
     seven(tool::run(&mut stub.winrs(&["--auth", "ntlm", LINE])));
-    let requests = stub.requests();
-    assert!(requests.len() <= MOST_REQUESTS, "{requests:?}");
-    peer(&format!("winrs by ntlm, one command in {} requests", requests.len()));
+    peer(&format!("winrs by ntlm, one command in {} requests", stub.few_requests()));
 }
 
 #[test]
@@ -78,9 +87,7 @@ fn stub_is_served_by_negotiate_in_few_requests() {
         return;
     };
     seven(tool::run(&mut stub.winrs(&[LINE])));
-    let requests = stub.requests();
-    assert!(requests.len() <= MOST_REQUESTS, "{requests:?}");
-    peer(&format!("winrs by negotiate, one command in {} requests", requests.len()));
+    peer(&format!("winrs by negotiate, one command in {} requests", stub.few_requests()));
 }
 
 #[test]
@@ -111,9 +118,7 @@ fn stub_is_served_by_basic_when_the_client_allows_it() {
     fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
     let mut command = stub.winrs(&["--auth", "basic", "-un", LINE]);
     seven(tool::run(command.env("XDG_CONFIG_HOME", folder.path())));
-    let requests = stub.requests();
-    assert!(requests.len() <= MOST_REQUESTS, "{requests:?}");
-    peer("winrs by basic");
+    peer(&format!("winrs by basic, one command in {} requests", stub.few_requests()));
 }
 
 #[test]

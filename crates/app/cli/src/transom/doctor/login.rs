@@ -92,11 +92,6 @@ async fn steps(client: &Client, user: &str, report: &mut Report) -> Result<(), C
 fn explained(step: Step, error: &Error) -> Step {
     let cause = CommandError::chain(error).error().to_owned();
     let step = step.failed(cause).remedies(error.hints());
-    if matches!(error.kind(), ErrorKind::Denied(_)) {
-        return step.remedy(
-            "an account of the host itself is written HOST\\NAME, one of a domain DOMAIN\\NAME",
-        );
-    }
     if fault_code(error) == Some(ACCESS_DENIED) {
         return step.remedy(
             "an account of a Windows host itself, other than Administrator, needs LocalAccountTokenFilterPolicy = 1 there",
