@@ -2,13 +2,11 @@
 #![allow(
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::string_slice,
     clippy::unwrap_used,
     clippy::wildcard_enum_match_arm,
     reason = "tests may panic"
 )]
 
-mod hasty;
 mod https;
 mod raw;
 mod stub;
