@@ -187,9 +187,8 @@ impl Shared {
     }
 
     fn forges(&self, number: u32) -> Option<u16> {
-        self.take(|cut| match cut {
-            Cut::Forged(at, status) if at == number => Some(status),
-            _ => None,
+        self.take(|cut| {
+            if let Cut::Forged(at, status) = cut { (at == number).then_some(status) } else { None }
         })
     }
 

@@ -329,7 +329,7 @@ impl Connection {
         if let Some(value) = authorization {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        let lost = |error, unsent| ExchangeError::lost(ConnectionError::Lost(error), unsent);
+        let lost = |error, unsent| ExchangeError::lost(ConnectionError::from(error), unsent);
         self.sender.ready().await.map_err(|error| lost(error, true))?;
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let response = match self.sender.try_send_request(request).await {
@@ -384,7 +384,7 @@ async fn drive(
     let (sender, connection) = Builder::new()
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| ExchangeError::lost(ConnectionError::Lost(error), true))?;
+        .map_err(|error| ExchangeError::lost(ConnectionError::from(error), true))?;
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "Connection ended");

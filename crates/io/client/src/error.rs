@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::StatusCode;
 use session::client::login::LoginError;
 use session::http::sealed::SealedError;
 use transport::ConnectError;
@@ -116,7 +117,7 @@ pub enum ProtocolError {
     /// A sealed message was answered without a seal, as anybody on the way could have done: whether the service acted
     /// on the message is unknown.
     #[error("a sealed message was answered in the clear, with HTTP status {0}")]
-    NotSealed(http::StatusCode),
+    NotSealed(StatusCode),
     /// The login can neither seal messages, nor is there anything else that protects them.
     #[error("the login cannot encrypt messages, and they must not travel readable")]
     NoSeal,
@@ -125,7 +126,7 @@ pub enum ProtocolError {
     Sealed(#[from] SealedError),
     /// An HTTP status without an envelope.
     #[error("the service answered with HTTP status {0}")]
-    Status(http::StatusCode),
+    Status(StatusCode),
     /// The envelope is malformed or is not what was asked for.
     #[error("{0}")]
     Message(String),
@@ -209,12 +210,12 @@ impl Error {
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
         let mut hints = self.hints_of_the_kind();
-        let may_be_refused = match &*self.kind {
-            ErrorKind::Denied(LoginError::Refused) => true,
-            ErrorKind::Protocol(ProtocolError::Status(status))
-            | ErrorKind::Denied(LoginError::Status(status)) => status.as_u16() == 500,
-            _ => false,
-        };
+        let may_be_refused = matches!(
+            *self.kind,
+            ErrorKind::Denied(
+                LoginError::Refused | LoginError::Status(StatusCode::INTERNAL_SERVER_ERROR)
+            ) | ErrorKind::Protocol(ProtocolError::Status(StatusCode::INTERNAL_SERVER_ERROR))
+        );
         if self.unsealed && may_be_refused {
             hints.insert(0, SERVICE_CONSENT.to_owned());
         }
@@ -255,9 +256,12 @@ impl Error {
             ErrorKind::Config(_) => Vec::new(),
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
             ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
-            ErrorKind::Connect(ConnectionError::Lost(error)) if error.is_parse() => hint(
-                "what answers there speaks no HTTP: check the port (WinRM has http on 5985, and https on 5986 with -usessl)",
-            ),
+            // The first thing that is asked: perhaps nothing there ever understood a word.
+            ErrorKind::Connect(_) if matches!(self.operation, "Create" | "Identify") => vec![
+                "what answers there may be no WinRM service: check the port (WinRM has http on 5985, and https on 5986 with -usessl)"
+                    .to_owned(),
+                "or the service was stopped, or something on the way cuts connections".to_owned(),
+            ],
             ErrorKind::Connect(_) => {
                 hint("the service may have been stopped, or something on the way cuts connections")
             }
@@ -321,7 +325,7 @@ fn fault_hints(fault: &Fault) -> Vec<String> {
     vec![text.to_owned()]
 }
 
-fn status_hints(status: http::StatusCode) -> Vec<String> {
+fn status_hints(status: StatusCode) -> Vec<String> {
     let text = match status.as_u16() {
         404 => {
             "the path is wrong, WinRM services answer on /wsman; or this is another service's port"
@@ -342,6 +346,12 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.kind.source()
+    }
+}
+
+impl From<hyper::Error> for ConnectionError {
+    fn from(error: hyper::Error) -> Self {
+        if error.is_closed() || error.is_canceled() { Self::Closed } else { Self::Lost(error) }
     }
 }
 

@@ -533,15 +533,19 @@ mod tests {
         assert!(run(&["/comp", "x"]).compression);
         assert!(run(&["-compression", "x"]).compression);
         assert!(!run(&["x"]).compression);
-        for spelling in ["/un", "-unencrypted", "-UNENC"] {
-            assert!(run(&[spelling, "x"]).unencrypted, "{spelling}");
-        }
-        assert!(!run(&["x"]).unencrypted);
         assert_eq!(run(&["-D:/tmp", "x"]).directory.as_deref(), Some("/tmp"));
         assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Scheme::Ntlm);
         assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));
         assert!(matches!(request(&["/?"]), Ok(Request::Help)));
         assert!(matches!(request(&["--help", "x"]), Ok(Request::Help)));
+    }
+
+    #[test]
+    fn messages_are_left_unencrypted_only_on_demand() {
+        for spelling in ["/un", "-unencrypted", "-UNENC"] {
+            assert!(run(&[spelling, "x"]).unencrypted, "{spelling}");
+        }
+        assert!(!run(&["x"]).unencrypted);
     }
 
     #[test]
