@@ -192,7 +192,7 @@ impl Connection {
         } else {
             self.first_exchange(message, repeatable).await?
         };
-        answer(reply)
+        answer(reply, self.is_tls())
     }
 
     /// The login, leg by leg, with the message on the last one if that is possible.
@@ -218,6 +218,9 @@ impl Connection {
                         .await;
                 }
                 Ok(None) => return self.first_answer(reply, carries),
+                Err(_) if self.is_not_taken(&reply, carries) => {
+                    return self.first_answer(reply, carries);
+                }
                 Err(error) => {
                     let refused = carries == Carries::Nothing || reply.status.is_client_error();
                     return Err(ExchangeError { unsent: refused, ..ExchangeError::fatal(error) });
@@ -258,10 +261,16 @@ impl Connection {
         }
     }
 
+    /// Whether the host refuses a message on the login's last leg, but not the login.
+    fn is_not_taken(&self, reply: &Reply, carries: Carries) -> bool {
+        let status = reply.status;
+        self.may_ride(carries) && status.is_client_error() && status != StatusCode::UNAUTHORIZED
+    }
+
     /// The answer to a message that travelled with the login's last leg.
     fn first_answer(&mut self, reply: Reply, carries: Carries) -> Result<Reply, ExchangeError> {
         let ignored = reply.status == StatusCode::OK && reply.body.is_empty();
-        if self.may_ride(carries) && (ignored || reply.status.is_client_error()) {
+        if (self.may_ride(carries) && ignored) || self.is_not_taken(&reply, carries) {
             self.shared.rides.store(false, Ordering::Relaxed);
             return Err(ExchangeError::lost(ProtocolError::Status(reply.status), true));
         }
@@ -363,11 +372,11 @@ impl Drop for Connection {
     }
 }
 
-/// 200 and 500 carry envelopes; a 401 in the middle means that the service forgot the login. On a connection that seals
-/// nobody comes here with anything but an opened answer.
-fn answer(reply: Reply) -> Result<Answer, ExchangeError> {
+/// 200 and 500 carry envelopes; a 401 in the middle means that the service forgot the login, which only TLS proves. On
+/// a connection that seals nothing comes here but opened answers.
+fn answer(reply: Reply, is_tls: bool) -> Result<Answer, ExchangeError> {
     match reply.status {
-        StatusCode::UNAUTHORIZED => Err(ExchangeError::lost(LoginError::Refused, true)),
+        StatusCode::UNAUTHORIZED => Err(ExchangeError::lost(LoginError::Refused, is_tls)),
         _ if !reply.body.is_empty() => Ok(Answer { body: reply.body, charset: reply.charset }),
         status => Err(ExchangeError::lost(ProtocolError::Status(status), false)),
     }

@@ -27,8 +27,9 @@ fn command_is_found_again_behind_a_forged_status_and_runs_once() {
             let ran = tool::run(Scene::winrs_by(&relay).arg(line));
             let what = format!("{request}, {status}: {ran:#?}");
             assert!(relay.has_cut(), "{what}");
-            // 1 and 2 are the login with the Create: there a status of the 400s is an error.
-            if request >= 3 || ran.code() == 7 {
+            // 1 and 2 are the login, with the Create on its last leg: there a refusal is one, and anything but a refusal
+            // lacks the service's proof.
+            if request >= 3 || (request == 2 && matches!(status, 400 | 404)) {
                 assert_eq!(
                     (ran.code(), ran.stdout.as_str(), scene.runs(&mark)),
                     (7, "out\n", 1),
@@ -109,8 +110,9 @@ fn input_is_not_given_twice_behind_a_forged_status() {
             child.stdin.take().unwrap().write_all(b"late\n").unwrap();
             let ran = tool::finish(child);
             let what = format!("{request}, {status}: {ran:#?}");
-            assert!(relay.has_cut() && "late\n".starts_with(&ran.stdout), "{what}");
-            assert!(ran.code() == 0 || ran.code() == 255, "{what}");
+            assert!("late\n".starts_with(&ran.stdout), "{what}");
+            // The end of the command may be known before the answer to its input.
+            assert!(ran.code() == 0 || (ran.code() == 255 && relay.has_cut()), "{what}");
         }
     }
 }

@@ -204,7 +204,9 @@ fn input_over_a_second_connection_is_lost_alone() {
         tool::until("the Receive waits", || relay.requests() >= 4);
         child.stdin.take().unwrap().write_all(b"late\n").unwrap();
         let ran = tool::finish(child);
-        assert!(relay.has_cut() && scene.runs(&mark) == 1, "{cut:?}");
+        // The end of the command may be known before the answer to its input.
+        assert!(relay.has_cut() || ran.code() == 6, "{cut:?} was not reached: {ran:#?}");
+        assert_eq!(scene.runs(&mark), 1, "{cut:?}");
         if ran.code() == 6 {
             assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("got late\n", ""), "{cut:?}");
             assert_ne!(expected, 'e', "{cut:?}");
