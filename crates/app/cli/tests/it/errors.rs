@@ -123,10 +123,8 @@ fn winrs_says_what_may_be_wrong_when_something_else_answers() {
 
 #[test]
 fn winrs_names_a_host_that_is_not_there() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("transom")).unwrap();
     let settings = "TrustedHosts = \"*\"\n";
-    std::fs::write(folder.path().join("transom/client.toml"), settings).unwrap();
+    let folder = tool::client_settings(settings);
     let mut command = winrs();
     command.args(["-r:no-such-host.invalid", "-u:a", "-p:x", "id"]);
     let ran = tool::run(command.env("XDG_CONFIG_HOME", folder.path())).ended(255);

@@ -95,9 +95,7 @@ fn example_5_leaves_messages_unencrypted_where_both_sides_allow_it() {
     names(&ran, "on 169.51.2.101:80)");
     names(&ran, "unencrypted traffic is disabled in the client's settings");
 
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("transom")).unwrap();
-    std::fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
+    let folder = tool::client_settings("AllowUnencrypted = true\n");
     let service = Service::configured(flavours()[0], "[Service]\nAllowUnencrypted = true\n");
     let mut command = service.winrs(&[EXAMPLES[4][1], "-v", "echo command"]);
     let ran = tool::run(command.env("XDG_CONFIG_HOME", folder.path())).ended(0);

@@ -1,7 +1,6 @@
 //! Hosts that do what the specification allows and our own service does not.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
@@ -34,9 +33,7 @@ fn run(
             thread::spawn(move || serve(stream, &*answers, &seen));
         }
     });
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("transom")).unwrap();
-    fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
+    let folder = tool::client_settings("AllowUnencrypted = true\n");
     let mut winrs = tool::winrs();
     winrs.arg(format!("-r:http://{address}")).args(["-u:alice", "-auth:basic", "-un", "anything"]);
     winrs.env("XDG_CONFIG_HOME", folder.path()).env("TRANSOM_PASSWORD", "x");

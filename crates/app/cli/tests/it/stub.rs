@@ -1,6 +1,5 @@
 //! Our `winrs` against a server that is not ours: the stub on pyspnego, which also counts our requests.
 
-use std::fs;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -113,9 +112,7 @@ fn stub_is_served_by_basic_when_the_client_allows_it() {
     let Some(stub) = Stub::start("stub_is_served_by_basic_when_the_client_allows_it", &[]) else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("transom")).unwrap();
-    fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
+    let folder = tool::client_settings("AllowUnencrypted = true\n");
     let mut command = stub.winrs(&["--auth", "basic", "-un", LINE]);
     seven(tool::run(command.env("XDG_CONFIG_HOME", folder.path())));
     peer(&format!("winrs by basic, one command in {} requests", stub.few_requests()));

@@ -1,7 +1,6 @@
 //! `-unencrypted` and its counterpart, the service's `AllowUnencrypted`: messages that everybody can read need the
 //! consent of both sides.
 
-use std::fs;
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -19,10 +18,7 @@ struct Consent(TempDir);
 
 impl Consent {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir(folder.path().join("transom")).unwrap();
-        fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
-        Self(folder)
+        Self(tool::client_settings("AllowUnencrypted = true\n"))
     }
 
     fn given<'a>(&self, command: &'a mut Command) -> &'a mut Command {
