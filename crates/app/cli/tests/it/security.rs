@@ -31,9 +31,7 @@ fn wrong_password_and_unknown_account_look_the_same() {
 
 #[test]
 fn basic_needs_the_clients_and_the_services_consent() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("transom")).unwrap();
-    fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
+    let folder = tool::client_settings("AllowUnencrypted = true\n");
     let basic = |service: &Service| {
         let mut command = service.winrs(&["--auth", "basic", "-un", "-v", "echo in"]);
         tool::run(command.env("XDG_CONFIG_HOME", folder.path()))
