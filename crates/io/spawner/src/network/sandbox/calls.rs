@@ -40,6 +40,10 @@ const NOT_READING: libc::c_int = libc::O_ACCMODE
     | libc::O_APPEND
     | (libc::O_TMPFILE & !libc::O_DIRECTORY);
 
+/// Not to block, and not to be inherited. The C libraries disagree on the type of these numbers.
+const FIONBIO: libc::c_int = 0x5421;
+const FIOCLEX: libc::c_int = 0x5451;
+
 /// Allowed with any arguments.
 const ALLOWED: &[i64] = &[
     // What comes in and goes out over descriptors that are open.
@@ -52,7 +56,6 @@ const ALLOWED: &[i64] = &[
     libc::SYS_recvfrom,
     libc::SYS_recvmsg,
     libc::SYS_sendto,
-    libc::SYS_sendmsg,
     libc::SYS_accept4,
     libc::SYS_shutdown,
     libc::SYS_getsockname,
@@ -69,20 +72,15 @@ const ALLOWED: &[i64] = &[
     libc::SYS_epoll_ctl,
     libc::SYS_epoll_pwait,
     libc::SYS_eventfd2,
-    libc::SYS_ppoll,
     libc::SYS_futex,
     libc::SYS_nanosleep,
     libc::SYS_clock_nanosleep,
     libc::SYS_restart_syscall,
     libc::SYS_sched_yield,
-    // Time and random bytes, where the vDSO has none; the machine's name and size.
+    // Time and random bytes, where the vDSO has none; the machine's name, and its processors.
     libc::SYS_clock_gettime,
-    libc::SYS_clock_getres,
-    libc::SYS_gettimeofday,
     libc::SYS_getrandom,
     libc::SYS_uname,
-    libc::SYS_sysinfo,
-    libc::SYS_getrusage,
     libc::SYS_sched_getaffinity,
     // Memory.
     libc::SYS_brk,
@@ -104,8 +102,7 @@ const ALLOWED: &[i64] = &[
 
 /// The same by older names, which this machine's C libraries still use.
 #[cfg(target_arch = "x86_64")]
-const ALLOWED_HERE: &[i64] =
-    &[libc::SYS_epoll_wait, libc::SYS_poll, libc::SYS_stat, libc::SYS_lstat, libc::SYS_time];
+const ALLOWED_HERE: &[i64] = &[libc::SYS_epoll_wait, libc::SYS_stat, libc::SYS_lstat];
 #[cfg(not(target_arch = "x86_64"))]
 const ALLOWED_HERE: &[i64] = &[];
 
@@ -152,7 +149,7 @@ const DEADLY_HERE: &[i64] = &[];
 /// Installs both filters for this thread and those that it will start. Sets no_new_privs, which the network process has.
 ///
 /// # Errors
-/// A machine that the filters do not know, or the system's error.
+/// The system's error.
 pub(super) fn restrict() -> Result<(), Error> {
     let deadly = program(deadly()?, SeccompAction::Allow, SeccompAction::KillProcess)?;
     let unknown = u32::try_from(libc::ENOSYS).unwrap_or_default();
@@ -194,24 +191,12 @@ fn allowed() -> Result<Rules, BackendError> {
     rules.insert(libc::SYS_socketpair, vec![when(&[equal(0, libc::AF_UNIX)?])?]);
     rules.insert(
         libc::SYS_fcntl,
-        [
-            libc::F_GETFD,
-            libc::F_SETFD,
-            libc::F_GETFL,
-            libc::F_SETFL,
-            libc::F_DUPFD_CLOEXEC,
-            libc::F_GETPIPE_SZ,
-            libc::F_SETPIPE_SZ,
-        ]
-        .into_iter()
-        .map(|command| when(&[equal(1, command)?]))
-        .collect::<Result<_, _>>()?,
+        [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC]
+            .into_iter()
+            .map(|command| when(&[equal(1, command)?]))
+            .collect::<Result<_, _>>()?,
     );
-    let requests = [libc::FIONBIO, libc::FIONREAD, libc::FIOCLEX];
-    let requests = requests.into_iter().map(|request| {
-        let request = u64::try_from(request).unwrap_or_default();
-        when(&[condition(1, SeccompCmpOp::Eq, request)?])
-    });
+    let requests = [FIONBIO, FIOCLEX].into_iter().map(|request| when(&[equal(1, request)?]));
     rules.insert(libc::SYS_ioctl, requests.collect::<Result<_, _>>()?);
     // Names of threads.
     rules.insert(libc::SYS_prctl, vec![when(&[equal(0, libc::PR_SET_NAME)?])?]);
