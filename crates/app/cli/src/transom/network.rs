@@ -107,7 +107,11 @@ fn start_log(format: LogFormat) {
         .from_env_lossy();
     let colours = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A log that cannot be written, on a full disk, has nobody to be told to: telling stderr, which is the log, would panic.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => log.with_ansi(colours).init(),
         LogFormat::Json => log.json().init(),

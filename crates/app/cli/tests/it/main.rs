@@ -10,6 +10,7 @@
 
 mod account;
 mod cert;
+mod chaos;
 mod check;
 mod demo;
 mod docs;
@@ -19,7 +20,9 @@ mod encodings;
 mod endings;
 mod errors;
 mod examples;
+mod fair;
 mod forged;
+mod full_disk;
 mod help;
 mod https;
 mod json;
@@ -34,6 +37,7 @@ mod run;
 mod security;
 mod service;
 mod slow_reader;
+mod soak;
 mod stub;
 mod tool;
 mod unencrypted;

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod clock;
 mod encodings;
 mod failed_logins;
 mod http_rules;
@@ -16,6 +17,7 @@ mod https;
 mod logins;
 mod malformed;
 mod ownership;
+mod places;
 mod quotas;
 mod replayed;
 mod sealing;
@@ -24,3 +26,4 @@ mod shells;
 mod slow_clients;
 mod stopping;
 mod support;
+mod tls_attacks;
