@@ -11,6 +11,7 @@
 mod audit;
 mod encodings;
 mod failed_logins;
+mod fuzz;
 mod http_rules;
 mod https;
 mod logins;
