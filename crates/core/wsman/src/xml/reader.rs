@@ -221,7 +221,7 @@ impl<'l> Decoder<'l> {
             let uri = attribute_value(&attribute.value)?;
             self.check_binding(key, prefix, &uri)?;
             if self.scope.iter().skip(outer).any(|binding| binding.prefix == prefix) {
-                return Err(ErrorKind::DuplicateAttribute(key.to_owned()));
+                return Err(ErrorKind::DuplicateAttribute(shorten(key)));
             }
             if self.scope.len() >= self.limits.namespaces {
                 return Err(ErrorKind::exceeded(Limit::Namespaces, self.limits.namespaces));
@@ -234,15 +234,15 @@ impl<'l> Decoder<'l> {
     fn check_binding(&self, key: &str, prefix: &str, uri: &str) -> Result<(), ErrorKind> {
         if prefix.is_empty() {
             if key != "xmlns" {
-                return Err(ErrorKind::IllegalName(key.to_owned()));
+                return Err(ErrorKind::IllegalName(shorten(key)));
             }
         } else if uri.is_empty() || prefix == "xmlns" || (prefix == "xml") != (uri == ns::XML) {
-            return Err(ErrorKind::UnboundPrefix(prefix.to_owned()));
+            return Err(ErrorKind::UnboundPrefix(shorten(prefix)));
         } else {
             self.check_name(prefix)?;
         }
         if uri == ns::XMLNS || (uri == ns::XML && prefix != "xml") {
-            return Err(ErrorKind::UnboundPrefix(prefix.to_owned()));
+            return Err(ErrorKind::UnboundPrefix(shorten(prefix)));
         }
         if uri.len() > self.limits.name_length {
             return Err(ErrorKind::exceeded(Limit::NameLength, self.limits.name_length));
@@ -274,7 +274,7 @@ impl<'l> Decoder<'l> {
             }
             let name = self.resolve_name(key, false)?;
             if element.attributes.iter().any(|known| known.name == name) {
-                return Err(ErrorKind::DuplicateAttribute(name.to_string()));
+                return Err(ErrorKind::DuplicateAttribute(shorten(&name.to_string())));
             }
             let value = attribute_value(&attribute.value)?;
             self.spend(size_of::<Attribute>() + 2 * ALLOCATION + key.len() + value.len())?;

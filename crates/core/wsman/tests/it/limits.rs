@@ -45,6 +45,25 @@ fn each_limit_is_named_at_its_edge() {
 }
 
 #[test]
+fn errors_quote_little_of_what_came() {
+    let long = "n".repeat(400_000);
+    for text in [
+        format!("<a xmlns:{long}=''/>"),
+        format!("<a xmlns:{long}='http://www.w3.org/2000/xmlns/'/>"),
+        format!("<a xmlns::{long}='u'/>"),
+        format!("<a {long}:b='u'/>"),
+        format!("<a b='&{long};'/>"),
+        format!("<a></{long}>"),
+        format!("<?xml version='{long}'?><a/>"),
+        format!("<?xml version='1.0' encoding='{long}'?><a/>"),
+        format!("<a xmlns:p='u' p:{0}='' p:{0}=''/>", "n".repeat(2_000)),
+    ] {
+        let error = decode(text.as_bytes(), &Limits::default()).unwrap_err().to_string();
+        assert!(error.len() < 1_000, "{} bytes for {}", error.len(), &text[..40]);
+    }
+}
+
+#[test]
 fn long_text_is_taken_once_and_whole() {
     let text = "A".repeat(500_000);
     let element = decode(format!("<a>{text}</a>").as_bytes(), &Limits::default()).unwrap();

@@ -12,6 +12,7 @@ mod audit;
 mod clock;
 mod encodings;
 mod failed_logins;
+mod fuzz;
 mod http_rules;
 mod https;
 mod logins;
