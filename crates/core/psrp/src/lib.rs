@@ -1,0 +1,5 @@
+#![doc = include_str!("../README.md")]
+
+pub mod clixml;
+pub mod fragment;
+pub mod message;
