@@ -2,4 +2,6 @@
 
 pub mod clixml;
 pub mod fragment;
+pub mod host;
 pub mod message;
+pub mod messages;

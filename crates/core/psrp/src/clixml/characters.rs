@@ -10,7 +10,7 @@ use super::Text;
 
 /// Reads the escapes of a string whose XML escapes are resolved.
 pub(super) fn unescape(text: Cow<'_, str>) -> Text {
-    if !text.as_bytes().windows(2).any(is_escape_start) {
+    if !text.as_bytes().contains(&b'_') || !text.as_bytes().windows(2).any(is_escape_start) {
         return Text::from(text.into_owned());
     }
     let mut plain = String::with_capacity(text.len());
@@ -116,6 +116,7 @@ pub(super) fn escape_str(out: &mut String, text: &str, place: Place) {
 }
 
 /// Bytes that never need an escape, whatever follows.
+#[expect(clippy::indexing_slicing, reason = "checked when it is compiled")]
 const IS_PLAIN: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = 0x20;

@@ -70,11 +70,42 @@ enum Known {
     Done(Object),
 }
 
+/// Things by their `RefId`. Writers count, so that a list will do for almost all.
+struct Numbered<T> {
+    counted: Vec<T>,
+    others: BTreeMap<RefId, T>,
+}
+
+impl<T> Numbered<T> {
+    const fn new() -> Self {
+        Self { counted: Vec::new(), others: BTreeMap::new() }
+    }
+
+    fn get(&self, ref_id: &RefId) -> Option<&T> {
+        ref_id.index().and_then(|index| self.counted.get(index)).or_else(|| self.others.get(ref_id))
+    }
+
+    /// What comes later under the same number takes its place.
+    fn insert(&mut self, ref_id: &RefId, thing: T) {
+        match ref_id.index() {
+            Some(index) if index == self.counted.len() => self.counted.push(thing),
+            Some(index) if index < self.counted.len() => {
+                if let Some(place) = self.counted.get_mut(index) {
+                    *place = thing;
+                }
+            }
+            _ => {
+                self.others.insert(ref_id.clone(), thing);
+            }
+        }
+    }
+}
+
 struct Decoder<'t> {
     pieces: Pieces<'t>,
     limits: Limits,
-    objects: BTreeMap<RefId, Known>,
-    type_names: BTreeMap<RefId, TypeNames>,
+    objects: Numbered<Known>,
+    type_names: Numbered<TypeNames>,
     depth: usize,
     values: usize,
 }
@@ -91,8 +122,8 @@ impl<'t> Decoder<'t> {
         Ok(Self {
             pieces: Pieces::new(text, is_bare).map_err(refused)?,
             limits: *limits,
-            objects: BTreeMap::new(),
-            type_names: BTreeMap::new(),
+            objects: Numbered::new(),
+            type_names: Numbered::new(),
             depth: 0,
             values: 0,
         })
@@ -258,7 +289,7 @@ impl<'t> Decoder<'t> {
         let mut failed = None;
         let object = Object::new_cyclic(|ancestor| {
             if let Some(ref_id) = &ref_id {
-                self.objects.insert(ref_id.clone(), Known::Open(ancestor.clone()));
+                self.objects.insert(ref_id, Known::Open(ancestor.clone()));
             }
             self.fields(is_empty).unwrap_or_else(|error| {
                 failed = Some(error);
@@ -270,7 +301,7 @@ impl<'t> Decoder<'t> {
             return Err(error);
         }
         if let Some(ref_id) = ref_id {
-            self.objects.insert(ref_id, Known::Done(object.clone()));
+            self.objects.insert(&ref_id, Known::Done(object.clone()));
         }
         Ok(object)
     }
@@ -326,7 +357,7 @@ impl<'t> Decoder<'t> {
         }
         let names = TypeNames::new(names);
         if let Some(ref_id) = ref_id {
-            self.type_names.insert(ref_id, names.clone());
+            self.type_names.insert(&ref_id, names.clone());
         }
         Ok(names)
     }
@@ -434,7 +465,7 @@ impl<'t> Decoder<'t> {
         let text = self.field(is_empty, tag)?.into_text();
         let number =
             text.as_str().and_then(|text| super::integer::parse(text.trim_matches(is_blank)));
-        number.ok_or(ErrorKind::InvalidPrimitive(tag.text()))
+        number.ok_or_else(|| ErrorKind::InvalidPrimitive(tag.text()))
     }
 }
 

@@ -10,8 +10,6 @@ use quick_xml::events::{BytesStart, Event};
 use super::error::ErrorKind;
 use super::{NAMESPACE, Text, characters};
 
-/// CLIXML has three attributes at most; declarations of namespaces come on top.
-const MOST_ATTRIBUTES: usize = 16;
 /// The most declarations of namespaces in scope at one place.
 const MOST_SCOPES: usize = 64;
 
@@ -60,7 +58,7 @@ pub(super) enum RefId {
 }
 
 macro_rules! tags {
-    ($($variant:ident $text:literal),* $(,)?) => {
+    ($($variant:ident $text:literal $bytes:literal),* $(,)?) => {
         /// The name of an element.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(super) enum Tag {
@@ -70,8 +68,9 @@ macro_rules! tags {
 
         impl Tag {
             fn of(name: &str) -> Self {
-                match name {
-                    $($text => Self::$variant,)*
+                // Bytes become a tree of decisions, strings one comparison after the other.
+                match name.as_bytes() {
+                    $($bytes => Self::$variant,)*
                     _ => Self::Unknown(name.to_owned()),
                 }
             }
@@ -96,14 +95,52 @@ macro_rules! tags {
 }
 
 tags! {
-    ActivityId "AI", Activity "AV", Bool "B", Bytes "BA", Byte "By", Char "C", Decimal "D",
-    Double "Db", Dictionary "DCT", DateTime "DT", Entry "En", Guid "G", Int16 "I16", Int32 "I32",
-    Int64 "I64", Enumerable "IE", List "LST", Members "MS", Nil "Nil", Object "Obj",
-    Objects "Objs", PercentComplete "PC", ParentActivityId "PI", Progress "PR", Properties "Props",
-    Queue "QUE", Reference "Ref", String "S", SByte "SB", ScriptBlock "SBK", Status "SD",
-    Single "Sg", SecondsRemaining "SR", SecureString "SS", Stack "STK", Type "T", TypeNames "TN",
-    TypeNamesReference "TNRef", ToString "ToString", TimeSpan "TS", UInt16 "U16", UInt32 "U32",
-    UInt64 "U64", Uri "URI", Version "Version", Xml "XD",
+    ActivityId "AI" b"AI",
+    Activity "AV" b"AV",
+    Bool "B" b"B",
+    Bytes "BA" b"BA",
+    Byte "By" b"By",
+    Char "C" b"C",
+    Decimal "D" b"D",
+    Double "Db" b"Db",
+    Dictionary "DCT" b"DCT",
+    DateTime "DT" b"DT",
+    Entry "En" b"En",
+    Guid "G" b"G",
+    Int16 "I16" b"I16",
+    Int32 "I32" b"I32",
+    Int64 "I64" b"I64",
+    Enumerable "IE" b"IE",
+    List "LST" b"LST",
+    Members "MS" b"MS",
+    Nil "Nil" b"Nil",
+    Object "Obj" b"Obj",
+    Objects "Objs" b"Objs",
+    PercentComplete "PC" b"PC",
+    ParentActivityId "PI" b"PI",
+    Progress "PR" b"PR",
+    Properties "Props" b"Props",
+    Queue "QUE" b"QUE",
+    Reference "Ref" b"Ref",
+    String "S" b"S",
+    SByte "SB" b"SB",
+    ScriptBlock "SBK" b"SBK",
+    Status "SD" b"SD",
+    Single "Sg" b"Sg",
+    SecondsRemaining "SR" b"SR",
+    SecureString "SS" b"SS",
+    Stack "STK" b"STK",
+    Type "T" b"T",
+    TypeNames "TN" b"TN",
+    TypeNamesReference "TNRef" b"TNRef",
+    ToString "ToString" b"ToString",
+    TimeSpan "TS" b"TS",
+    UInt16 "U16" b"U16",
+    UInt32 "U32" b"U32",
+    UInt64 "U64" b"U64",
+    Uri "URI" b"URI",
+    Version "Version" b"Version",
+    Xml "XD" b"XD",
 }
 
 /// A declaration of a namespace.
@@ -204,40 +241,29 @@ impl<'t> Pieces<'t> {
     }
 
     fn attributes(&mut self, mut rest: &str, read: &mut Start) -> Result<(), ErrorKind> {
-        let broken = || ErrorKind::Syntax("an attribute is malformed".to_owned());
-        let mut seen: [&str; MOST_ATTRIBUTES] = [""; MOST_ATTRIBUTES];
-        for slot in 0.. {
+        loop {
             let trimmed = rest.trim_start_matches(is_blank);
             if trimmed.is_empty() {
-                break;
+                return Ok(());
             }
             let is_apart = trimmed.len() < rest.len();
-            let (name, after) = trimmed.split_once('=').ok_or_else(broken)?;
-            let name = name.trim_end_matches(is_blank);
-            let after = after.trim_start_matches(is_blank);
-            let quote =
-                after.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or_else(broken)?;
-            let (value, after) =
-                after.get(1..).and_then(|text| text.split_once(quote)).ok_or_else(broken)?;
-            let is_name =
-                !name.is_empty() && !name.contains(|c: char| is_blank(c) || "\"'<>/".contains(c));
-            if !is_apart || !is_name || value.contains('<') || seen.contains(&name) {
+            let (name, value, after) = split_attribute(trimmed).ok_or_else(broken)?;
+            if !is_apart || value.contains('<') {
                 return Err(broken());
             }
-            *seen.get_mut(slot).ok_or_else(broken)? = name;
             self.attribute(name, value, read)?;
             rest = after;
         }
-        Ok(())
     }
 
     fn attribute(&mut self, name: &str, value: &str, read: &mut Start) -> Result<(), ErrorKind> {
-        match name {
-            "N" => read.name = Some(characters_of(value)?),
-            "RefId" => read.ref_id = Some(RefId::of(value)?),
-            "S" => read.stream = Some(characters_of(value)?),
-            "Version" => read.version = Some(characters_of(value)?.into_string_lossy()),
+        match name.as_bytes() {
+            b"N" => set(&mut read.name, characters_of(value)?)?,
+            b"RefId" => set(&mut read.ref_id, RefId::of(value)?)?,
+            b"S" => set(&mut read.stream, characters_of(value)?)?,
+            b"Version" => set(&mut read.version, characters_of(value)?.into_string_lossy())?,
             _ => {
+                // Of the other attributes only declarations count.
                 let prefix = match name.strip_prefix("xmlns") {
                     Some("") => "",
                     Some(prefix) => prefix.strip_prefix(':').unwrap_or_default(),
@@ -248,6 +274,10 @@ impl<'t> Pieces<'t> {
                 }
                 let value = characters_of(value)?;
                 let is_clixml = value == NAMESPACE || (self.is_bare && value.is_empty());
+                let here = |scope: &&Scope| scope.depth == self.depth && scope.prefix == prefix;
+                if self.scopes.iter().any(|scope| here(&scope)) {
+                    return Err(broken());
+                }
                 let prefix = prefix.to_owned();
                 self.scopes.push(Scope { depth: self.depth, prefix, is_clixml });
             }
@@ -256,12 +286,44 @@ impl<'t> Pieces<'t> {
     }
 }
 
+/// An attribute stands once in a tag.
+fn set<T>(place: &mut Option<T>, value: T) -> Result<(), ErrorKind> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(broken()),
+    }
+}
+
+fn broken() -> ErrorKind {
+    ErrorKind::Syntax("an attribute is malformed".to_owned())
+}
+
+/// Name, value and the rest of a tag's attributes.
+fn split_attribute(text: &str) -> Option<(&str, &str, &str)> {
+    let (name, after) = text.split_once('=')?;
+    let name = name.trim_end_matches(is_blank);
+    let after = after.trim_start_matches(is_blank);
+    let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let (value, after) = after.get(1..)?.split_once(quote)?;
+    let is_name = |byte: u8| {
+        !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'<' | b'>' | b'/')
+    };
+    (!name.is_empty() && name.bytes().all(is_name)).then_some((name, value, after))
+}
+
 impl RefId {
     fn of(value: &str) -> Result<Self, ErrorKind> {
         let is_plain = value == "0" || !value.starts_with(['0', '+']);
         match value.parse() {
             Ok(number) if is_plain => Ok(Self::Number(number)),
             _ => Ok(Self::Other(characters_of(value)?.into_string_lossy())),
+        }
+    }
+
+    pub(super) fn index(&self) -> Option<usize> {
+        match self {
+            Self::Number(number) => usize::try_from(*number).ok(),
+            Self::Other(_) => None,
         }
     }
 
@@ -335,12 +397,16 @@ fn resolve(name: &str) -> Result<Characters<'static>, ErrorKind> {
 
 /// The first character that XML 1.0 does not allow.
 fn first_illegal(text: &str) -> Option<u32> {
-    let is_control = |byte: &u8| *byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
-    if let Some(byte) = text.bytes().find(|byte| is_control(byte)) {
-        return Some(byte.into());
+    let bytes = text.as_bytes();
+    let is_control = |byte: u8| byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    // Without a way out the loop is done for many bytes at a time.
+    let some = |piece: &[u8]| piece.iter().fold(false, |some, byte| some | is_control(*byte));
+    if let Some(piece) = bytes.chunks(4096).find(|piece| some(piece)) {
+        return piece.iter().copied().find(|byte| is_control(*byte)).map(u32::from);
     }
-    text.contains(['\u{FFFE}', '\u{FFFF}'])
-        .then(|| text.chars().find(|c| matches!(c, '\u{FFFE}' | '\u{FFFF}')))
-        .flatten()
-        .map(u32::from)
+    // The first byte of U+FFFE and U+FFFF.
+    if !bytes.contains(&0xEF) {
+        return None;
+    }
+    text.chars().find(|c| matches!(c, '\u{FFFE}' | '\u{FFFF}')).map(u32::from)
 }

@@ -265,6 +265,16 @@ pub enum Property {
     Value(Text, Value),
 }
 
+impl Property {
+    /// The name.
+    #[must_use]
+    pub const fn name(&self) -> &Text {
+        match self {
+            Self::Set(name, _) | Self::Value(name, _) => name,
+        }
+    }
+}
+
 impl Properties {
     /// No properties.
     pub const NONE: Self = Self(Vec::new());

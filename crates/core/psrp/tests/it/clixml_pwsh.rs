@@ -175,7 +175,7 @@ fn is_same_primitive(value: &Value, result: &Json) -> bool {
         Value::DateTime(time) => match time.zone() {
             // PowerShell moves it into its own zone.
             Zone::Offset(_) => result["kind"] == "Local",
-            _ => result["ticks"] == time.ticks().to_string(),
+            _ => result["ticks"].as_str() == Some(&*time.ticks().to_string()),
         },
         Value::Decimal(number) => number.to_string() == text,
         Value::Double(number) => described == "System.Double" && is_number(*number, text),
