@@ -108,6 +108,8 @@ struct Decoder<'t> {
     type_names: Numbered<TypeNames>,
     depth: usize,
     values: usize,
+    /// Properties that the last object had.
+    expected: usize,
 }
 
 impl<'t> Decoder<'t> {
@@ -126,6 +128,7 @@ impl<'t> Decoder<'t> {
             type_names: Numbered::new(),
             depth: 0,
             values: 0,
+            expected: 0,
         })
     }
 
@@ -145,13 +148,13 @@ impl<'t> Decoder<'t> {
         if root.tag != Tag::Objects {
             return Err(root.tag.unknown());
         }
-        if let Some(text) = root.version {
+        if let Some(text) = root.rare.and_then(|rare| rare.version) {
             let version = Version::parse(&text).filter(|version| version.major == 1);
             version.ok_or(ErrorKind::Version(text))?;
         }
         let mut items = Vec::new();
         while let Some(mut start) = self.child(root.is_empty, Tag::Objects.text())? {
-            let stream = start.stream.take();
+            let stream = start.rare.take().and_then(|rare| rare.stream);
             items.push(Item { stream, value: self.value(start)? });
         }
         self.end_of_text()?;
@@ -398,7 +401,8 @@ impl<'t> Decoder<'t> {
         is_empty: bool,
         parent: &'static str,
     ) -> Result<Properties, ErrorKind> {
-        let mut properties = Vec::new();
+        // The object before had as many, most likely.
+        let mut properties = Vec::with_capacity(if is_empty { 0 } else { self.expected });
         while let Some(mut start) = self.child(is_empty, parent)? {
             let name = start.name.take().filter(|name| !name.is_empty());
             let name = name.ok_or(ErrorKind::MissingName)?;
@@ -415,7 +419,9 @@ impl<'t> Decoder<'t> {
                 Property::Value(name, self.value(start)?)
             });
         }
-        Ok(Properties::from_iter(properties))
+        self.expected = properties.len().min(64);
+        properties.shrink_to_fit();
+        Ok(Properties::from(properties))
     }
 
     /// Its parts come in a fixed order, and each must be there.

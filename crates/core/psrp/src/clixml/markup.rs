@@ -3,6 +3,7 @@
 //! quick-xml finds the markup; what is refused and which namespace counts is decided here.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -44,6 +45,13 @@ pub(super) struct Start {
     pub(super) name: Option<Text>,
     /// `RefId`.
     pub(super) ref_id: Option<RefId>,
+    /// What hardly any tag has.
+    pub(super) rare: Option<Box<Rare>>,
+}
+
+/// Attributes that hardly any tag has.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
     /// `S`.
     pub(super) stream: Option<Text>,
     /// `Version`.
@@ -54,7 +62,7 @@ pub(super) struct Start {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum RefId {
     Number(u32),
-    Other(String),
+    Other(Box<str>),
 }
 
 macro_rules! tags {
@@ -63,7 +71,7 @@ macro_rules! tags {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(super) enum Tag {
             $($variant,)*
-            Unknown(String),
+            Unknown(Box<str>),
         }
 
         impl Tag {
@@ -71,7 +79,7 @@ macro_rules! tags {
                 // Bytes become a tree of decisions, strings one comparison after the other.
                 match name.as_bytes() {
                     $($bytes => Self::$variant,)*
-                    _ => Self::Unknown(name.to_owned()),
+                    _ => Self::Unknown(name.into()),
                 }
             }
 
@@ -86,7 +94,7 @@ macro_rules! tags {
             /// The error for an element that has no business where it stands.
             pub(super) fn unknown(self) -> ErrorKind {
                 ErrorKind::UnknownElement(match self {
-                    Self::Unknown(name) => name,
+                    Self::Unknown(name) => name.into(),
                     known => known.text().to_owned(),
                 })
             }
@@ -162,6 +170,29 @@ pub(super) struct Pieces<'t> {
     depth: usize,
     /// Whether an element without any namespace belongs to CLIXML.
     is_bare: bool,
+    names: Names,
+}
+
+/// Names of properties that were read last: the next object has the same ones.
+#[derive(Debug)]
+struct Names([Option<Arc<str>>; 64]);
+
+impl Names {
+    fn text(&mut self, value: &str) -> Result<Text, ErrorKind> {
+        if is_escaped(value) || value.is_empty() {
+            return characters_of(value);
+        }
+        let bytes = value.as_bytes();
+        let at = |index: usize| bytes.get(index).copied().map_or(0, usize::from);
+        let hash = bytes.len() * 7 + at(0) + at(bytes.len() / 2) * 3 + at(bytes.len() - 1) * 5;
+        let Some(place) = self.0.get_mut(hash % 64) else { return characters_of(value) };
+        if let Some(known) = place.as_ref().filter(|known| ***known == *value) {
+            return Ok(Text::shared(Arc::clone(known)));
+        }
+        let name: Arc<str> = value.into();
+        *place = Some(Arc::clone(&name));
+        Ok(Text::shared(name))
+    }
 }
 
 impl<'t> Pieces<'t> {
@@ -172,7 +203,8 @@ impl<'t> Pieces<'t> {
         }
         let mut reader = Reader::from_str(text);
         reader.config_mut().check_end_names = true;
-        Ok(Self { reader, scopes: Vec::new(), depth: 0, is_bare })
+        let names = Names([const { None }; 64]);
+        Ok(Self { reader, scopes: Vec::new(), depth: 0, is_bare, names })
     }
 
     pub(super) fn position(&self) -> u64 {
@@ -218,14 +250,7 @@ impl<'t> Pieces<'t> {
 
     fn start(&mut self, start: &BytesStart<'_>, is_empty: bool) -> Result<Start, ErrorKind> {
         let name = start.name().into_inner();
-        let mut read = Start {
-            tag: Tag::Nil,
-            is_empty,
-            name: None,
-            ref_id: None,
-            stream: None,
-            version: None,
-        };
+        let mut read = Start { tag: Tag::Nil, is_empty, name: None, ref_id: None, rare: None };
         self.attributes(start.attributes_raw(), &mut read)?;
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         if !self.is_clixml(prefix) {
@@ -258,10 +283,13 @@ impl<'t> Pieces<'t> {
 
     fn attribute(&mut self, name: &str, value: &str, read: &mut Start) -> Result<(), ErrorKind> {
         match name.as_bytes() {
-            b"N" => set(&mut read.name, characters_of(value)?)?,
+            b"N" => set(&mut read.name, self.names.text(value)?)?,
             b"RefId" => set(&mut read.ref_id, RefId::of(value)?)?,
-            b"S" => set(&mut read.stream, characters_of(value)?)?,
-            b"Version" => set(&mut read.version, characters_of(value)?.into_string_lossy())?,
+            b"S" => set(&mut read.rare.get_or_insert_default().stream, characters_of(value)?)?,
+            b"Version" => {
+                let version = characters_of(value)?.into_string_lossy();
+                set(&mut read.rare.get_or_insert_default().version, version)?;
+            }
             _ => {
                 // Of the other attributes only declarations count.
                 let prefix = match name.strip_prefix("xmlns") {
@@ -300,15 +328,20 @@ fn broken() -> ErrorKind {
 
 /// Name, value and the rest of a tag's attributes.
 fn split_attribute(text: &str) -> Option<(&str, &str, &str)> {
-    let (name, after) = text.split_once('=')?;
-    let name = name.trim_end_matches(is_blank);
+    let bytes = text.as_bytes();
+    let equals = bytes.iter().position(|byte| *byte == b'=')?;
+    let (name, after) = (text.get(..equals)?.trim_end_matches(is_blank), text.get(equals + 1..)?);
     let after = after.trim_start_matches(is_blank);
-    let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    let (value, after) = after.get(1..)?.split_once(quote)?;
+    let (quote, after) = (*after.as_bytes().first()?, after.get(1..)?);
+    let end = match quote {
+        b'"' | b'\'' => after.bytes().position(|byte| byte == quote)?,
+        _ => return None,
+    };
     let is_name = |byte: u8| {
         !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b'<' | b'>' | b'/')
     };
-    (!name.is_empty() && name.bytes().all(is_name)).then_some((name, value, after))
+    let is_named = !name.is_empty() && name.bytes().all(is_name);
+    is_named.then_some((name, after.get(..end)?, after.get(end + 1..)?))
 }
 
 impl RefId {
@@ -316,7 +349,7 @@ impl RefId {
         let is_plain = value == "0" || !value.starts_with(['0', '+']);
         match value.parse() {
             Ok(number) if is_plain => Ok(Self::Number(number)),
-            _ => Ok(Self::Other(characters_of(value)?.into_string_lossy())),
+            _ => Ok(Self::Other(characters_of(value)?.into_string_lossy().into())),
         }
     }
 
@@ -330,7 +363,7 @@ impl RefId {
     pub(super) fn into_text(self) -> String {
         match self {
             Self::Number(number) => number.to_string(),
-            Self::Other(text) => text,
+            Self::Other(text) => text.into(),
         }
     }
 }
@@ -340,9 +373,14 @@ pub(super) const fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r' | '\n')
 }
 
+/// Whether a value may hold an escape, or blanks that are not as they are written.
+fn is_escaped(value: &str) -> bool {
+    value.bytes().any(|byte| matches!(byte, b'&' | b'_' | b'\t' | b'\r' | b'\n'))
+}
+
 /// The value of an attribute, without any escapes.
 fn characters_of(value: &str) -> Result<Text, ErrorKind> {
-    if !value.contains(['&', '_', '\t', '\r', '\n']) {
+    if !is_escaped(value) {
         return Ok(Text::from(value));
     }
     let mut units: Vec<u16> = Vec::with_capacity(value.len());

@@ -322,6 +322,12 @@ impl Deref for Properties {
     }
 }
 
+impl From<Vec<Property>> for Properties {
+    fn from(properties: Vec<Property>) -> Self {
+        Self(properties)
+    }
+}
+
 impl FromIterator<Property> for Properties {
     fn from_iter<I: IntoIterator<Item = Property>>(properties: I) -> Self {
         Self(properties.into_iter().collect())

@@ -3,14 +3,18 @@
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 /// A string of UTF-16 code units, as .NET has them: lone surrogates are possible, and kept.
-#[derive(Clone, Eq, PartialEq, Hash)]
+#[derive(Clone)]
 pub struct Text(Repr);
 
-#[derive(Clone, Eq, PartialEq, Hash)]
+#[derive(Clone)]
 enum Repr {
     Unicode(String),
+    /// The same for many: names of properties.
+    Shared(Arc<str>),
     // INVARIANT: holds at least one lone surrogate, else it would be `Unicode`.
     Units(Vec<u16>),
 }
@@ -28,11 +32,16 @@ impl Text {
         }
     }
 
+    pub(super) const fn shared(text: Arc<str>) -> Self {
+        Self(Repr::Shared(text))
+    }
+
     /// The string, unless it holds a lone surrogate.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match &self.0 {
             Repr::Unicode(text) => Some(text),
+            Repr::Shared(text) => Some(text),
             Repr::Units(_) => None,
         }
     }
@@ -42,6 +51,7 @@ impl Text {
     pub fn to_string_lossy(&self) -> Cow<'_, str> {
         match &self.0 {
             Repr::Unicode(text) => Cow::Borrowed(text),
+            Repr::Shared(text) => Cow::Borrowed(text),
             Repr::Units(units) => Cow::Owned(String::from_utf16_lossy(units)),
         }
     }
@@ -51,6 +61,7 @@ impl Text {
     pub fn into_string_lossy(self) -> String {
         match self.0 {
             Repr::Unicode(text) => text,
+            Repr::Shared(text) => (*text).to_owned(),
             Repr::Units(units) => String::from_utf16_lossy(&units),
         }
     }
@@ -60,6 +71,7 @@ impl Text {
     pub fn to_utf16(&self) -> Vec<u16> {
         match &self.0 {
             Repr::Unicode(text) => text.encode_utf16().collect(),
+            Repr::Shared(text) => text.encode_utf16().collect(),
             Repr::Units(units) => units.clone(),
         }
     }
@@ -67,7 +79,7 @@ impl Text {
     /// True when there is no character.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        matches!(&self.0, Repr::Unicode(text) if text.is_empty())
+        self.as_str().is_some_and(str::is_empty)
     }
 
     /// Whether both are the same but for the case of ASCII letters, as PowerShell compares names.
@@ -78,7 +90,7 @@ impl Text {
 
     pub(super) fn units(&self) -> Option<&[u16]> {
         match &self.0 {
-            Repr::Unicode(_) => None,
+            Repr::Unicode(_) | Repr::Shared(_) => None,
             Repr::Units(units) => Some(units),
         }
     }
@@ -114,14 +126,27 @@ impl PartialEq<&str> for Text {
     }
 }
 
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Text {}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self.units() {
+            Some(units) => units.hash(state),
+            None => self.as_str().hash(state),
+        }
+    }
+}
+
 impl Ord for Text {
     fn cmp(&self, other: &Self) -> Ordering {
-        match (&self.0, &other.0) {
-            (Repr::Unicode(one), Repr::Unicode(two)) => one.cmp(two),
-            (Repr::Units(one), Repr::Units(two)) => one.cmp(two),
-            (Repr::Unicode(_), Repr::Units(_)) => Ordering::Less,
-            (Repr::Units(_), Repr::Unicode(_)) => Ordering::Greater,
-        }
+        // Unicode comes before what is none.
+        self.units().cmp(&other.units()).then_with(|| self.as_str().cmp(&other.as_str()))
     }
 }
 
