@@ -1,7 +1,10 @@
 #![doc = include_str!("../README.md")]
 
 pub mod clixml;
+pub mod entropy;
 pub mod fragment;
 pub mod host;
 pub mod message;
 pub mod messages;
+pub mod out_of_process;
+pub mod session_key;
