@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod client;
 pub mod clixml;
 pub mod entropy;
 pub mod fragment;
@@ -8,3 +9,4 @@ pub mod message;
 pub mod messages;
 pub mod out_of_process;
 pub mod session_key;
+pub mod version;

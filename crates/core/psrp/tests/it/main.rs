@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed; helpers are not marked as tests"
 )]
 
+mod client_replay;
 mod clixml_pwsh;
 mod clixml_recorded;
 mod corpora;
