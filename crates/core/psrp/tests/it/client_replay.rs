@@ -79,8 +79,11 @@ fn lead(path: &Path) -> Result<bool, String> {
             drain(session);
             if entry["dir"] == "out" && line.starts_with("<Close") {
                 let id = Uuid::try_parse(line.split('\'').nth(1).unwrap()).unwrap();
-                // pwsh gives a pipeline the id of one that it has closed. What is unknown is the pool.
-                drop(session.pool.forget(id));
+                // pwsh gives a pipeline the id of one that it has closed. What is unknown is the pool;
+                // one that runs is stopped by its Close, and says so.
+                if !session.pool.is_running(id) {
+                    drop(session.pool.forget(id));
+                }
             }
         }
     }
