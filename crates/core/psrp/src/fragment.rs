@@ -149,6 +149,12 @@ pub struct Fragmenter {
 }
 
 impl Fragmenter {
+    /// Nothing waits.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { waiting: VecDeque::new(), gone: 0, number: 0, object: 0 }
+    }
+
     /// Adds a message.
     pub fn push(&mut self, message: Vec<u8>) {
         self.waiting.push_back(message);

@@ -8,5 +8,6 @@ pub mod host;
 pub mod message;
 pub mod messages;
 pub mod out_of_process;
+pub mod server;
 pub mod session_key;
 pub mod version;

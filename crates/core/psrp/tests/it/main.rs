@@ -15,3 +15,4 @@ mod clixml_recorded;
 mod corpora;
 mod graph;
 mod messages;
+mod pair;
