@@ -142,6 +142,12 @@ impl Error {
         !self.unsent && matches!(*self.kind, ErrorKind::Connect(_) | ErrorKind::Timeout(_))
     }
 
+    /// Whether the service refused the message unseen because of its length.
+    pub(crate) fn is_too_long(&self) -> bool {
+        let too_long = http::StatusCode::PAYLOAD_TOO_LARGE;
+        matches!(&*self.kind, ErrorKind::Protocol(ProtocolError::Status(status)) if *status == too_long)
+    }
+
     /// What happened.
     #[must_use]
     pub const fn kind(&self) -> &ErrorKind {
@@ -270,6 +276,7 @@ fn status_hints(status: http::StatusCode) -> Vec<String> {
         404 => {
             "the path is wrong, WinRM services answer on /wsman; or this is another service's port"
         }
+        413 => "the service takes shorter messages only (MaxEnvelopeSizekb)",
         500 => "the service may refuse unencrypted messages (AllowUnencrypted)",
         503 => "the service is starting, stopping or overloaded: try again",
         _ => "the other side may be no WinRM service: check the port",

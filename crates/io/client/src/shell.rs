@@ -375,11 +375,7 @@ impl Input {
     /// Not cancel safe: how much arrived is unknown when the future is dropped.
     pub async fn write(&self, data: &[u8]) -> Result<(), Error> {
         let _turn = self.sending.lock().await;
-        let size = self.payload()?;
-        for piece in data.chunks(size) {
-            self.send(piece, false).await?;
-        }
-        Ok(())
+        self.send_all(data, false).await
     }
 
     /// Writes the last of the input, which may be nothing, and closes it.
@@ -389,15 +385,30 @@ impl Input {
     /// As [`write`](Self::write).
     pub async fn end(&self, data: &[u8]) -> Result<(), Error> {
         let _turn = self.sending.lock().await;
-        let size = self.payload()?;
-        let mut pieces = data.chunks(size).peekable();
-        if pieces.peek().is_none() {
-            return self.send(&[], true).await;
+        self.send_all(data, true).await
+    }
+
+    /// Bytes that fill one message now. It may change with every message.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.payload().unwrap_or(1)
+    }
+
+    async fn send_all(&self, mut data: &[u8], end: bool) -> Result<(), Error> {
+        loop {
+            let (piece, rest) = data.split_at(self.payload()?.min(data.len()));
+            if piece.is_empty() && !end {
+                return Ok(());
+            }
+            match self.send(piece, end && rest.is_empty()).await {
+                Ok(()) if rest.is_empty() => return Ok(()),
+                Ok(()) => data = rest,
+                // The service may take it in smaller pieces.
+                Err(error) if error.is_too_long() && lock(&self.core.machine).handle_too_long() => {
+                }
+                Err(error) => return Err(error),
+            }
         }
-        while let Some(piece) = pieces.next() {
-            self.send(piece, pieces.peek().is_none()).await?;
-        }
-        Ok(())
     }
 
     /// Sends a signal to the command and what it started.

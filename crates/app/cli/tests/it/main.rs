@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod bulk;
 mod cert;
 mod check;
 mod demo;
