@@ -184,16 +184,19 @@ const STRIDE: usize = 64;
 
 /// The place of the first byte that needs a closer look.
 fn first_special(bytes: &[u8], in_attribute: bool) -> Option<usize> {
+    // Without a branch for each byte, the compiler compares many of them at once; long text is
+    // base64, which has none of these.
     let special = |byte: u8| {
-        matches!(byte, b'<' | b'&' | b'>' | 0xEF)
-            || byte < 0x20
-            || (in_attribute && byte == b'"')
+        (byte < 0x20)
+            | (byte == b'<')
+            | (byte == b'&')
+            | (byte == b'>')
+            | (byte == 0xEF)
+            | (in_attribute & (byte == b'"'))
     };
-    // Without a way out in the middle of a stride, the compiler compares many bytes at once; long
-    // text is base64, which has none of them.
     let (strides, _) = bytes.as_chunks::<STRIDE>();
     let clean = |stride: &&[u8; STRIDE]| {
-        !stride.iter().fold(false, |found, &byte| found | special(byte))
+        stride.iter().fold(0, |found, &byte| found | u8::from(special(byte))) == 0
     };
     let start = strides.iter().take_while(clean).count() * STRIDE;
     let rest = bytes.get(start..).unwrap_or_default();
