@@ -46,6 +46,7 @@ pub(super) struct NetworkArgs {
 /// Runs the network process to its end.
 pub(super) fn run(args: NetworkArgs) -> ExitCode {
     start_log(args.log);
+    crate::memory::keep_freed();
     match try_run(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

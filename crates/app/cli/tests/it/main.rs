@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod bulk;
 mod cert;
 mod chaos;
 mod check;
