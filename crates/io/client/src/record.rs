@@ -19,6 +19,8 @@ const REDACTED_BASE64: &str = "cmVkYWN0ZWQ=";
 const REDACTED_TO: &str = "http://redacted:5985/wsman";
 /// The start of every address that the protocol itself defines.
 const PROTOCOL_URIS: &str = "http://schemas.";
+/// The longest name of a namespace; that of a class of Windows has half of it.
+const MAX_NAME: usize = 256;
 /// SOAP 1.2 has its namespace elsewhere.
 const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 
@@ -90,8 +92,9 @@ impl Redaction {
     /// The envelope without what it is about; [`REDACTED`] for what is no XML.
     #[must_use]
     pub fn envelope(&mut self, bytes: &[u8]) -> String {
-        // What is written in UTF-16 may be longer in UTF-8.
-        let limits = Limits { bytes: bytes.len() * 2, ..Limits::default() };
+        // What is written in UTF-16 may be longer in UTF-8. Each element declares its namespaces in what is written here:
+        // a long one with many elements would make a hundred times as much of a message.
+        let limits = Limits { bytes: bytes.len() * 2, name_length: MAX_NAME, ..Limits::default() };
         let charset = Charset::of_message(bytes, Charset::Utf8);
         let Ok(mut element) = xml::decode_as(bytes, charset, &limits) else {
             return REDACTED.to_owned();
@@ -201,6 +204,21 @@ mod tests {
         assert!(!shown.contains(">8<"), "{shown}");
         // A later message knows the same ids.
         assert!(redaction.envelope(b"<a>11111111-2222-3333-4444-555555555555</a>").contains(first));
+    }
+
+    #[test]
+    fn redacted_values_leave_no_namespaces_behind() {
+        let text = b"<a xmlns:who='urn:alice' xmlns:t='urn:x' t:b='who:c'>who:d</a>";
+        let shown = Redaction::default().envelope(text);
+        assert!(!shown.contains("alice") && shown.contains("urn:x"), "{shown}");
+        assert_eq!(Redaction::default().envelope(shown.as_bytes()), shown);
+    }
+
+    #[test]
+    fn message_that_would_grow_is_hidden_whole() {
+        let uri = "u".repeat(2_000);
+        let text = format!("<p:a xmlns:p='{uri}'>{}</p:a>", "<p:b/>".repeat(1_000));
+        assert_eq!(Redaction::default().envelope(text.as_bytes()), REDACTED);
     }
 
     #[test]

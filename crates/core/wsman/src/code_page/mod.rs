@@ -209,21 +209,21 @@ impl Double {
         }
     }
 
-    /// Appends text in the page's encoding.
+    /// Appends text in the page's encoding. A small buffer in between keeps the cost of a character that the page does not
+    /// have independent of how much text follows.
     fn write(self, mut text: &str, out: &mut Vec<u8>) {
         let mut encoder = self.0.new_encoder();
+        let mut buffer = [0; 512];
         loop {
-            let most = encoder.max_buffer_length_from_utf8_without_replacement(text.len());
-            out.reserve(most.unwrap_or_default());
-            let (result, read) =
-                encoder.encode_from_utf8_to_vec_without_replacement(text, out, true);
-            if let EncoderResult::Unmappable(_) = result {
-                out.push(REPLACEMENT);
+            let (result, read, written) =
+                encoder.encode_from_utf8_without_replacement(text, &mut buffer, true);
+            out.extend_from_slice(buffer.get(..written).unwrap_or_default());
+            match result {
+                EncoderResult::InputEmpty => return,
+                EncoderResult::Unmappable(_) => out.push(REPLACEMENT),
+                EncoderResult::OutputFull => {}
             }
-            match text.get(read..) {
-                Some(rest) if read > 0 && !rest.is_empty() => text = rest,
-                Some(_) | None => return,
-            }
+            text = text.get(read..).unwrap_or_default();
         }
     }
 
@@ -310,6 +310,16 @@ mod tests {
         assert_eq!(out(437, "a語ü\u{1F600}".as_bytes()), b"a?\x81?");
         assert_eq!(out(932, "ä語😀a😀".as_bytes()), b"?\x8C\xEA?a?");
         assert_eq!(out(20_127, "ä".as_bytes()), b"?");
+    }
+
+    #[test]
+    fn long_text_is_converted_whole_whatever_it_holds() {
+        for (text, bytes) in [("語", &b"\x8C\xEA"[..]), ("😀", b"?"), ("a語😀", b"a\x8C\xEA?")]
+        {
+            for count in [100, 255, 256, 257, 3_000] {
+                assert_eq!(out(932, text.repeat(count).as_bytes()), bytes.repeat(count));
+            }
+        }
     }
 
     #[test]
