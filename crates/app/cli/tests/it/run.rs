@@ -31,9 +31,9 @@ fn input_is_passed_on_with_its_end() {
 fn input_that_the_command_is_slow_to_read_arrives_whole() {
     // More than a pipe holds: the first Sends time out, the next ones find the service busy.
     let service = Service::configured(flavours()[0], "MaxTimeoutms = 500\n");
-    let input = vec![b'x'; 300_000];
+    let input = vec![b'x'; 1_200_000];
     let ran = tool::run_with_input(&mut service.winrs(&["sleep 3; wc -c"]), &input).ended(0);
-    assert_eq!((ran.stdout.trim(), ran.stderr.as_str()), ("300000", ""));
+    assert_eq!((ran.stdout.trim(), ran.stderr.as_str()), ("1200000", ""));
     assert!(service.log().contains("ERROR_BUSY"), "{}", service.log());
 }
 
