@@ -53,8 +53,8 @@ struct State {
 
 #[derive(Debug)]
 struct Entry {
-    owner: Account,
-    resource: String,
+    owner: Arc<Account>,
+    resource: Arc<str>,
     /// `None` until the plug-in has opened the shell.
     mailbox: Option<mpsc::UnboundedSender<Message>>,
     /// The place among the user's operations.
@@ -64,8 +64,8 @@ struct Entry {
 /// A shell that can be asked.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) owner: Account,
-    pub(crate) resource: String,
+    pub(crate) owner: Arc<Account>,
+    pub(crate) resource: Arc<str>,
     mailbox: mpsc::UnboundedSender<Message>,
     operations: Arc<Operations>,
 }
@@ -120,8 +120,8 @@ impl Shells {
         }
         let operation = self.operations.begin(owner.id)?;
         let entry = Entry {
-            owner: owner.clone(),
-            resource: resource.to_owned(),
+            owner: Arc::new(owner.clone()),
+            resource: resource.into(),
             mailbox: None,
             _operation: operation,
         };
@@ -135,7 +135,7 @@ impl Shells {
         let state = self.state();
         let entry = state.shells.get(&id)?;
         let mailbox = entry.mailbox.clone()?;
-        let (owner, resource) = (entry.owner.clone(), entry.resource.clone());
+        let (owner, resource) = (Arc::clone(&entry.owner), Arc::clone(&entry.resource));
         Some(Found { owner, resource, mailbox, operations: Arc::clone(&self.operations) })
     }
 

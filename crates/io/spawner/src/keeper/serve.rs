@@ -51,6 +51,9 @@ fn watch_children() -> io::Result<SignalFd> {
 
 fn end_descendants() -> io::Result<()> {
     let own = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+    if tree::childless(own) {
+        return Ok(());
+    }
     let start = tree::look(own).ok_or(io::ErrorKind::NotFound)?.start;
     let mut sweep = Sweep::default();
     sweep.below(own, start, Below::All);
@@ -143,11 +146,13 @@ impl Keeper<'_> {
 
     /// Reaps commands, and whatever they left behind.
     fn reap(&mut self) -> io::Result<()> {
-        loop {
+        let mut ended = Vec::new();
+        let is_alone = loop {
             let before = getrusage(UsageWho::RUSAGE_CHILDREN)?;
             let (pid, status) = match rustix::process::wait(WaitOptions::NOHANG | ALL_KINDS) {
                 Ok(Some(ended)) => ended,
-                Ok(None) | Err(Errno::CHILD) => return Ok(()),
+                Ok(None) => break false,
+                Err(Errno::CHILD) => break true,
                 Err(error) => return Err(error.into()),
             };
             let Some(command) = self.commands.remove(&pid.as_raw_pid()) else { continue };
@@ -156,13 +161,16 @@ impl Keeper<'_> {
                 user: difference(before.user_time(), after.user_time()),
                 system: difference(before.system_time(), after.system_time()),
             };
-            self.say(&Event::Exited {
-                command,
-                outcome: outcome(status),
-                usage,
-                others: self.others(),
-            })?;
+            ended.push((command, outcome(status), usage));
+        };
+        if ended.is_empty() {
+            return Ok(());
         }
+        let others = !is_alone && self.others();
+        for (command, outcome, usage) in ended {
+            self.say(&Event::Exited { command, outcome, usage, others })?;
+        }
+        Ok(())
     }
 
     /// Whether there are children that are no commands, or it cannot be known.
