@@ -66,17 +66,29 @@ impl Service {
     /// The same by https, with a certificate of its own for `localhost` and `127.0.0.1`.
     #[track_caller]
     pub(crate) fn https(flavour: Flavour, settings: &str) -> Self {
-        Self::on("https", flavour, settings, &[])
+        Self::on("https", flavour, settings, &[], None)
     }
 
     /// Starts a service with these settings and further options of `serve`.
     #[track_caller]
     pub(crate) fn with_options(flavour: Flavour, settings: &str, options: &[&str]) -> Self {
-        Self::on("http", flavour, settings, options)
+        Self::on("http", flavour, settings, options, None)
+    }
+
+    /// Starts a service whose processes may have so many descriptors each.
+    #[track_caller]
+    pub(crate) fn with_descriptors(flavour: Flavour, most: u32) -> Self {
+        Self::on("http", flavour, "", &[], Some(most))
     }
 
     #[track_caller]
-    fn on(scheme: &str, flavour: Flavour, settings: &str, options: &[&str]) -> Self {
+    fn on(
+        scheme: &str,
+        flavour: Flavour,
+        settings: &str,
+        options: &[&str],
+        descriptors: Option<u32>,
+    ) -> Self {
         let folder = tempfile::Builder::new().prefix("transom-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         // Whoever runs the service may not be able to reach the build folder.
@@ -95,6 +107,12 @@ impl Service {
 
         let mut command = serve(scheme, flavour, &program, folder.path());
         command.args(options);
+        if let Some(most) = descriptors {
+            let mut limited = tool::program("prlimit");
+            limited.arg(format!("--nofile={most}")).arg(command.get_program());
+            limited.args(command.get_args());
+            command = limited;
+        }
         let (child, log, url) = listen(command);
         let port = port_of(&url);
         Self { url, port, flavour, folder, program, child, log }

@@ -64,8 +64,7 @@ fn rows(bench: &Bench, way: Way) -> Result<Vec<Row>, String> {
             let ours = median(costs?.iter().map(|cost| rate(SIZE, cost.wall as f64 / 1e6)));
             let how = if compressed { ", -compression, zeros" } else { "" };
             let work = format!("one shell, {}, {name}{how}", way.name());
-            let peers =
-                format!("pywinrm {} MB/s, pypsrp {} MB/s", figure(pywinrm), figure(pypsrp));
+            let peers = format!("pywinrm {} MB/s, pypsrp {} MB/s", figure(pywinrm), figure(pypsrp));
             let row = Row::own(&work, ours, " MB/s", Target::AtLeast(target));
             rows.push(row.beside(peers).ratio(ours / pywinrm.max(pypsrp)));
         }

@@ -29,14 +29,12 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>, String> {
     let each = (open.saturating_sub(before)) as f64 / SHELLS as f64;
     let mib = |kib: u64| figure(kib as f64 / 1024.0);
     let work = format!("service: memory of an idle shell, keeper included, {SHELLS} open");
-    Ok(vec![
-        Row::own(&work, each, " KiB", Target::AtMost(TARGET)).beside(format!(
-            "all processes {} MiB before, {} MiB open, {} MiB after",
-            mib(before),
-            mib(open),
-            mib(after)
-        )),
-    ])
+    Ok(vec![Row::own(&work, each, " KiB", Target::AtMost(TARGET)).beside(format!(
+        "all processes {} MiB before, {} MiB open, {} MiB after",
+        mib(before),
+        mib(open),
+        mib(after)
+    ))])
 }
 
 /// The load that holds the shells.

@@ -157,7 +157,8 @@ impl Bench {
     }
 
     fn start_stub(&self) -> Result<stub::Server, String> {
-        let stub = self.stub.as_deref().ok_or("no stub server: set TRANSOM_STUB to winrm_stub.py")?;
+        let stub =
+            self.stub.as_deref().ok_or("no stub server: set TRANSOM_STUB to winrm_stub.py")?;
         stub::Server::start(&self.python, stub, &self.folder)
     }
 

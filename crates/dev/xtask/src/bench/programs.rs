@@ -2,10 +2,10 @@
 
 use std::process::Command;
 
+use super::Bench;
 use super::service::output_of;
 use super::stub::Server;
 use super::table::{Row, Target, figure, median};
-use super::Bench;
 use crate::meter::{Cost, measure};
 
 /// Most requests that `winrs` may need for one command on a new connection: the stub takes no message with the login's

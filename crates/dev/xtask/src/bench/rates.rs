@@ -66,9 +66,14 @@ pub(crate) fn identify(bench: &Bench) -> Result<Vec<Row>, String> {
     let runs = runs(bench, "identify")?;
     let rate = median(runs.iter().map(Run::per_core));
     let wall = median(runs.iter().map(Run::per_second));
-    let mut row = Row::own("service: Identify, sealed, per core", rate, "/s", Target::AtLeast(IDENTIFY_TARGET))
-        .beside("recorded, another run: omiserver 178/s, openwsmand 122/s")
-        .ratio(wall / 178.0);
+    let mut row = Row::own(
+        "service: Identify, sealed, per core",
+        rate,
+        "/s",
+        Target::AtLeast(IDENTIFY_TARGET),
+    )
+    .beside("recorded, another run: omiserver 178/s, openwsmand 122/s")
+    .ratio(wall / 178.0);
     row.ours += &format!(" ({}/s here)", figure(wall));
     Ok(vec![row])
 }
@@ -110,7 +115,11 @@ pub(crate) fn commands(bench: &Bench) -> Result<Vec<Row>, String> {
     Ok(vec![Row {
         work: "service: CPU of a command, /bin/sh -c true".to_owned(),
         ours,
-        peer: format!("fork and exec alone {} ms, {} % of ours", figure(median(alone)), figure(share)),
+        peer: format!(
+            "fork and exec alone {} ms, {} % of ours",
+            figure(median(alone)),
+            figure(share)
+        ),
         ratio: Some(share / 100.0),
         target: format!(">= {COMMANDS_TARGET} %"),
         verdict: if share.is_nan() { Verdict::None } else { target.judge(share) },

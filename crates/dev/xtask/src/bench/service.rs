@@ -140,7 +140,8 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        let ended = i32::try_from(self.child.id()).map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
+        let ended =
+            i32::try_from(self.child.id()).map(|pid| kill(Pid::from_raw(pid), Signal::SIGTERM));
         if !matches!(ended, Ok(Ok(()))) {
             drop(self.child.kill());
         }
@@ -234,7 +235,8 @@ mod tests {
 
     #[test]
     fn url_is_found_in_the_line_about_the_listener() {
-        let log = "INFO Certificate\n INFO server: Listening url=https://127.0.0.1:45649/wsman\nINFO x";
+        let log =
+            "INFO Certificate\n INFO server: Listening url=https://127.0.0.1:45649/wsman\nINFO x";
         assert_eq!(listening_url(log).as_deref(), Some("https://127.0.0.1:45649"));
         assert_eq!(listening_url("INFO the service is ready"), None);
     }

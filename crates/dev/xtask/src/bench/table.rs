@@ -104,12 +104,10 @@ pub(crate) fn text(rows: &[Row]) -> String {
             Verdict::None => "",
         };
         let ratio = row.ratio.map(figure).unwrap_or_default();
-        [&row.work, &row.ours, &row.peer, &ratio, &row.target, verdict]
-            .map(|cell| cell.to_owned())
+        [&row.work, &row.ours, &row.peer, &ratio, &row.target, verdict].map(|cell| cell.to_owned())
     };
     let head = ["work", "ours", "peer", "ratio", "target", ""].map(str::to_owned);
-    let lines: Vec<[String; 6]> =
-        std::iter::once(head).chain(rows.iter().map(cells)).collect();
+    let lines: Vec<[String; 6]> = std::iter::once(head).chain(rows.iter().map(cells)).collect();
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
