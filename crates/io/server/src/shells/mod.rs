@@ -26,6 +26,9 @@ use crate::plugin::ShellInstance;
 /// Shells in all, whatever the settings say of each user: what the spawner keeps at most.
 const MOST_SHELLS: usize = 5_000;
 
+/// After so many shells at a time, memory is given back when the last one is gone.
+const MANY_SHELLS: usize = 100;
+
 /// How many shells there may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -49,6 +52,8 @@ pub(crate) struct Shells {
 struct State {
     shells: BTreeMap<Uuid, Entry>,
     stopping: bool,
+    /// The most shells since memory was given back.
+    most: usize,
 }
 
 #[derive(Debug)]
@@ -126,6 +131,7 @@ impl Shells {
             _operation: operation,
         };
         state.shells.insert(id, entry);
+        state.most = state.most.max(state.shells.len());
         self.alive.send_modify(|alive| *alive += 1);
         Ok(Registration { table: Arc::clone(self), id })
     }
@@ -137,6 +143,16 @@ impl Shells {
         let mailbox = entry.mailbox.clone()?;
         let (owner, resource) = (Arc::clone(&entry.owner), Arc::clone(&entry.resource));
         Some(Found { owner, resource, mailbox, operations: Arc::clone(&self.operations) })
+    }
+
+    /// Gives back what many shells took, once they are gone. What still runs of the last one is little.
+    fn release_memory(&self) {
+        let mut state = self.state();
+        if state.shells.is_empty() && state.most >= MANY_SHELLS {
+            state.most = 0;
+            drop(state);
+            spawner::network::release_memory();
+        }
     }
 
     /// Ends every shell and waits, at most `limit`, until their processes are gone.
@@ -185,6 +201,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.remove();
         self.table.alive.send_modify(|alive| *alive -= 1);
+        self.table.release_memory();
     }
 }
 

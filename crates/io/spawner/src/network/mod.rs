@@ -47,6 +47,12 @@ pub fn protect() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives freed memory back to the system, which the allocator else keeps for the next request. Takes milliseconds after
+/// thousands of shells: not for every one.
+pub fn release_memory() {
+    sys::trim();
+}
+
 /// Why the spawner did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -1,7 +1,6 @@
 //! Giving freed memory back.
 
-/// Gives what was freed back to the system. A keeper inherits the spawner's heap and looks names up once in its life;
-/// thousands of them then wait.
+/// Gives what was freed back to the system.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "malloc_trim(3) has no safe wrapper")]
 pub(crate) fn trim() {
