@@ -172,10 +172,11 @@ mod tests {
             Row::told("CPU", "1.00 ms").ratio_at_least(50.0, 40.0),
         ];
         let text = text(&rows);
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[1], "requests  7.00      pywinrm 8  1.14   <= 6          MISSED");
-        assert_eq!(lines[2], "rate      15,001/s                   >= 15,000/s  met");
-        assert_eq!(lines[3], "CPU       1.00 ms              50.0   ratio >= 40   met");
+        let words = |line: &str| line.split_whitespace().collect::<Vec<_>>().join(" ");
+        let lines: Vec<String> = text.lines().map(words).collect();
+        assert_eq!(lines[1], "requests 7.00 pywinrm 8 1.14 <= 6 MISSED");
+        assert_eq!(lines[2], "rate 15,001/s >= 15,000/s met");
+        assert_eq!(lines[3], "CPU 1.00 ms 50.0 ratio >= 40 met");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! | mode | does | prints |
 //! |---|---|---|
 //! | `further N` | N times: new connection, login, shell, `echo hi`, close | N |
-//! | `next N` | N commands in one shell | requests until the exit code was known: least, median, most |
+//! | `next N` | N commands in one shell | requests until the exit code was known: median, mean |
 //! | `identify C S` | Identify on C connections for S seconds | done, seconds |
 //! | `send C S` | one line to `cat >/dev/null` in each of C shells | done, seconds |
 //! | `echo C S` | one line to `cat` and back, a Send and a Receive | done, seconds |

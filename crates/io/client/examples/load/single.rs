@@ -53,7 +53,8 @@ pub(crate) async fn next(target: &Target, count: usize) -> Outcome<()> {
     }
     shell.close().await?;
     requests.sort_unstable();
-    let at = |index: usize| requests.get(index).copied().unwrap_or_default();
-    println!("{} {} {}", at(0), at(requests.len() / 2), at(requests.len().saturating_sub(1)));
+    let median = requests.get(requests.len() / 2).copied().unwrap_or_default();
+    let mean = requests.iter().sum::<u64>() as f64 / count as f64;
+    println!("{median} {mean:.2}");
     Ok(())
 }
