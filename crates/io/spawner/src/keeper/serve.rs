@@ -65,8 +65,8 @@ fn end_descendants() -> io::Result<()> {
 
 impl Keeper<'_> {
     fn run(&mut self, children: &SignalFd) -> io::Result<()> {
-        // Zeroed memory that is not touched costs nothing, so an idle keeper stays small.
-        let mut buffer = vec![0; MAX_LENGTH + 1];
+        // Made for the first request, so that a keeper that never ran anything stays small.
+        let mut buffer = Vec::new();
         loop {
             let (requests, ends) = wait(self.socket.as_fd(), children.as_fd())?;
             if ends {
@@ -74,6 +74,10 @@ impl Keeper<'_> {
                 self.reap()?;
             }
             if requests {
+                if buffer.is_empty() {
+                    // Zeroed memory that is not touched costs nothing.
+                    buffer = vec![0; MAX_LENGTH + 1];
+                }
                 let length = match recv(
                     self.socket,
                     buffer.as_mut_slice(),
