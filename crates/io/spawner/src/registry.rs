@@ -24,6 +24,9 @@ use rustix::process::Pid;
 
 use crate::sys;
 
+/// Bytes of the list that are written at a time.
+const PIECE: usize = 1_024;
+
 /// The spawner's end.
 #[derive(Debug)]
 pub(crate) struct Family {
@@ -83,9 +86,22 @@ impl Family {
 
     fn finish(&mut self) -> io::Result<()> {
         let count = u64::try_from(self.known.len()).map_err(io::Error::other)?;
-        let mut bytes = count.to_ne_bytes().to_vec();
-        self.known.iter().for_each(|pid| bytes.extend(pid.to_ne_bytes()));
-        self.file.write_all_at(&bytes, 8)?;
+        self.file.write_all_at(&count.to_ne_bytes(), 8)?;
+        // Never the whole list at once: what the spawner's heap holds at a fork is every keeper's.
+        let mut piece = [0; PIECE];
+        let (mut filled, mut offset) = (0, 16);
+        for pid in &self.known {
+            if let Some(place) = piece.get_mut(filled..filled + size_of::<i32>()) {
+                place.copy_from_slice(&pid.to_ne_bytes());
+                filled += size_of::<i32>();
+            }
+            if filled == PIECE {
+                self.file.write_all_at(&piece, offset)?;
+                offset += PIECE as u64;
+                filled = 0;
+            }
+        }
+        self.file.write_all_at(piece.get(..filled).unwrap_or_default(), offset)?;
         self.changes = self.changes.wrapping_add(1);
         self.file.write_all_at(&self.changes.to_ne_bytes(), 0)
     }
@@ -139,6 +155,16 @@ impl Registry {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_longer_than_a_piece_is_read_whole() {
+        let most = 1_000;
+        let family = Family::new(1..=most).unwrap();
+        let mut registry = family.registry().unwrap();
+        assert!((1..=most).all(|pid| registry.knows(pid).unwrap()));
+        assert!(!registry.knows(most + 1).unwrap());
+        assert_eq!(registry.known.len(), usize::try_from(most).unwrap());
+    }
 
     #[test]
     fn a_change_is_seen_at_the_next_question() {

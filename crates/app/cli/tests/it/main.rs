@@ -28,6 +28,7 @@ mod help;
 mod https;
 mod json;
 mod manual;
+mod many_shells;
 mod memory;
 mod odd;
 mod peers;

@@ -103,6 +103,12 @@ impl Service {
         Self::on("http", flavour, settings, options)
     }
 
+    /// Starts a service whose processes may have so many descriptors each.
+    #[track_caller]
+    pub(crate) fn with_descriptors(flavour: Flavour, most: u32) -> Self {
+        Self::start_by(flavour, &["prlimit", &format!("--nofile={most}")])
+    }
+
     /// Starts a service through another program, such as one that sets limits.
     #[track_caller]
     pub(crate) fn start_by(flavour: Flavour, wrapper: &[&str]) -> Self {

@@ -72,10 +72,13 @@ impl ShellPlugin for Cmd {
 fn refused(error: &RequestError) -> Fault {
     tracing::warn!(%error, "a shell could not be opened");
     let RequestError::Refused { reason, .. } = error else {
-        return provider_fault(
-            ErrorCode::INTERNAL_ERROR,
-            "The shell's process could not be started. ",
-        );
+        return match error {
+            // What came along is missing or unusable: this process may have no more.
+            RequestError::Descriptor(_) => no_resources(),
+            RequestError::Refused { .. } | RequestError::Lost | RequestError::Unexpected | _ => {
+                not_started()
+            }
+        };
     };
     #[expect(clippy::wildcard_enum_match_arm, reason = "all others mean that nobody can be it")]
     match reason {
@@ -86,11 +89,23 @@ fn refused(error: &RequestError) -> Fault {
         Reason::TotalLimit | Reason::PendingLimit => {
             Fault::new(ErrorCode::QUOTA_SYSTEM, "The service has as many shells as it can hold. ")
         }
+        Reason::Resources => no_resources(),
+        Reason::TimedOut | Reason::KeeperDied => not_started(),
         _ => Fault::new(
             ErrorCode::ACCESS_DENIED,
             "Access is denied: the account has no usable local user on this machine. ",
         ),
     }
+}
+
+/// The fault where the system has no more to give.
+fn no_resources() -> Fault {
+    let text = "The system has no process or descriptor left for another shell or command. ";
+    Fault::new(ErrorCode::QUOTA_SYSTEM, text)
+}
+
+fn not_started() -> Fault {
+    provider_fault(ErrorCode::INTERNAL_ERROR, "The shell's process could not be started. ")
 }
 
 /// A fault that this plug-in has met.

@@ -13,7 +13,7 @@ use wsman::fault::{ErrorCode, Fault};
 
 use super::line::{program_arguments, shell_line};
 use super::pipes::Pipe;
-use super::provider_fault;
+use super::{no_resources, provider_fault};
 
 /// The command interpreter.
 const SHELL: &str = "/bin/sh";
@@ -159,10 +159,15 @@ fn not_started(error: &StartError) -> Fault {
     const ENOENT: i32 = 2;
     const EACCES: i32 = 13;
     const E2BIG: i32 = 7;
+    const EAGAIN: i32 = 11;
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
     let StartError::Failed { stage, errno } = error else {
         return match error {
             StartError::Request(_) => too_long(),
-            StartError::Failed { .. } | StartError::Pipes(_) | StartError::Ended | _ => gone(),
+            // This process had no descriptors left to take them over.
+            StartError::Pipes(_) => no_resources(),
+            StartError::Failed { .. } | StartError::Ended | _ => gone(),
         };
     };
     match (stage, *errno) {
@@ -177,6 +182,7 @@ fn not_started(error: &StartError) -> Fault {
             HRESULT_DIRECTORY,
             "The directory name is invalid: the working directory cannot be entered. ",
         ),
+        (_, EAGAIN | ENFILE | EMFILE) => no_resources(),
         _ => provider_fault(ErrorCode::INTERNAL_ERROR, &format!("{error}. ")),
     }
 }

@@ -28,6 +28,9 @@ use crate::plugin::ShellInstance;
 /// Shells in all, whatever the settings say of each user: what the spawner keeps at most.
 const MOST_SHELLS: usize = 5_000;
 
+/// After so many shells at a time, memory is given back when the last one is gone.
+const MANY_SHELLS: usize = 100;
+
 /// How many shells there may be.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -53,12 +56,14 @@ pub(crate) struct Shells {
 struct State {
     shells: BTreeMap<Uuid, Entry>,
     stopping: bool,
+    /// The most shells since memory was given back.
+    most: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
-    owner: Account,
-    resource: String,
+    owner: Arc<Account>,
+    resource: Arc<str>,
     /// `None` until the plug-in has opened the shell.
     mailbox: Option<mpsc::UnboundedSender<Message>>,
     /// The place among the user's operations.
@@ -70,8 +75,8 @@ struct Entry {
 /// A shell that can be asked.
 #[derive(Debug)]
 pub(crate) struct Found {
-    pub(crate) owner: Account,
-    pub(crate) resource: String,
+    pub(crate) owner: Arc<Account>,
+    pub(crate) resource: Arc<str>,
     mailbox: mpsc::UnboundedSender<Message>,
     operations: Arc<Operations>,
     memory: Memory,
@@ -129,13 +134,14 @@ impl Shells {
         let operation = self.operations.begin(owner.id, Kind::Shell)?;
         let told = operation.memory().hold(told)?;
         let entry = Entry {
-            owner: owner.clone(),
-            resource: resource.to_owned(),
+            owner: Arc::new(owner.clone()),
+            resource: resource.into(),
             mailbox: None,
             operation,
             _told: told,
         };
         state.shells.insert(id, entry);
+        state.most = state.most.max(state.shells.len());
         self.alive.send_modify(|alive| *alive += 1);
         Ok(Registration { table: Arc::clone(self), id })
     }
@@ -145,9 +151,19 @@ impl Shells {
         let state = self.state();
         let entry = state.shells.get(&id)?;
         let mailbox = entry.mailbox.clone()?;
-        let (owner, resource) = (entry.owner.clone(), entry.resource.clone());
+        let (owner, resource) = (Arc::clone(&entry.owner), Arc::clone(&entry.resource));
         let (operations, memory) = (Arc::clone(&self.operations), entry.operation.memory().clone());
         Some(Found { owner, resource, mailbox, operations, memory })
+    }
+
+    /// Gives back what many shells took, once they are gone. What still runs of the last one is little.
+    fn release_memory(&self) {
+        let mut state = self.state();
+        if state.shells.is_empty() && state.most >= MANY_SHELLS {
+            state.most = 0;
+            drop(state);
+            spawner::network::release_memory();
+        }
     }
 
     /// Ends every shell and waits, at most `limit`, until their processes are gone.
@@ -198,6 +214,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         self.remove();
         self.table.alive.send_modify(|alive| *alive -= 1);
+        self.table.release_memory();
     }
 }
 

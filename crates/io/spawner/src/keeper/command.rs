@@ -1,9 +1,9 @@
 //! Starting one command: pipes, working directory, environment, exec.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
 
 use nix::unistd::User;
 use rustix::fs::{Mode, OFlags};
@@ -13,8 +13,8 @@ use rustix::process::Pid;
 
 use super::House;
 use super::expand;
+use super::spawn::Program;
 use crate::frames::keeper::{Stage, Start};
-use crate::sys;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -67,29 +67,21 @@ pub(super) fn start(base: &Base, start: &Start) -> Result<Started, (Stage, io::E
     };
     let ((input, stdin), (stdout, output), (stderr, errors)) =
         pipes().map_err(|error| (Stage::Pipes, error.into()))?;
-    let (program, arguments) = start
-        .argv
-        .split_first()
-        .ok_or_else(|| (Stage::Execute, io::ErrorKind::InvalidInput.into()))?;
     let environment = if start.expand {
         expand::all(&base.environment, &start.environment)
             .map_err(|expand::TooLong| (Stage::Execute, Errno::TOOBIG.into()))?
     } else {
         start.environment.clone()
     };
-    let mut command = Command::new(program);
-    command.args(arguments).env_clear();
-    command.envs(base.environment.iter().map(|(name, value)| (name, value)));
-    command.envs(environment);
-    command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
-    sys::command_of_its_own_session(&mut command);
+    let base_of = |(name, value): &(&str, OsString)| (OsString::from(name), value.clone());
+    let environment: BTreeMap<_, _> =
+        base.environment.iter().map(base_of).chain(environment).collect();
+    let program = Program { argv: &start.argv, environment, streams: [input, output, errors] };
     // Entered by the keeper itself, which has one thread, so that a bad directory is told from a bad program.
     let entered = start.directory.as_ref().map_or(Ok(()), std::env::set_current_dir);
-    let spawned = entered.map_err(|error| (Stage::Directory, error)).and_then(|()| {
-        let child = command.spawn().map_err(|error| (Stage::Execute, error))?;
-        let number = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        number.ok_or_else(|| (Stage::Execute, io::Error::other("the process has no number")))
-    });
+    let spawned = entered
+        .map_err(|error| (Stage::Directory, error))
+        .and_then(|()| program.spawn().map_err(|error| (Stage::Execute, error)));
     if start.directory.is_some() {
         rustix::process::fchdir(&base.home).map_err(|error| (Stage::Directory, error.into()))?;
     }

@@ -11,6 +11,7 @@ mod expand;
 mod identity;
 mod report;
 mod serve;
+mod spawn;
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -69,6 +70,8 @@ pub(crate) fn run(birth: Birth) -> u8 {
     // A spawner that does not hear the report is gone, and then so is the network process.
     let told = rustix::io::write(&report, &said.encode()).is_ok();
     drop(report);
+    // It inherited the spawner's heap and looked names up once in its life; thousands of them now wait.
+    sys::trim();
     match user {
         Some(user) if told => serve::serve(&socket, &user, &house),
         Some(_) | None => 1,

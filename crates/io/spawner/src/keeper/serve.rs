@@ -51,6 +51,9 @@ fn watch_children() -> io::Result<SignalFd> {
 
 fn end_descendants() -> io::Result<()> {
     let own = i32::try_from(std::process::id()).map_err(io::Error::other)?;
+    if tree::childless(own) {
+        return Ok(());
+    }
     let start = tree::look(own).ok_or(io::ErrorKind::NotFound)?.start;
     let mut sweep = Sweep::default();
     sweep.below(own, start, Below::All);
@@ -62,8 +65,8 @@ fn end_descendants() -> io::Result<()> {
 
 impl Keeper<'_> {
     fn run(&mut self, children: &SignalFd) -> io::Result<()> {
-        // Zeroed memory that is not touched costs nothing, so an idle keeper stays small.
-        let mut buffer = vec![0; MAX_LENGTH + 1];
+        // Made for the first request, so that a keeper that never ran anything stays small.
+        let mut buffer = Vec::new();
         loop {
             let (requests, ends) = wait(self.socket.as_fd(), children.as_fd())?;
             if ends {
@@ -71,6 +74,10 @@ impl Keeper<'_> {
                 self.reap()?;
             }
             if requests {
+                if buffer.is_empty() {
+                    // Zeroed memory that is not touched costs nothing.
+                    buffer = vec![0; MAX_LENGTH + 1];
+                }
                 let length = match recv(
                     self.socket,
                     buffer.as_mut_slice(),
@@ -143,11 +150,13 @@ impl Keeper<'_> {
 
     /// Reaps commands, and whatever they left behind.
     fn reap(&mut self) -> io::Result<()> {
-        loop {
+        let mut ended = Vec::new();
+        let is_alone = loop {
             let before = getrusage(UsageWho::RUSAGE_CHILDREN)?;
             let (pid, status) = match rustix::process::wait(WaitOptions::NOHANG | ALL_KINDS) {
                 Ok(Some(ended)) => ended,
-                Ok(None) | Err(Errno::CHILD) => return Ok(()),
+                Ok(None) => break false,
+                Err(Errno::CHILD) => break true,
                 Err(error) => return Err(error.into()),
             };
             let Some(command) = self.commands.remove(&pid.as_raw_pid()) else { continue };
@@ -156,13 +165,16 @@ impl Keeper<'_> {
                 user: difference(before.user_time(), after.user_time()),
                 system: difference(before.system_time(), after.system_time()),
             };
-            self.say(&Event::Exited {
-                command,
-                outcome: outcome(status),
-                usage,
-                others: self.others(),
-            })?;
+            ended.push((command, outcome(status), usage));
+        };
+        if ended.is_empty() {
+            return Ok(());
         }
+        let others = !is_alone && self.others();
+        for (command, outcome, usage) in ended {
+            self.say(&Event::Exited { command, outcome, usage, others })?;
+        }
+        Ok(())
     }
 
     /// Whether there are children that are no commands, or it cannot be known.

@@ -32,6 +32,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::AccountId;
 use crate::frames::root::{Event, FrameError, LENGTH, Reason, Request};
+use crate::sys;
 
 pub use crate::frames::keeper::{Outcome, Signal, Stage, Start, Usage};
 pub use inherited::Inherited;
@@ -48,6 +49,12 @@ const PENDING_OPENS: usize = 64;
 pub fn protect() -> io::Result<()> {
     rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
     Ok(())
+}
+
+/// Gives freed memory back to the system, which the allocator else keeps for the next request. Takes milliseconds after
+/// thousands of shells: not for every one.
+pub fn release_memory() {
+    sys::trim();
 }
 
 /// Why the spawner did not do what was asked.

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::registry::Registry;
-use crate::tree::{Below, Sweep, look};
+use crate::tree::{Below, Sweep, childless, look};
 use crate::{cgroup, sys};
 
 /// How long one helper tries; the spawner starts another one then.
@@ -83,7 +83,9 @@ fn end_shells(shells: &[Doomed]) -> io::Result<usize> {
     for (pid, (start, descriptor)) in &keepers {
         // A keeper that is gone or dying has no say any longer.
         let _ = pidfd_send_signal(descriptor, Signal::STOP);
-        if look(*pid).is_some_and(|seen| seen.start == *start) {
+        // Most shells are closed when their commands are done, and looking at all processes takes long where there are
+        // many shells.
+        if !childless(*pid) && look(*pid).is_some_and(|seen| seen.start == *start) {
             sweep.below(*pid, *start, Below::All);
         }
     }

@@ -3,6 +3,7 @@
 mod descriptors;
 mod fork;
 mod keyring;
+mod memory;
 mod pre_exec;
 mod shadow;
 mod signals;
@@ -12,6 +13,7 @@ pub(crate) use descriptors::{
 };
 pub(crate) use fork::fork;
 pub(crate) use keyring::new_session_keyring;
+pub(crate) use memory::trim;
 pub(crate) use pre_exec::command_of_its_own_session;
 pub(crate) use shadow::account_expires;
 pub(crate) use signals::default_dispositions;

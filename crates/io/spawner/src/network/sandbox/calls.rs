@@ -40,6 +40,16 @@ const NOT_READING: libc::c_int = libc::O_ACCMODE
     | libc::O_APPEND
     | (libc::O_TMPFILE & !libc::O_DIRECTORY);
 
+/// What may be asked of a descriptor by `fcntl`: its flags, a copy, and a wider pipe for a busy stream.
+const DESCRIPTOR_COMMANDS: [libc::c_int; 6] = [
+    libc::F_GETFD,
+    libc::F_SETFD,
+    libc::F_GETFL,
+    libc::F_SETFL,
+    libc::F_DUPFD_CLOEXEC,
+    libc::F_SETPIPE_SZ,
+];
+
 /// Not to block, and not to be inherited. The C libraries disagree on the type of these numbers.
 const FIONBIO: libc::c_int = 0x5421;
 const FIOCLEX: libc::c_int = 0x5451;
@@ -191,9 +201,9 @@ fn allowed() -> Result<Rules, BackendError> {
     rules.insert(libc::SYS_socketpair, vec![when(&[equal(0, libc::AF_UNIX)?])?]);
     rules.insert(
         libc::SYS_fcntl,
-        [libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC]
-            .into_iter()
-            .map(|command| when(&[equal(1, command)?]))
+        DESCRIPTOR_COMMANDS
+            .iter()
+            .map(|command| when(&[equal(1, *command)?]))
             .collect::<Result<_, _>>()?,
     );
     let requests = [FIONBIO, FIOCLEX].into_iter().map(|request| when(&[equal(1, request)?]));
