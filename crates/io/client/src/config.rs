@@ -16,12 +16,17 @@ pub struct Config {
     pub credentials: Credentials,
     /// By which login.
     pub authentication: Authentication,
+    /// Leaves messages readable on plain HTTP, where the login could seal them: `winrs -unencrypted`. The settings of
+    /// both sides must allow it; https has its own encryption, and this changes nothing there.
+    pub unencrypted: bool,
     /// The user's settings.
     pub settings: Settings,
     /// The language that the service's texts should have, an RFC 5646 tag.
     pub locale: String,
-    /// The largest envelope in bytes, both ways: 153,600 by default, which every Windows version
-    /// takes.
+    /// The largest envelope in bytes, both ways: 512,000 by default, as in Windows's client.
+    ///
+    /// Services with a lower limit answer up to that. Requests have at most 153,600 bytes, which
+    /// every Windows version takes, until the service has shown that it is no older than Windows 8.
     pub max_envelope_size: u32,
     /// The charset of messages, both ways; UTF-8 by default, which everyone reads.
     pub charset: Charset,
@@ -69,11 +74,19 @@ impl Config {
             endpoint,
             credentials,
             authentication: Authentication::default(),
+            unencrypted: false,
             settings: Settings::default(),
             locale: "en-US".to_owned(),
-            max_envelope_size: 153_600,
+            max_envelope_size: 512_000,
             charset: Charset::Utf8,
         }
+    }
+
+    /// Whether messages travel on plain HTTP as they are, though the login could seal them.
+    pub(crate) fn is_unsealed(&self) -> bool {
+        self.unencrypted
+            && self.endpoint.transport == Transport::Http
+            && self.authentication != Authentication::Basic
     }
 
     /// Refuses what must not be sent, before anything is.
@@ -82,6 +95,9 @@ impl Config {
         match self.authentication {
             Authentication::Basic if is_plain && !self.settings.allow_unencrypted => {
                 Err(ConfigError::BasicUnencrypted)
+            }
+            _ if self.is_unsealed() && !self.settings.allow_unencrypted => {
+                Err(ConfigError::Unencrypted)
             }
             _ if !self.settings.trusted_hosts.allows(&self.endpoint) => {
                 Err(ConfigError::NotTrusted)

@@ -28,6 +28,8 @@ use crate::audit;
 use crate::body::{self, BodyError};
 use crate::dispatch::{Caller, Reply};
 use crate::offer::{Channel, Offer};
+use crate::pace::Pace;
+use crate::places::Place;
 use crate::random;
 use crate::service::Core;
 
@@ -37,6 +39,11 @@ const MOST_DISCARDED: usize = 64 * 1024;
 const MOST_ANONYMOUS: usize = 16 * 1024;
 /// What the frame of a sealed body may add to its message.
 const FRAME: usize = 4 * 1024;
+/// A message of somebody known that is too long is thrown away up to this size: a client that is still writing would
+/// not read why it is refused.
+const MOST_REFUSED: usize = 1024 * 1024;
+/// From this size on a message is part of a stream: the next one is as long.
+const LONG: u64 = 64 * 1024;
 /// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.23).
 const WSMANIDENTIFY: HeaderName = HeaderName::from_static("wsmanidentify");
 
@@ -48,7 +55,10 @@ pub(crate) struct Connection {
     path: String,
     /// The logins that this connection offers.
     offer: Offer,
-    /// Requests of a connection come one after the other, so nobody ever waits for this lock.
+    place: Arc<Place>,
+    pace: Arc<Pace>,
+    /// Requests of a connection come one after the other: nobody ever waits for this lock, but for what is prepared
+    /// for the next one.
     state: Mutex<State>,
 }
 
@@ -64,7 +74,14 @@ struct State {
 }
 
 impl Connection {
-    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr, path: String, channel: Channel) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        peer: SocketAddr,
+        path: String,
+        channel: Channel,
+        place: Arc<Place>,
+        pace: Arc<Pace>,
+    ) -> Self {
         let state = State {
             login: Login::default(),
             login_id: [0; 16],
@@ -72,11 +89,30 @@ impl Connection {
             told: None,
         };
         let offer = Offer::new(&core.settings.service, channel);
-        Self { core, peer, path, offer, state: Mutex::new(state) }
+        Self { core, peer, path, offer, place, pace, state: Mutex::new(state) }
     }
 
-    /// Answers a request.
-    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Answer {
+    /// Answers a request, and prepares for the next one while the client takes the answer.
+    pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let length = |hint: hyper::body::SizeHint| hint.lower();
+        let asked = length(request.body().size_hint());
+        let answer = self.answer(request).await;
+        if asked.max(length(answer.body().size_hint())) >= LONG {
+            tokio::spawn(async move { self.prepare().await });
+        }
+        answer
+    }
+
+    async fn prepare(&self) {
+        let mut state = self.state.lock().await;
+        let sealer = state.login.established().and_then(|known| known.sealer.as_mut());
+        if let Some(sealer) = sealer {
+            sealer.prepare();
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let _handling = self.pace.handle();
         let (head, body) = request.into_parts();
         if !self.serves(head.uri.path()) {
             return answer::last(StatusCode::NOT_FOUND);
@@ -90,7 +126,11 @@ impl Connection {
             return self.handle_anonymous(&head.headers, body).await;
         }
         let has_body = !body.is_end_stream();
-        if let Err(answer) = self.log_in(&mut state, &head.headers, has_body).await {
+        let logged_in = self.log_in(&mut state, &head.headers, has_body).await;
+        if !self.note_login(&mut state) {
+            return answer::last(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        if let Err(answer) = logged_in {
             return self.discard(body, answer).await;
         }
         let login_id = state.login_id;
@@ -102,8 +142,18 @@ impl Connection {
             self.handle_known(established, login_id, &head, body, has_body).await;
         if broken {
             state.login.reset();
+            // Where the place is gone, so is the connection once this is written.
+            self.note_login(&mut state);
         }
         answer::with_challenges(answer, last_token)
+    }
+
+    /// Tells the connection's place and stream whether the login is complete. False when the place is gone: whatever the
+    /// request asks for must not be done.
+    fn note_login(&self, state: &mut State) -> bool {
+        let is_known = state.login.established().is_some();
+        self.pace.set_known(is_known);
+        self.place.set_known(is_known)
     }
 
     fn serves(&self, path: &str) -> bool {
@@ -236,14 +286,15 @@ impl Connection {
             return (self.discard(body, answer).await, false);
         }
         let time = self.core.settings.packet_retrieval_time();
-        let bytes = match body::read(body, self.core.settings.max_envelope_size(), time).await {
+        let limit = self.core.settings.max_envelope_size();
+        let bytes = match body::read_or_discard(body, limit, MOST_REFUSED, time).await {
             Ok(bytes) => bytes,
             Err(error) => return (refuse_body(error), false),
         };
         let charset = charset_of(content_type, &bytes);
         let account = &established.account;
         let caller = Caller { account, peer: self.peer, login: login_id, charset };
-        let answer = match self.core.dispatch(caller, &bytes, is_chunked).await {
+        let answer = match self.core.dispatch(caller, bytes, is_chunked).await {
             Reply::Message { status, envelope } => {
                 let bytes = envelope.encode_as(charset);
                 answer::answer(status, Some(charset.content_type()), bytes)
@@ -273,7 +324,8 @@ impl Connection {
         let settings = &self.core.settings;
         let limit = settings.max_envelope_size();
         let time = settings.packet_retrieval_time();
-        let bytes = match body::read(body, limit.saturating_add(FRAME), time).await {
+        let most = limit.saturating_add(FRAME);
+        let bytes = match body::read_or_discard(body, most, MOST_REFUSED, time).await {
             Ok(bytes) => bytes,
             // What was not opened is missing in the context: the connection is of no use now.
             Err(error) => return (refuse_body(error), true),
@@ -290,7 +342,7 @@ impl Connection {
         }
         let charset = charset_of(&opened.content_type, &opened.body);
         let caller = Caller { account, peer: self.peer, login: login_id, charset };
-        let (status, message) = match self.core.dispatch(caller, &opened.body, is_chunked).await {
+        let (status, message) = match self.core.dispatch(caller, opened.body, is_chunked).await {
             Reply::Message { status, envelope } => (status, envelope.encode_as(charset)),
             Reply::Bare(status) => return (answer::empty(status), false),
         };

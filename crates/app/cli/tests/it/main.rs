@@ -9,7 +9,9 @@
 )]
 
 mod account;
+mod bulk;
 mod cert;
+mod chaos;
 mod check;
 mod demo;
 mod docs;
@@ -19,6 +21,9 @@ mod encodings;
 mod endings;
 mod errors;
 mod examples;
+mod fair;
+mod forged;
+mod full_disk;
 mod help;
 mod https;
 mod json;
@@ -33,5 +38,7 @@ mod run;
 mod security;
 mod service;
 mod slow_reader;
+mod soak;
 mod stub;
 mod tool;
+mod unencrypted;

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod clock;
 mod encodings;
 mod failed_logins;
 mod fuzz;
@@ -17,6 +18,7 @@ mod https;
 mod logins;
 mod malformed;
 mod ownership;
+mod places;
 mod quotas;
 mod replayed;
 mod sealing;
@@ -25,3 +27,4 @@ mod shells;
 mod slow_clients;
 mod stopping;
 mod support;
+mod tls_attacks;
