@@ -303,9 +303,9 @@ impl<'a> Play<'a> {
         if self.failed.is_none() {
             assert_eq!(self.shell.outstanding(), self.waiting.len());
         }
-        let ids = self.shell.shell_id().is_some();
-        assert!(!(self.closed && ids) && !(self.failed.is_some() && ids));
-        assert!(ids || !self.shell.is_open());
+        let has_id = self.shell.shell_id().is_some();
+        assert!(!has_id || !(self.closed || self.failed.is_some()));
+        assert!(has_id || !self.shell.is_open());
     }
 
     fn check_request(&self, request: &Request) {

@@ -238,13 +238,19 @@ impl ReceiveResponse {
     pub fn from_body(body: &[Element]) -> Result<Self, Error> {
         let element = only(body, "ReceiveResponse")?;
         let mut response = Self { attributes: element.attributes.clone(), ..Self::default() };
+        let is_state = |child: &&Element| child.is(ns::SHELL, "CommandState");
+        let mut states = element.elements().filter(is_state).count();
         for child in element.elements() {
             if child.is(ns::SHELL, "Stream") {
                 response.streams.push(Stream::from_element(child)?);
-            } else if child.is(ns::SHELL, "CommandState") {
+            } else if is_state(&child) {
                 let state = CommandState::from_element(child)?;
-                let earlier = response.state.replace(state);
-                response.other.extend(earlier.map(|state| state.to_element()));
+                states -= 1;
+                if states == 0 {
+                    response.state = Some(state);
+                } else {
+                    response.other.push(state.to_element());
+                }
             } else {
                 response.other.push(child.clone());
             }

@@ -59,7 +59,7 @@ fn errors_quote_little_of_what_came() {
         format!("<a xmlns:p='u' p:{0}='' p:{0}=''/>", "n".repeat(2_000)),
     ] {
         let error = decode(text.as_bytes(), &Limits::default()).unwrap_err().to_string();
-        assert!(error.len() < 1_000, "{} bytes for {}", error.len(), &text[..40]);
+        assert!(error.len() < 1_000, "{} bytes for {}", error.len(), text.replace(&long, "…"));
     }
 }
 
