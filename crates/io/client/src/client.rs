@@ -11,8 +11,9 @@ use crate::calls::{Call, Calls};
 use crate::config::{Config, Protection};
 use crate::entropy;
 use crate::error::{Error, ProtocolError};
+use crate::options::ShellOptions;
 use crate::record::Exchange;
-use crate::shell::{self, Shell, ShellOptions};
+use crate::shell::{self, Shell};
 
 /// A client of one service, as one user. Clones share connections.
 #[derive(Debug, Clone)]
@@ -45,7 +46,8 @@ impl Client {
         const OPERATION: &str = "Identify";
         let message = Identify::default().to_envelope().encode_as(self.calls.config().charset);
         let (_, wait) = self.calls.config().settings.timing.split(None);
-        let call = Call { message: &message, operation: OPERATION, wait, replay: true };
+        let call =
+            Call { message: &message, operation: OPERATION, wait, replay: true, repeatable: true };
         let answer = self.calls.call(call).await?;
         let broken = |error: wsman::Error| {
             self.calls.named_error(ProtocolError::Message(error.to_string()), OPERATION)

@@ -8,7 +8,7 @@
 //! others), so that a lost answer does not lose what it told of:
 //!
 //! ```text
-//! Create, answer lost ──► Delete of our id ──► answered: a new Create, once; else the error
+//! Create, answer lost or "there is such a shell" ──► Delete of our id ──► answered: a new Create, once; else the error
 //! Command, answer lost ─► Receive of our id ─► answered: the command runs; else the error
 //! Send, answer lost ────► the error (the bare end of the input is sent again)
 //! ```
@@ -34,6 +34,8 @@ use crate::calls::{Call, Calls, lock};
 use crate::connection::Answer;
 use crate::entropy;
 use crate::error::{Error, ErrorKind, ProtocolError};
+use crate::options::{CommandOptions, ShellOptions};
+use crate::pace::Pace;
 
 /// Ended commands that may wait for their Signal; Windows allows 25 processes in a shell by specification.
 const ENDED_KEPT: usize = 4;
@@ -45,47 +47,6 @@ const MOST_BUSY_PAUSE: Duration = Duration::from_secs(5);
 const CLEAN_UP: Duration = Duration::from_secs(5);
 /// How long a service may take to tell whether it knows a command whose Command was lost.
 const PROBE: Duration = Duration::from_secs(2);
-
-/// How a shell is opened.
-#[derive(Debug, Clone, Default)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "meant to be written out with `..Default::default()`"
-)]
-pub struct ShellOptions {
-    /// Variables for every command, in order.
-    pub environment: Vec<(String, String)>,
-    /// Where commands start; the user's home by default.
-    pub directory: Option<String>,
-    /// `WINRS_NOPROFILE`: leaves the user's profile unloaded.
-    pub no_profile: bool,
-    /// `WINRS_CODEPAGE`: how the service encodes what it writes; 65001 is UTF-8.
-    pub code_page: Option<u32>,
-    /// After so much silence the service ends the shell; its own setting by default.
-    pub idle_timeout: Option<Duration>,
-    /// `rsp:CompressionType`: compresses input and output on their way. A service that cannot
-    /// does not open the shell.
-    pub compression: bool,
-}
-
-/// How a command is started.
-#[derive(Debug, Clone, Default)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "meant to be written out with `..Default::default()`"
-)]
-pub struct CommandOptions {
-    /// The command line, or the program.
-    pub command: String,
-    /// Arguments; the service puts a space before each.
-    pub arguments: Vec<String>,
-    /// `WINRS_SKIP_CMD_SHELL`: starts the program itself, without a command interpreter around it.
-    pub skip_cmd_shell: bool,
-    /// `WINRS_CONSOLEMODE_STDIN`: input comes from a console, not from a pipe.
-    pub console_mode_stdin: bool,
-    /// The whole command must be over by then; no limit by default.
-    pub deadline: Option<Duration>,
-}
 
 /// What a command tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -127,6 +88,7 @@ pub struct Command {
     input: Input,
     ready: VecDeque<Event>,
     done: bool,
+    pace: Pace,
 }
 
 /// The way to a running command: its input and its signals. Clones reach the same command.
@@ -160,7 +122,8 @@ impl Shell {
         }
         // The shell may be there: it must not stay behind. Only then another one is opened.
         let closed = timeout(CLEAN_UP, first.core.close()).await;
-        if !error.is_lost() || !matches!(closed, Ok(Ok(()))) {
+        let may_be_there = error.is_lost() || error.fault().is_some_and(is_ours);
+        if !may_be_there || !matches!(closed, Ok(Ok(()))) {
             return Err(error);
         }
         tracing::debug!(%error, "Create lost, opening another shell");
@@ -245,7 +208,7 @@ impl Shell {
 
     fn command(&self, id: machine::CommandKey, deadline: Option<Instant>) -> Command {
         let input = Input { core: Arc::clone(&self.core), id, deadline, sending: Arc::default() };
-        Command { input, ready: VecDeque::new(), done: false }
+        Command { input, ready: VecDeque::new(), done: false, pace: Pace::default() }
     }
 
     /// A command the answer to whose Command was lost, if the service knows it.
@@ -313,12 +276,16 @@ impl Command {
                 return Ok(None);
             }
             let Input { core, id, deadline, .. } = &self.input;
+            let (asked, deadline) = (Instant::now(), *deadline);
             let told = core
-                .perform(*deadline, |machine, message_id, timeout| {
+                .perform(deadline, |machine, message_id, timeout| {
                     machine.receive(message_id, timeout, *id)
                 })
                 .await?;
             self.take(told);
+            let pause = self.pace.after(!self.ready.is_empty(), asked.elapsed());
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            sleep(left.map_or(pause, |left| left.min(pause))).await;
         }
     }
 
@@ -480,7 +447,11 @@ impl Core {
         let outstanding = Outstanding { core: self, message_id: request.message_id };
         let operation = name(request.operation);
         let message = request.envelope.encode_as(self.calls.config().charset);
-        let call = Call { message: &message, operation, wait, replay: request.replay };
+        // A second Create with the same ShellId is refused, see `is_ours`, or (by Windows 7 and 2008 R2, which choose ids
+        // themselves) makes a shell that ends when its idle time is over.
+        let repeatable = request.replay || request.operation == Operation::Create;
+        let replay = request.replay;
+        let call = Call { message: &message, operation, wait, replay, repeatable };
         let answer = self.calls.call(call).await.inspect_err(|error| {
             if error.is_unsent() {
                 lock(&self.machine).handle_unsent(request.message_id);
@@ -500,7 +471,15 @@ impl Core {
         let envelope =
             answer.envelope(&limits).map_err(|error| self.broken(operation, &error.to_string()))?;
         let mut machine = lock(&self.machine);
-        let result = match (envelope.header.relates_to(), Fault::from_envelope(&envelope)) {
+        let fault = Fault::from_envelope(&envelope);
+        if let Ok(Some(fault)) = &fault
+            && request.operation == Operation::Create
+            && is_ours(fault)
+        {
+            machine.handle_lost(request.message_id);
+            return Err(self.calls.named_error(fault.clone(), operation));
+        }
+        let result = match (envelope.header.relates_to(), fault) {
             (None, Ok(Some(fault))) => machine.handle_fault(request.message_id, fault),
             _ => machine.handle_response(&envelope),
         };
@@ -553,6 +532,12 @@ impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
         lock(&self.core.machine).handle_lost(self.message_id);
     }
+}
+
+/// Whether a Create was refused because its shell is there: nobody else has an id that we drew, so an earlier arrival of
+/// the same message made it.
+fn is_ours(fault: &Fault) -> bool {
+    fault.error_code() == Some(ErrorCode::SHELL_CLIENTID_RESOURCE_CONFLICT)
 }
 
 /// The operation as errors name it.

@@ -21,7 +21,9 @@ mod dispatch;
 mod gatekeeper;
 mod listen;
 mod offer;
+mod pace;
 mod patience;
+mod places;
 pub mod plugin;
 mod random;
 mod service;
@@ -30,6 +32,7 @@ mod shells;
 
 use std::pin::Pin;
 
+pub use listen::Listeners;
 pub use plugin::ShellPlugin;
 pub use service::{Config, Ready, RunError, run};
 pub use settings::Settings;

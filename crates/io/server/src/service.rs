@@ -11,33 +11,35 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use rustix::process::{Resource, getrlimit};
 use session::client::endpoint::Transport;
 use session::server::login::Acceptors as _;
 use spawner::network::Spawner;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
-use transport::tls::{self, Facts, Identity};
+use transport::tls;
 
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
-use crate::certificates::{Certificates, CertificatesError, Thumbprint};
+use crate::certificates::CertificatesError;
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
-use crate::listen::{self, Open};
+use crate::listen::{Listeners, Open};
 use crate::offer::{Channel, Offer};
+use crate::pace::Pace;
 use crate::patience::Patient;
+use crate::places::{Place, Places};
 use crate::plugin::ShellPlugin;
 use crate::settings::{Listener, Settings};
 use crate::shells::{Limits, Shells};
@@ -55,24 +57,25 @@ const STOP_CONNECTIONS: Duration = Duration::from_secs(5);
 /// How long accepting pauses when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// Descriptors beside those of connections, shells and commands: listeners, logs, the system's own.
+const OTHER_DESCRIPTORS: u64 = 64;
+
 /// What is called once all listeners accept.
 pub type Ready = Box<dyn FnOnce(&[SocketAddr]) + Send>;
 
 /// What the service is made of.
 pub struct Config {
-    /// The settings, listeners among them.
+    /// The settings.
     pub settings: Settings,
+    /// Where the service is reached: open already, so that nothing has to be opened any more.
+    pub listeners: Listeners,
     /// Where the accounts come from.
     pub accounts: Arc<dyn AccountSource>,
     /// What this machine calls itself.
     pub names: MachineNames,
     /// The kinds of shells on offer, one for each resource URI.
     pub plugins: Vec<Arc<dyn ShellPlugin>>,
-    /// The folder of the service user, in which the certificates for https are.
-    pub folder: Option<PathBuf>,
-    /// The certificate of https listeners that name none.
-    pub certificate: Option<Thumbprint>,
-    /// The privileged process: opens ports below 1024 and hears when the listeners accept.
+    /// The privileged process: hears when the listeners accept, and says when to stop.
     pub spawner: Option<Spawner>,
     /// Becomes ready when the service is to stop.
     pub stop: BoxFuture<'static, ()>,
@@ -84,6 +87,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("settings", &self.settings)
+            .field("listeners", &self.listeners)
             .field("names", &self.names)
             .field("plugins", &self.plugins)
             .finish_non_exhaustive()
@@ -91,16 +95,16 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    /// A service with these settings and accounts, without plug-ins, that never stops by itself.
+    /// A service with these settings, listeners and accounts, without plug-ins, that never stops by
+    /// itself.
     #[must_use]
-    pub fn new(settings: Settings, accounts: Arc<dyn AccountSource>) -> Self {
+    pub fn new(settings: Settings, listeners: Listeners, accounts: Arc<dyn AccountSource>) -> Self {
         Self {
             settings,
+            listeners,
             accounts,
             names: MachineNames::of_this_machine(),
             plugins: Vec::new(),
-            folder: None,
-            certificate: None,
             spawner: None,
             stop: Box::pin(std::future::pending()),
             ready: Box::new(|_| {}),
@@ -170,8 +174,7 @@ impl Core {
 ///
 /// [`RunError`] when it cannot start.
 pub async fn run(config: Config) -> Result<(), RunError> {
-    let Config { settings, accounts, names, plugins, folder, certificate, spawner, stop, ready } =
-        config;
+    let Config { settings, listeners, accounts, names, plugins, spawner, stop, ready } = config;
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
         if plugins
@@ -183,12 +186,12 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         }
     }
     warn_of(&settings);
-    let secured = secure(&settings, folder.as_deref(), certificate.as_ref())?;
-    let open = open_listeners(&settings, secured, spawner.as_ref()).await?;
+    let open = listeners.accepting()?;
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
         users: u64::from(settings.winrs.max_concurrent_users),
         operations: u64::from(settings.service.max_concurrent_operations_per_user),
+        descriptors: descriptors(&settings),
     };
     let shells = Shells::new(limits);
     let core = Arc::new(Core {
@@ -201,12 +204,13 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         settings,
     });
     let (stopping, stopped) = watch::channel(false);
-    let gate = Gate { free: Arc::new(Semaphore::new(places(&core.settings))), core, stopped };
-    let addresses: Vec<_> = open.iter().filter_map(|open| open.socket.local_addr().ok()).collect();
+    let gate = Gate { places: Places::new(places(&core.settings)), core, stopped };
+    let addresses: Vec<_> =
+        open.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect();
     let mut tasks = JoinSet::new();
-    for open in open {
+    for (socket, open) in open {
         info!(url = %open.url, "Listening");
-        tasks.spawn(gate.clone().accept(open));
+        tasks.spawn(gate.clone().accept(socket, open));
     }
     ready(&addresses);
     announce(spawner.as_ref()).await;
@@ -264,69 +268,21 @@ async fn wait_for_end(stop: BoxFuture<'static, ()>, spawner: Option<&Spawner>) {
     }
 }
 
-/// The TLS of each listener, `None` for those on plain HTTP. Before anything is opened: what is
-/// wrong with a certificate should not be found by the first client.
-fn secure(
-    settings: &Settings,
-    folder: Option<&Path>,
-    certificate: Option<&Thumbprint>,
-) -> Result<Vec<Option<Arc<tls::Server>>>, RunError> {
-    let secure = |listener: &Listener| {
-        if listener.transport == Transport::Http {
-            return Ok(None);
-        }
-        let failed =
-            |source| RunError::Certificate { listener: listener.clone(), source: Box::new(source) };
-        let nothing =
-            || CertificatesError::Nothing(folder.unwrap_or_else(|| Path::new("")).to_owned());
-        let found = folder.map(Certificates::open).transpose().map_err(failed)?.flatten();
-        let found = found.ok_or_else(nothing).map_err(failed)?;
-        let wanted = listener.certificate.as_ref().or(certificate);
-        let identity = found.choose(wanted).map_err(failed)?;
-        tell_certificate(listener, &identity);
-        let content = |source| failed(CertificatesError::Unusable { source });
-        tls::Server::new(&identity).map(|tls| Some(Arc::new(tls))).map_err(content)
-    };
-    let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
-    if let Some(certificate) = certificate
-        && !settings.listeners.iter().any(takes)
-    {
-        warn!(%certificate, "no listener takes the certificate: none is https, or each names its own");
-    }
-    settings.listeners.iter().map(secure).collect()
-}
-
-fn tell_certificate(listener: &Listener, identity: &Identity) {
-    let Ok(facts) = identity.facts() else { return };
-    let Facts { thumbprint, names, not_after, .. } = &facts;
-    info!(%listener, %thumbprint, ?names, %not_after, "Certificate");
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if i64::try_from(since.as_secs()).is_ok_and(|now| now > not_after.unix()) {
-        warn!(%listener, %thumbprint, %not_after, "the certificate has expired: clients will refuse it");
-    }
-}
-
-async fn open_listeners(
-    settings: &Settings,
-    secured: Vec<Option<Arc<tls::Server>>>,
-    spawner: Option<&Spawner>,
-) -> Result<Vec<Open>, RunError> {
-    let mut open = Vec::new();
-    for (listener, tls) in settings.listeners.iter().zip(&secured) {
-        let opened = listen::open(listener, tls.as_ref(), spawner).await;
-        let failed = |source| RunError::Listen { listener: listener.clone(), source };
-        open.extend(opened.map_err(failed)?);
-    }
-    if open.is_empty() { Err(RunError::NoListener) } else { Ok(open) }
-}
-
 fn places(settings: &Settings) -> usize {
     usize::try_from(settings.service.max_connections).unwrap_or(usize::MAX)
 }
 
+/// Descriptors for shells and commands: what connections, listeners and files leave.
+fn descriptors(settings: &Settings) -> u64 {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let others = u64::from(settings.service.max_connections) + OTHER_DESCRIPTORS;
+    limit.saturating_sub(others).max(limit / 4)
+}
+
 /// The numbers of the kernel's version: `6.18.0` of `6.18.0-1-amd64`.
 fn os_version() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let names = rustix::system::uname();
+    let text = names.release().to_string_lossy();
     let numbers: String =
         text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').take(32).collect();
     if numbers.is_empty() { "0.0.0".to_owned() } else { numbers }
@@ -341,16 +297,16 @@ async fn reached(flag: &mut watch::Receiver<bool>) {
 #[derive(Clone)]
 struct Gate {
     core: Arc<Core>,
-    free: Arc<Semaphore>,
+    places: Arc<Places>,
     stopped: watch::Receiver<bool>,
 }
 
 impl Gate {
-    async fn accept(mut self, open: Open) {
+    async fn accept(mut self, socket: TcpListener, open: Open) {
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                accepted = open.socket.accept() => accepted,
+                accepted = socket.accept() => accepted,
                 // Ended ones are taken out, so that the set does not grow.
                 Some(_) = connections.join_next() => continue,
                 () = reached(&mut self.stopped) => break,
@@ -358,15 +314,19 @@ impl Gate {
             match accepted {
                 Ok((stream, peer)) => {
                     // Without a place the connection is closed at once.
-                    let Ok(place) = Arc::clone(&self.free).try_acquire_owned() else {
+                    let Some(place) = self.places.take(peer.ip(), Instant::now()) else {
                         debug!(%peer, "MaxConnections reached");
                         continue;
                     };
-                    let gate = self.clone();
+                    let (gate, place) = (self.clone(), Arc::new(place));
                     let (path, tls) = (open.path.clone(), open.tls.clone());
                     connections.spawn(async move {
-                        gate.welcome(stream, peer, path, tls.as_deref()).await;
-                        drop(place);
+                        tokio::select! {
+                            () = gate.welcome(stream, peer, path, tls.as_deref(), &place) => {}
+                            () = place.given_up() => {
+                                debug!(%peer, "MaxConnections reached: gives way to another connection");
+                            }
+                        }
                     });
                 }
                 Err(error) => {
@@ -375,7 +335,7 @@ impl Gate {
                 }
             }
         }
-        drop(open);
+        drop(socket);
         while connections.join_next().await.is_some() {}
     }
 
@@ -387,13 +347,14 @@ impl Gate {
         peer: SocketAddr,
         path: String,
         tls: Option<&tls::Server>,
+        place: &Arc<Place>,
     ) {
         if let Err(error) = transport::prepare(&stream) {
             debug!(%peer, %error, "connection broken before its first request");
             return;
         }
         let Some(tls) = tls else {
-            return self.serve(stream, peer, path, Channel::Plain).await;
+            return self.serve(stream, peer, path, Channel::Plain, place).await;
         };
         let limit = HANDSHAKE.min(self.core.settings.packet_retrieval_time());
         let secured = tokio::select! {
@@ -401,7 +362,10 @@ impl Gate {
             () = reached(&mut self.stopped) => return,
         };
         match secured {
-            Ok(stream) => self.serve(stream, peer, path, Channel::Tls(tls.channel_binding())).await,
+            Ok(stream) => {
+                let channel = Channel::Tls(tls.channel_binding());
+                self.serve(stream, peer, path, channel, place).await;
+            }
             Err(error) => debug!(%peer, %error, "no TLS"),
         }
     }
@@ -412,20 +376,22 @@ impl Gate {
         peer: SocketAddr,
         path: String,
         channel: Channel,
+        place: &Arc<Place>,
     ) {
         let time = self.core.settings.packet_retrieval_time();
-        let connection = Arc::new(Connection::new(self.core, peer, path, channel));
+        let (place, pace) = (Arc::clone(place), Arc::new(Pace::default()));
+        let stream = Patient::new(stream, time, Arc::clone(&pace));
+        let connection = Arc::new(Connection::new(self.core, peer, path, channel, place, pace));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
             async move { Ok::<_, std::convert::Infallible>(connection.handle(request).await) }
         });
         let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(time)
+            .header_read_timeout(None)
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(Patient::new(stream, time)), service);
+            .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(served);
         let result = tokio::select! {
             result = served.as_mut() => result,

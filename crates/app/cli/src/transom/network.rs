@@ -1,20 +1,24 @@
 //! The service's network process: its logs, its settings, and the server with its plug-ins.
 //!
 //! The spawner starts it, as the service user, with descriptor 3 as the way back. It reads bytes from strangers, so
-//! it has no right that those strangers may not have when something goes wrong.
+//! it has no right that those strangers may not have when something goes wrong: first everything is opened, by one
+//! thread, then the sandbox closes, and only then anybody is heard.
 
 use std::io::{self, IsTerminal as _};
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use clap::Args;
 use server::certificates::Thumbprint;
 use server::settings::Listener;
-use server::{Config, Settings};
-use spawner::network::Spawner;
+use server::{Config, Listeners, Settings};
+use spawner::network::{Inherited, sandbox};
 use spawner::store::SERVICE;
 use tracing::level_filters::LevelFilter;
+use tracing::{info, warn};
 use tracing_subscriber::EnvFilter;
 
 use super::LogFormat;
@@ -62,25 +66,37 @@ fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
     if !args.listen.is_empty() {
         settings.listeners = args.listen;
     }
+    let mut spawner = Inherited::take().map_err(|error| {
+        CommandError::caused(
+            "reaching the process of `transom serve`, which must start this one",
+            &error,
+        )
+    })?;
+    let folder = args.state.join(SERVICE);
+    let certificate = args.certificate.as_ref();
+    let listeners = Listeners::open(&settings, Some(&folder), certificate, Some(&mut spawner))
+        .map_err(|error| CommandError::caused("serving", &error))?;
+    // The share of the processors is told by files.
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let closed = sandbox::close(&folder);
+    if closed.is_complete() {
+        info!("Sandbox: {closed}");
+    } else {
+        warn!("Sandbox: {closed}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
         .enable_all()
         .build()
         .map_err(|error| CommandError::caused("starting", &error))?;
     let result = runtime.block_on(async {
-        let spawner = Spawner::inherited().map_err(|error| {
-            CommandError::caused(
-                "reaching the process of `transom serve`, which must start this one",
-                &error,
-            )
-        })?;
-        let mut config = Config::new(settings, Arc::new(spawner.clone()));
+        let spawner = spawner.start().map_err(|error| CommandError::caused("starting", &error))?;
+        let mut config = Config::new(settings, listeners, Arc::new(spawner.clone()));
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];
         config.spawner = Some(spawner);
-        config.folder = Some(args.state.join(SERVICE));
-        config.certificate = args.certificate;
         server::run(config).await.map_err(|error| CommandError::caused("serving", &error))
     });
-    // A name look-up that hangs must not keep a service that is done.
+    // A thread that still waits must not keep a service that is done.
     runtime.shutdown_background();
     result
 }
@@ -92,7 +108,11 @@ fn start_log(format: LogFormat) {
         .from_env_lossy();
     let colours = io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A log that cannot be written, on a full disk, has nobody to be told to: telling stderr, which is the log, would panic.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => log.with_ansi(colours).init(),
         LogFormat::Json => log.json().init(),

@@ -22,6 +22,7 @@ use wsman::fault::Fault;
 use wsman::shell::SignalCode;
 use wsman::shell::server::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell};
 
+use super::budget::Memory;
 use super::command::{Event, Handle, Streams, Write};
 use super::operations::Operation;
 use super::{Registration, faults};
@@ -58,6 +59,8 @@ pub(super) struct Actor {
     pub(super) registration: Registration,
     /// How the streams of commands are read and written.
     pub(super) streams: Streams,
+    /// The memory of the shell's owner.
+    pub(super) memory: Memory,
 }
 
 /// A command that was started.
@@ -76,6 +79,7 @@ struct Work {
     machine: Shell,
     instance: Arc<dyn ShellInstance>,
     streams: Streams,
+    memory: Memory,
     commands: BTreeMap<CommandKey, Started>,
     waiting: BTreeMap<RequestToken, Answer>,
     events: mpsc::Sender<(CommandKey, Event)>,
@@ -96,7 +100,7 @@ enum End {
 impl Actor {
     /// Runs until the shell is over.
     pub(super) async fn run(self) {
-        let Self { id, user, machine, instance, mut mailbox, registration, streams } = self;
+        let Self { id, user, machine, instance, mut mailbox, registration, streams, memory } = self;
         let (events, mut reports) = mpsc::channel(EVENTS);
         let mut work = Work {
             id,
@@ -104,6 +108,7 @@ impl Actor {
             machine,
             instance,
             streams,
+            memory,
             commands: BTreeMap::new(),
             waiting: BTreeMap::new(),
             events,
@@ -215,7 +220,8 @@ impl Work {
                 }
                 Action::Write { command, data, end } => {
                     if let Some(started) = self.commands.get(&command) {
-                        started.handle.write(Write { data, end });
+                        let held = self.memory.hold_accepted(data.len());
+                        started.handle.write(Write { data, end, held });
                     }
                 }
                 Action::Signal { command, code } => {
@@ -240,7 +246,7 @@ impl Work {
         let line = start.line();
         let shell = Arc::clone(&self.instance);
         let streams = self.streams.clone();
-        let handle = Handle::start(shell, start, key, streams, self.events.clone());
+        let handle = Handle::start(shell, start, key, streams, &self.memory, self.events.clone());
         let operation = self.operation.take();
         self.commands.insert(key, Started { handle, id, line, _operation: operation });
     }
