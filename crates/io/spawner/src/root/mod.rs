@@ -152,6 +152,7 @@ fn language(own: Option<OsString>) -> OsString {
 
 fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
     let before = start::become_spawner()?;
+    sys::join_freed_at_once();
     let store = Store::create_for_service(&options.state, before.privileged)?;
     let serving = lock(&store)?;
     let service = service::choose(&store, options.service_user.as_deref(), before.privileged)?;

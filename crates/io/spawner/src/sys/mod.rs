@@ -13,7 +13,7 @@ pub(crate) use descriptors::{
 };
 pub(crate) use fork::fork;
 pub(crate) use keyring::new_session_keyring;
-pub(crate) use memory::trim;
+pub(crate) use memory::{join_freed_at_once, trim};
 pub(crate) use pre_exec::command_of_its_own_session;
 pub(crate) use shadow::account_expires;
 pub(crate) use signals::default_dispositions;
