@@ -13,24 +13,35 @@
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::metrics::{Direction, Metrics};
+
 /// A stream with a bound on the time between the first wait of an answer and its flush.
 #[derive(Debug)]
 pub(crate) struct Patient<S> {
     stream: S,
     time: Duration,
+    metrics: Arc<Metrics>,
     /// Runs while an answer is under way.
     late: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(crate) const fn new(stream: S, time: Duration) -> Self {
-        Self { stream, time, late: None }
+    pub(crate) const fn new(stream: S, time: Duration, metrics: Arc<Metrics>) -> Self {
+        Self { stream, time, metrics, late: None }
+    }
+
+    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(count)) = written {
+            self.metrics.bytes.add(Direction::Sent, u64::try_from(count).unwrap_or(u64::MAX));
+        }
+        written
     }
 
     /// What a write comes to that cannot go on now.
@@ -49,7 +60,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        let count = buffer.filled().len().saturating_sub(before);
+        self.metrics.bytes.add(Direction::Received, u64::try_from(count).unwrap_or(u64::MAX));
+        read
     }
 }
 
@@ -61,7 +76,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write(context, bytes) {
             Poll::Pending => self.wait(context),
-            done => done,
+            done => self.sent(done),
         }
     }
 
@@ -72,7 +87,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write_vectored(context, slices) {
             Poll::Pending => self.wait(context),
-            done => done,
+            done => self.sent(done),
         }
     }
 
@@ -108,7 +123,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn answer_that_is_read_too_slowly_is_cut_and_others_get_new_time() {
         let (ours, mut theirs) = duplex(10);
-        let mut patient = Patient::new(ours, Duration::from_secs(10));
+        let mut patient = Patient::new(ours, Duration::from_secs(10), Arc::default());
         let reader = async {
             // Two answers, each of them within its time, together beyond it.
             for _ in 0..24 {

@@ -36,10 +36,12 @@ use crate::certificates::{Certificates, CertificatesError, Thumbprint};
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
 use crate::listen::{self, Open};
+use crate::metrics::listener::Page;
+use crate::metrics::{Gauge, Metrics, Outcome, Quota, count};
 use crate::offer::{Channel, Offer};
 use crate::patience::Patient;
 use crate::plugin::ShellPlugin;
-use crate::settings::{Listener, Settings};
+use crate::settings::{Listener, MetricsAddress, Settings};
 use crate::shells::{Limits, Shells};
 
 /// A head of a request may have so many bytes: a token of 64 KiB in base64, and room beside it.
@@ -72,6 +74,8 @@ pub struct Config {
     pub folder: Option<PathBuf>,
     /// The certificate of https listeners that name none.
     pub certificate: Option<Thumbprint>,
+    /// Counts the log lines that could not be written, for the metrics.
+    pub lost_log_lines: Arc<AtomicU64>,
     /// The privileged process: opens ports below 1024 and hears when the listeners accept.
     pub spawner: Option<Spawner>,
     /// Becomes ready when the service is to stop.
@@ -101,6 +105,7 @@ impl Config {
             plugins: Vec::new(),
             folder: None,
             certificate: None,
+            lost_log_lines: Arc::default(),
             spawner: None,
             stop: Box::pin(std::future::pending()),
             ready: Box::new(|_| {}),
@@ -117,6 +122,14 @@ pub enum RunError {
     Listen {
         /// Which one.
         listener: Listener,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The listener for metrics cannot be opened.
+    #[error("cannot listen on {address} for metrics")]
+    Metrics {
+        /// Where.
+        address: MetricsAddress,
         /// What the system said.
         source: io::Error,
     },
@@ -143,6 +156,7 @@ pub(crate) struct Core {
     pub(crate) verifier: Verifier,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) shells: Arc<Shells>,
+    pub(crate) metrics: Arc<Metrics>,
     /// The kernel's version, which an Identify after a login tells.
     pub(crate) os_version: String,
     plugins: Vec<Arc<dyn ShellPlugin>>,
@@ -170,8 +184,8 @@ impl Core {
 ///
 /// [`RunError`] when it cannot start.
 pub async fn run(config: Config) -> Result<(), RunError> {
-    let Config { settings, accounts, names, plugins, folder, certificate, spawner, stop, ready } =
-        config;
+    let Config { settings, accounts, names, plugins, folder, certificate, .. } = config;
+    let Config { lost_log_lines, spawner, stop, ready, .. } = config;
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
         if plugins
@@ -190,11 +204,14 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         users: u64::from(settings.winrs.max_concurrent_users),
         operations: u64::from(settings.service.max_concurrent_operations_per_user),
     };
-    let shells = Shells::new(limits);
+    let metrics = Arc::<Metrics>::default();
+    let page = open_metrics(&settings, &metrics, spawner.as_ref(), lost_log_lines)?;
+    let shells = Shells::new(limits, Arc::clone(&metrics));
     let core = Arc::new(Core {
         verifier: Verifier::new(accounts, names),
         gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
         shells: Arc::clone(&shells),
+        metrics,
         os_version: os_version(),
         plugins,
         tokens: AtomicU64::new(0),
@@ -204,6 +221,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let gate = Gate { free: Arc::new(Semaphore::new(places(&core.settings))), core, stopped };
     let addresses: Vec<_> = open.iter().filter_map(|open| open.socket.local_addr().ok()).collect();
     let mut tasks = JoinSet::new();
+    if let Some(page) = page {
+        tasks.spawn(page.serve(gate.stopped.clone()));
+    }
     for open in open {
         info!(url = %open.url, "Listening");
         tasks.spawn(gate.clone().accept(open));
@@ -320,6 +340,21 @@ async fn open_listeners(
     if open.is_empty() { Err(RunError::NoListener) } else { Ok(open) }
 }
 
+/// The listener for metrics, where there is to be one.
+fn open_metrics(
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+    spawner: Option<&Spawner>,
+    lost_lines: Arc<AtomicU64>,
+) -> Result<Option<Page>, RunError> {
+    let Some(address) = settings.metrics.listen else { return Ok(None) };
+    let failed = |source| RunError::Metrics { address, source };
+    let page = Page::open(address.get(), Arc::clone(metrics), spawner.cloned(), lost_lines);
+    let page = page.map_err(failed)?;
+    info!(url = %format_args!("http://{}/metrics", page.address().map_err(failed)?), "Metrics");
+    Ok(Some(page))
+}
+
 fn places(settings: &Settings) -> usize {
     usize::try_from(settings.service.max_connections).unwrap_or(usize::MAX)
 }
@@ -358,15 +393,20 @@ impl Gate {
             match accepted {
                 Ok((stream, peer)) => {
                     // Without a place the connection is closed at once.
+                    let metrics = &self.core.metrics;
                     let Ok(place) = Arc::clone(&self.free).try_acquire_owned() else {
+                        metrics.connections.add(Outcome::Refused, 1);
+                        metrics.quotas.add(Quota::Connections, 1);
                         debug!(%peer, "MaxConnections reached");
                         continue;
                     };
+                    metrics.connections.add(Outcome::Accepted, 1);
+                    let present = metrics.enter(Gauge::Connections);
                     let gate = self.clone();
                     let (path, tls) = (open.path.clone(), open.tls.clone());
                     connections.spawn(async move {
                         gate.welcome(stream, peer, path, tls.as_deref()).await;
-                        drop(place);
+                        drop((place, present));
                     });
                 }
                 Err(error) => {
@@ -402,7 +442,10 @@ impl Gate {
         };
         match secured {
             Ok(stream) => self.serve(stream, peer, path, Channel::Tls(tls.channel_binding())).await,
-            Err(error) => debug!(%peer, %error, "no TLS"),
+            Err(error) => {
+                count(&self.core.metrics.failed_handshakes);
+                debug!(%peer, %error, "no TLS");
+            }
         }
     }
 
@@ -414,10 +457,11 @@ impl Gate {
         channel: Channel,
     ) {
         let time = self.core.settings.packet_retrieval_time();
+        let stream = Patient::new(stream, time, Arc::clone(&self.core.metrics));
         let connection = Arc::new(Connection::new(self.core, peer, path, channel));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
-            async move { Ok::<_, std::convert::Infallible>(connection.handle(request).await) }
+            async move { Ok::<_, std::convert::Infallible>(connection.respond(request).await) }
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -425,7 +469,7 @@ impl Gate {
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)
-            .serve_connection(TokioIo::new(Patient::new(stream, time)), service);
+            .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(served);
         let result = tokio::select! {
             result = served.as_mut() => result,

@@ -3,26 +3,20 @@
 //! The spawner starts it, as the service user, with descriptor 3 as the way back. It reads bytes from strangers, so
 //! it has no right that those strangers may not have when something goes wrong.
 
-use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use clap::Args;
 use server::certificates::Thumbprint;
-use server::settings::Listener;
+use server::settings::{Listener, MetricsAddress};
 use server::{Config, Settings};
 use spawner::network::Spawner;
 use spawner::store::SERVICE;
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::EnvFilter;
 
-use super::LogFormat;
+use super::{LogFormat, log};
 use crate::command_error::{CommandError, Program};
-
-/// The variable RUST_LOG says how much is logged, for instance `debug` or `info,server=trace`. At `trace`, messages of
-/// users are logged whole.
-const LOG_VARIABLE: &str = EnvFilter::DEFAULT_ENV;
 
 /// The options of `serve` that the spawner passes on.
 #[derive(Args, Debug)]
@@ -33,6 +27,8 @@ pub(super) struct NetworkArgs {
     pub(super) listen: Vec<Listener>,
     #[arg(long)]
     pub(super) certificate: Option<Thumbprint>,
+    #[arg(long)]
+    pub(super) metrics: Option<MetricsAddress>,
     #[arg(long, default_value = super::STATE)]
     pub(super) state: PathBuf,
     #[arg(long, default_value = "text")]
@@ -41,8 +37,8 @@ pub(super) struct NetworkArgs {
 
 /// Runs the network process to its end.
 pub(super) fn run(args: NetworkArgs) -> ExitCode {
-    start_log(args.log);
-    match try_run(args) {
+    let lost_lines = log::start(args.log);
+    match try_run(args, lost_lines) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever reads the log as JSON must find it there.
@@ -52,7 +48,7 @@ pub(super) fn run(args: NetworkArgs) -> ExitCode {
     }
 }
 
-fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
+fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandError> {
     let mut settings = match &args.config {
         Some(path) => Settings::load(path),
         None => Settings::load_default(),
@@ -60,6 +56,9 @@ fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
     .map_err(|error| CommandError::caused("reading the settings", &error))?;
     if !args.listen.is_empty() {
         settings.listeners = args.listen;
+    }
+    if args.metrics.is_some() {
+        settings.metrics.listen = args.metrics;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -77,23 +76,10 @@ fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
         config.spawner = Some(spawner);
         config.folder = Some(args.state.join(SERVICE));
         config.certificate = args.certificate;
+        config.lost_log_lines = lost_lines;
         server::run(config).await.map_err(|error| CommandError::caused("serving", &error))
     });
     // A name look-up that hangs must not keep a service that is done.
     runtime.shutdown_background();
     result
-}
-
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .with_env_var(LOG_VARIABLE)
-        .from_env_lossy();
-    let colours = io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    match format {
-        LogFormat::Text => log.with_ansi(colours).init(),
-        LogFormat::Json => log.json().init(),
-    }
 }

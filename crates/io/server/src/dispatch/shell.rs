@@ -15,6 +15,7 @@ use wsman::{Envelope, Header, guid};
 
 use super::{Caller, Content, Refusal, access, no_resource};
 use crate::audit;
+use crate::metrics::Gauge;
 use crate::plugin::OpenShell;
 use crate::random;
 use crate::service::Core;
@@ -97,7 +98,10 @@ impl Core {
         if !fits {
             return Err(no_resource(uri).into());
         }
+        let is_receive = operation == Operation::Receive;
+        let waiting = is_receive.then(|| self.metrics.enter(Gauge::Receives));
         let reply = found.ask(incoming).await?;
+        drop(waiting);
         Ok((reply.action(), reply.into_body()))
     }
 
