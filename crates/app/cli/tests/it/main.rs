@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod administrator;
 mod cert;
 mod check;
 mod demo;
