@@ -3,6 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use auth::Secret;
 use nix::sys::termios::{self, LocalFlags, SetArg, Termios};
@@ -14,34 +15,77 @@ use crate::signals::Signals;
 /// The longest answer, in bytes.
 const ANSWER_LIMIT: u64 = 4096;
 
-/// As long as it lives, the terminal does not show what is typed.
+/// What the echo of a terminal was, and which terminal that is.
 #[derive(Debug)]
-pub(crate) struct EchoOff {
+struct Silenced {
     terminal: OwnedFd,
     before: Termios,
 }
 
-impl EchoOff {
-    /// Switches the echo of `terminal` off.
-    ///
-    /// # Errors
-    /// It is no terminal, or it went away.
-    pub(crate) fn new(terminal: &impl AsFd) -> io::Result<Self> {
-        let terminal = terminal.as_fd().try_clone_to_owned()?;
-        let before = termios::tcgetattr(&terminal)?;
-        let mut quiet = before.clone();
+impl Silenced {
+    fn hide(&self) -> io::Result<()> {
+        let mut quiet = self.before.clone();
         quiet
             .local_flags
             .remove(LocalFlags::ECHO | LocalFlags::ECHOE | LocalFlags::ECHOK | LocalFlags::ECHONL);
-        termios::tcsetattr(&terminal, SetArg::TCSANOW, &quiet)?;
-        Ok(Self { terminal, before })
+        Ok(termios::tcsetattr(&self.terminal, SetArg::TCSANOW, &quiet)?)
+    }
+
+    fn show(&self) {
+        // A terminal that is gone needs no echo.
+        let _gone = termios::tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
+    }
+}
+
+/// The terminal whose echo is off, if one is: while the process is stopped it shows what is typed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Quiet(Arc<Mutex<Option<Silenced>>>);
+
+impl Quiet {
+    /// Shows what is typed, until [`Quiet::hide`].
+    pub(crate) fn show(&self) {
+        if let Some(silenced) = &*self.lock() {
+            silenced.show();
+        }
+    }
+
+    /// Hides it again.
+    pub(crate) fn hide(&self) {
+        if let Some(silenced) = &*self.lock() {
+            let _gone = silenced.hide();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Silenced>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// As long as it lives, the terminal does not show what is typed.
+#[derive(Debug)]
+pub(crate) struct EchoOff(Quiet);
+
+impl EchoOff {
+    /// Switches the echo of `terminal` off; where the program is stopped meanwhile, it is on again.
+    ///
+    /// # Errors
+    /// It is no terminal, or it went away.
+    pub(crate) fn new(terminal: &impl AsFd, signals: &Signals) -> io::Result<Self> {
+        let terminal = terminal.as_fd().try_clone_to_owned()?;
+        let before = termios::tcgetattr(&terminal)?;
+        let silenced = Silenced { terminal, before };
+        silenced.hide()?;
+        let quiet = signals.quiet.clone();
+        *quiet.lock() = Some(silenced);
+        Ok(Self(quiet))
     }
 }
 
 impl Drop for EchoOff {
     fn drop(&mut self) {
-        // A terminal that is gone needs no echo.
-        let _gone = termios::tcsetattr(&self.terminal, SetArg::TCSANOW, &self.before);
+        if let Some(silenced) = self.0.lock().take() {
+            silenced.show();
+        }
     }
 }
 
@@ -69,7 +113,7 @@ pub(crate) async fn ask(
     let failed = |error: io::Error| CommandError::caused("asking on the terminal", &error);
     let echo_off = match answer {
         Answer::Shown => None,
-        Answer::Hidden => Some(EchoOff::new(&terminal).map_err(failed)?),
+        Answer::Hidden => Some(EchoOff::new(&terminal, signals).map_err(failed)?),
     };
     terminal.write_all(question.as_bytes()).map_err(failed)?;
     let (sender, receiver) = oneshot::channel();

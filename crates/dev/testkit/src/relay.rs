@@ -1,5 +1,5 @@
-//! A relay on loopback that cuts the connection at one chosen message, to see what each side makes
-//! of the loss.
+//! A relay on loopback that cuts the connection at chosen messages, or answers one in the service's
+//! place, to see what each side makes of it.
 //!
 //! ```text
 //! client ──► request n ─┬─ BeforeRequest ──► ┬─ InRequest ──► ┬─ AfterRequest ──► service
@@ -7,8 +7,8 @@
 //! ```
 //!
 //! It knows the frames of HTTP only (`Content-Length`), so that sealed messages pass too. Requests
-//! are counted from 1 in the order of their arrival, over all connections. One cut is made, and
-//! everything after it passes.
+//! are counted from 1 in the order of their arrival, over all connections. Each cut is made once, and
+//! everything else passes.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -38,10 +38,13 @@ pub enum Cut {
     InAnswer(u32),
     /// The client gets the answer, and then the connection breaks.
     AfterAnswer(u32),
+    /// The service has answered, and the client gets a bare status instead, which anybody on the way
+    /// can write; then the connection breaks.
+    Forged(u32, u16),
 }
 
 impl Cut {
-    /// Every way to cut at a request, in the order in which a message passes them.
+    /// Every way to lose a connection at a request, in the order in which a message passes them.
     #[must_use]
     pub const fn all(request: u32) -> [Self; 6] {
         [
@@ -66,7 +69,7 @@ pub struct Relay {
 #[derive(Debug)]
 struct Shared {
     to: SocketAddr,
-    cut: Mutex<Option<Cut>>,
+    cuts: Mutex<Vec<Cut>>,
     requests: AtomicU32,
     answers: AtomicU32,
     made: AtomicBool,
@@ -74,17 +77,17 @@ struct Shared {
 }
 
 impl Relay {
-    /// Starts a relay to a service on loopback, with the cut that it is to make.
+    /// Starts a relay to a service on loopback, with the cuts that it is to make.
     ///
     /// # Errors
     ///
     /// The system's, when loopback has no port left.
-    pub fn start(to: u16, cut: Option<Cut>) -> io::Result<Self> {
+    pub fn start(to: u16, cuts: impl IntoIterator<Item = Cut>) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             to: (Ipv4Addr::LOCALHOST, to).into(),
-            cut: Mutex::new(cut),
+            cuts: Mutex::new(cuts.into_iter().collect()),
             requests: AtomicU32::new(0),
             answers: AtomicU32::new(0),
             made: AtomicBool::new(false),
@@ -115,7 +118,7 @@ impl Relay {
         self.shared.answers.load(Ordering::Relaxed)
     }
 
-    /// Whether the cut was made.
+    /// Whether a cut was made.
     #[must_use]
     pub fn has_cut(&self) -> bool {
         self.shared.made.load(Ordering::Relaxed)
@@ -164,6 +167,12 @@ impl Shared {
             if self.cuts(Cut::InAnswer(number)) {
                 return half(client, &answer);
             }
+            if let Some(status) = self.forges(number) {
+                return write(
+                    client,
+                    format!("HTTP/1.1 {status} Forged\r\nContent-Length: 0\r\n\r\n").as_bytes(),
+                );
+            }
             // Told before the client has the answer, which may be the end of the test.
             let is_last = self.cuts(Cut::AfterAnswer(number));
             write(client, &answer)?;
@@ -174,10 +183,23 @@ impl Shared {
     }
 
     fn cuts(&self, here: Cut) -> bool {
-        let mut cut = self.cut.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_here = cut.take_if(|cut| *cut == here).is_some();
-        self.made.fetch_or(is_here, Ordering::Relaxed);
-        is_here
+        self.take(|cut| (cut == here).then_some(())).is_some()
+    }
+
+    fn forges(&self, number: u32) -> Option<u16> {
+        self.take(|cut| {
+            if let Cut::Forged(at, status) = cut { (at == number).then_some(status) } else { None }
+        })
+    }
+
+    /// Takes the first cut that is wanted here.
+    fn take<T>(&self, here: impl Fn(Cut) -> Option<T>) -> Option<T> {
+        let mut cuts = self.cuts.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = cuts.iter().enumerate().find_map(|(place, cut)| Some((place, here(*cut)?)));
+        let (place, found) = found?;
+        cuts.remove(place);
+        self.made.store(true, Ordering::Relaxed);
+        Some(found)
     }
 }
 
@@ -315,5 +337,20 @@ mod tests {
             // The cut is made once.
             assert_eq!(talk(relay.port), 2 * answer, "{cut:?}");
         }
+    }
+
+    #[test]
+    fn forged_answer_reaches_the_client_after_the_service_has_answered() {
+        let (port, whole, _) = service();
+        let relay = Relay::start(port, [Cut::Forged(1, 400), Cut::BeforeAnswer(2)]).unwrap();
+        for expected in ["HTTP/1.1 400 Forged\r\nContent-Length: 0\r\n\r\n", ""] {
+            let mut client = TcpStream::connect(("127.0.0.1", relay.port)).unwrap();
+            client.write_all(REQUEST).unwrap();
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).unwrap();
+            assert_eq!(answer, expected);
+        }
+        assert_eq!(whole.load(Ordering::Relaxed), 2);
+        assert_eq!(talk(relay.port), 2 * ANSWER.len());
     }
 }

@@ -78,6 +78,13 @@ impl Stub {
         names.sort();
         names
     }
+
+    /// Request line and headers of each request, in order.
+    #[must_use]
+    pub fn heads(&self) -> Vec<String> {
+        let file = |name: &String| self.folder.join(format!("{name}.head.txt"));
+        self.requests().iter().filter_map(|name| fs::read_to_string(file(name)).ok()).collect()
+    }
 }
 
 impl Drop for Stub {

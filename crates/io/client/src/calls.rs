@@ -37,6 +37,9 @@ pub(crate) struct Call<'a> {
     pub(crate) wait: Duration,
     /// Whether the identical message may be sent again after a lost connection.
     pub(crate) replay: bool,
+    /// Whether a second arrival of the identical message does no harm, though its answer may be another: what may be
+    /// replayed, and a Create that names its shell.
+    pub(crate) repeatable: bool,
 }
 
 /// The connections of one client.
@@ -100,7 +103,7 @@ impl Calls {
         let mut unsent = true;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(result) = timeout(left, self.attempt(call.message)).await else {
+            let Ok(result) = timeout(left, self.attempt(call)).await else {
                 return Err(self.error(ErrorKind::Timeout(call.wait), call));
             };
             let error = match result {
@@ -134,13 +137,13 @@ impl Calls {
         }
     }
 
-    async fn attempt(&self, message: &[u8]) -> Result<Answer, ExchangeError> {
+    async fn attempt(&self, call: Call<'_>) -> Result<Answer, ExchangeError> {
         let mut connection = match self.take_idle() {
             Some(connection) => connection,
             None => Connection::open(&self.shared).await?,
         };
         // A dropped future or an error drops the connection: its sealing state is unknown then.
-        let answer = connection.exchange(message).await?;
+        let answer = connection.exchange(call.message, call.repeatable).await?;
         *lock(&self.security) = Some(connection.security());
         let mut idle = lock(&self.idle);
         if connection.is_usable() && idle.len() < KEPT {
@@ -164,7 +167,9 @@ impl Calls {
     }
 
     pub(crate) fn named_error(&self, kind: impl Into<ErrorKind>, operation: &'static str) -> Error {
-        Error::new(kind, &self.shared.config.endpoint.authority(), operation)
+        let config = &self.shared.config;
+        let error = Error::new(kind, &config.endpoint.authority(), operation);
+        if config.is_unsealed() { error.unsealed() } else { error }
     }
 }
 

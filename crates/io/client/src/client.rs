@@ -45,7 +45,8 @@ impl Client {
         const OPERATION: &str = "Identify";
         let message = Identify::default().to_envelope().encode_as(self.calls.config().charset);
         let (_, wait) = self.calls.config().settings.timing.split(None);
-        let call = Call { message: &message, operation: OPERATION, wait, replay: true };
+        let call =
+            Call { message: &message, operation: OPERATION, wait, replay: true, repeatable: true };
         let answer = self.calls.call(call).await?;
         let broken = |error: wsman::Error| {
             self.calls.named_error(ProtocolError::Message(error.to_string()), OPERATION)

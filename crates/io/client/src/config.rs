@@ -16,6 +16,9 @@ pub struct Config {
     pub credentials: Credentials,
     /// By which login.
     pub authentication: Authentication,
+    /// Leaves messages readable on plain HTTP, where the login could seal them: `winrs -unencrypted`. The settings of
+    /// both sides must allow it; https has its own encryption, and this changes nothing there.
+    pub unencrypted: bool,
     /// The user's settings.
     pub settings: Settings,
     /// The language that the service's texts should have, an RFC 5646 tag.
@@ -69,11 +72,19 @@ impl Config {
             endpoint,
             credentials,
             authentication: Authentication::default(),
+            unencrypted: false,
             settings: Settings::default(),
             locale: "en-US".to_owned(),
             max_envelope_size: 153_600,
             charset: Charset::Utf8,
         }
+    }
+
+    /// Whether messages travel on plain HTTP as they are, though the login could seal them.
+    pub(crate) fn is_unsealed(&self) -> bool {
+        self.unencrypted
+            && self.endpoint.transport == Transport::Http
+            && self.authentication != Authentication::Basic
     }
 
     /// Refuses what must not be sent, before anything is.
@@ -82,6 +93,9 @@ impl Config {
         match self.authentication {
             Authentication::Basic if is_plain && !self.settings.allow_unencrypted => {
                 Err(ConfigError::BasicUnencrypted)
+            }
+            _ if self.is_unsealed() && !self.settings.allow_unencrypted => {
+                Err(ConfigError::Unencrypted)
             }
             _ if !self.settings.trusted_hosts.allows(&self.endpoint) => {
                 Err(ConfigError::NotTrusted)

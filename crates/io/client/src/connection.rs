@@ -3,7 +3,9 @@
 //!
 //! The first message travels with the login's last leg where the mechanism can seal by then, or
 //! TLS protects it: that saves a round trip. A host that does not take it there answers with an empty 200 or a status of
-//! the 400s; then the login is made again with an empty last leg, and that is remembered.
+//! the 400s; then the login is made again with an empty last leg, and that is remembered. On plain HTTP anybody on the
+//! way can write such an answer after the message has arrived, so that only messages ride there whose second arrival
+//! does no harm. For the same reason an unsealed answer to a sealed message never proves that it was not executed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -145,7 +147,11 @@ impl Connection {
             shared: Arc::clone(shared),
             sender,
             driver,
-            login: if shared.tls.is_some() { login.over_tls() } else { login },
+            login: match &shared.tls {
+                Some(_) => login.over_tls(),
+                None if shared.config.is_unsealed() => login.unsealed(),
+                None => login,
+            },
             sealer: None,
             authority,
         })
@@ -165,32 +171,41 @@ impl Connection {
         self.shared.tls.is_some()
     }
 
+    fn is_unsealed(&self) -> bool {
+        self.shared.config.is_unsealed()
+    }
+
     /// True while the connection can carry another request.
     pub(crate) fn is_usable(&self) -> bool {
         self.login.is_complete() && !self.sender.is_closed()
     }
 
     /// Sends one message and returns the answer's envelope, with a login before it when there is
-    /// none yet.
-    pub(crate) async fn exchange(&mut self, message: &[u8]) -> Result<Answer, ExchangeError> {
+    /// none yet. `repeatable` tells that a second arrival of the message does no harm.
+    pub(crate) async fn exchange(
+        &mut self,
+        message: &[u8],
+        repeatable: bool,
+    ) -> Result<Answer, ExchangeError> {
         let reply = if self.login.is_complete() {
             self.message(message, self.login.standing_authorization().cloned()).await?
         } else {
-            self.first_exchange(message).await?
+            self.first_exchange(message, repeatable).await?
         };
-        answer(reply)
+        answer(reply, self.is_tls())
     }
 
     /// The login, leg by leg, with the message on the last one if that is possible.
-    async fn first_exchange(&mut self, message: &[u8]) -> Result<Reply, ExchangeError> {
+    async fn first_exchange(
+        &mut self,
+        message: &[u8],
+        repeatable: bool,
+    ) -> Result<Reply, ExchangeError> {
+        let rides = (repeatable || self.is_tls()) && self.shared.rides.load(Ordering::Relaxed);
         let mut leg = self.login.start().map_err(ExchangeError::fatal)?;
         loop {
             let carries =
-                if self.may_ride(leg.carries) && !self.shared.rides.load(Ordering::Relaxed) {
-                    Carries::Nothing
-                } else {
-                    leg.carries
-                };
+                if self.may_ride(leg.carries) && !rides { Carries::Nothing } else { leg.carries };
             let reply = self.leg(leg, carries, message).await?;
             match self.login.handle_response(reply.status, &reply.headers) {
                 Ok(Some(next)) => leg = next,
@@ -203,6 +218,9 @@ impl Connection {
                         .await;
                 }
                 Ok(None) => return self.first_answer(reply, carries),
+                Err(_) if self.is_not_taken(&reply, carries) => {
+                    return self.first_answer(reply, carries);
+                }
                 Err(error) => {
                     let refused = carries == Carries::Nothing || reply.status.is_client_error();
                     return Err(ExchangeError { unsent: refused, ..ExchangeError::fatal(error) });
@@ -243,10 +261,16 @@ impl Connection {
         }
     }
 
+    /// Whether the host refuses a message on the login's last leg, but not the login.
+    fn is_not_taken(&self, reply: &Reply, carries: Carries) -> bool {
+        let status = reply.status;
+        self.may_ride(carries) && status.is_client_error() && status != StatusCode::UNAUTHORIZED
+    }
+
     /// The answer to a message that travelled with the login's last leg.
     fn first_answer(&mut self, reply: Reply, carries: Carries) -> Result<Reply, ExchangeError> {
         let ignored = reply.status == StatusCode::OK && reply.body.is_empty();
-        if self.may_ride(carries) && (ignored || reply.status.is_client_error()) {
+        if (self.may_ride(carries) && ignored) || self.is_not_taken(&reply, carries) {
             self.shared.rides.store(false, Ordering::Relaxed);
             return Err(ExchangeError::lost(ProtocolError::Status(reply.status), true));
         }
@@ -260,11 +284,11 @@ impl Connection {
     ) -> Result<Reply, ExchangeError> {
         let (content_type, body) = match self.sealer {
             Some(_) => self.seal(message)?,
-            None if authorization.is_some() || self.is_tls() => {
+            None if authorization.is_some() || self.is_tls() || self.is_unsealed() => {
                 (self.shared.config.charset.content_type().to_owned(), message.to_vec())
             }
-            // Neither a seal, TLS, nor Basic's consent: the message must not leave.
-            None => return Err(ExchangeError::fatal(ProtocolError::NotSealed)),
+            // Neither a seal, TLS, nor the user's consent: the message must not leave.
+            None => return Err(ExchangeError::fatal(ProtocolError::NoSeal)),
         };
         let reply = self.post(authorization, &content_type, body).await?;
         self.open_reply(reply)
@@ -275,7 +299,7 @@ impl Connection {
         let sealer = self
             .sealer
             .as_deref_mut()
-            .ok_or_else(|| ExchangeError::fatal(ProtocolError::NotSealed))?;
+            .ok_or_else(|| ExchangeError::fatal(ProtocolError::NoSeal))?;
         let soap = self.shared.config.charset.content_type();
         let sealed = sealed::seal(sealer, frame, soap, message.to_vec())
             .map_err(|error| ExchangeError::fatal(ProtocolError::Sealed(error)))?;
@@ -285,16 +309,9 @@ impl Connection {
     /// Opens the seal of an answer. What comes in the clear on a sealed connection is not believed.
     fn open_reply(&mut self, mut reply: Reply) -> Result<Reply, ExchangeError> {
         let Some(sealer) = self.sealer.as_deref_mut() else { return Ok(reply) };
-        if reply.body.is_empty() {
-            return Ok(reply);
-        }
         let content_type = content_type_of(&reply.headers);
-        if !sealed::is_sealed(content_type) {
-            let kind = match reply.status {
-                StatusCode::OK | StatusCode::INTERNAL_SERVER_ERROR => ProtocolError::NotSealed,
-                status => ProtocolError::Status(status),
-            };
-            return Err(ExchangeError::lost(kind, false));
+        if reply.body.is_empty() || !sealed::is_sealed(content_type) {
+            return Err(ExchangeError::lost(ProtocolError::NotSealed(reply.status), false));
         }
         let opened = sealed::open(sealer, content_type, std::mem::take(&mut reply.body))
             .map_err(|error| ExchangeError::lost(ProtocolError::Sealed(error), false))?;
@@ -321,7 +338,7 @@ impl Connection {
         if let Some(value) = authorization {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        let lost = |error, unsent| ExchangeError::lost(ConnectionError::Lost(error), unsent);
+        let lost = |error, unsent| ExchangeError::lost(ConnectionError::from(error), unsent);
         self.sender.ready().await.map_err(|error| lost(error, true))?;
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
         let response = match self.sender.try_send_request(request).await {
@@ -355,10 +372,11 @@ impl Drop for Connection {
     }
 }
 
-/// 200 and 500 carry envelopes; a 401 in the middle means that the service forgot the login.
-fn answer(reply: Reply) -> Result<Answer, ExchangeError> {
+/// 200 and 500 carry envelopes; a 401 in the middle means that the service forgot the login, which only TLS proves. On
+/// a connection that seals nothing comes here but opened answers.
+fn answer(reply: Reply, is_tls: bool) -> Result<Answer, ExchangeError> {
     match reply.status {
-        StatusCode::UNAUTHORIZED => Err(ExchangeError::lost(LoginError::Refused, true)),
+        StatusCode::UNAUTHORIZED => Err(ExchangeError::lost(LoginError::Refused, is_tls)),
         _ if !reply.body.is_empty() => Ok(Answer { body: reply.body, charset: reply.charset }),
         status => Err(ExchangeError::lost(ProtocolError::Status(status), false)),
     }
@@ -375,7 +393,7 @@ async fn drive(
     let (sender, connection) = Builder::new()
         .handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| ExchangeError::lost(ConnectionError::Lost(error), true))?;
+        .map_err(|error| ExchangeError::lost(ConnectionError::from(error), true))?;
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "Connection ended");
@@ -421,6 +439,7 @@ fn ntlm(
     let options = ntlm::InitiatorOptions {
         target: Some(format!("HTTP/{}", config.endpoint.host)),
         channel_binding,
+        unsealed: config.is_unsealed(),
         ..ntlm::InitiatorOptions::default()
     };
     ntlm::Initiator::new(credential, options, &mut SystemEntropy, entropy::now())

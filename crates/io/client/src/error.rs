@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use http::StatusCode;
 use session::client::login::LoginError;
 use session::http::sealed::SealedError;
 use transport::ConnectError;
@@ -27,6 +28,8 @@ pub struct Error {
     host: String,
     operation: &'static str,
     unsent: bool,
+    /// Whether messages were to travel readable, by the user's wish.
+    unsealed: bool,
 }
 
 /// What happened. The kinds are few: each asks for another reaction.
@@ -60,6 +63,11 @@ pub enum ConfigError {
     /// Basic would show the password to everybody on the way.
     #[error("Basic over plain HTTP shows the password and all messages to everybody on the way")]
     BasicUnencrypted,
+    /// Windows's error 2150858974: messages would be readable, and `AllowUnencrypted` is false.
+    #[error(
+        "the WinRM client cannot process the request: unencrypted traffic is disabled in the client's settings (error 2150858974)"
+    )]
+    Unencrypted,
     /// Windows's error 2150858980: NTLM over HTTP does not prove which host answers.
     #[error(
         "the WinRM client cannot process the request: this login does not prove the identity of the host over HTTP, and the host is not in TrustedHosts (error 2150858980)"
@@ -106,15 +114,19 @@ pub enum ProtocolError {
     /// The answer is larger than the envelope size that the request allowed.
     #[error("the answer is larger than the {0} bytes that were allowed")]
     AnswerTooLarge(usize),
-    /// A sealed message was answered in the clear.
-    #[error("a sealed message was answered in the clear")]
-    NotSealed,
+    /// A sealed message was answered without a seal, as anybody on the way could have done: whether the service acted
+    /// on the message is unknown.
+    #[error("a sealed message was answered in the clear, with HTTP status {0}")]
+    NotSealed(StatusCode),
+    /// The login can neither seal messages, nor is there anything else that protects them.
+    #[error("the login cannot encrypt messages, and they must not travel readable")]
+    NoSeal,
     /// The answer's seal or frame is broken.
     #[error("the sealed answer cannot be opened: {0}")]
     Sealed(#[from] SealedError),
     /// An HTTP status without an envelope.
     #[error("the service answered with HTTP status {0}")]
-    Status(http::StatusCode),
+    Status(StatusCode),
     /// The envelope is malformed or is not what was asked for.
     #[error("{0}")]
     Message(String),
@@ -122,7 +134,14 @@ pub enum ProtocolError {
 
 impl Error {
     pub(crate) fn new(kind: impl Into<ErrorKind>, host: &str, operation: &'static str) -> Self {
-        Self { kind: Box::new(kind.into()), host: host.to_owned(), operation, unsent: false }
+        let (kind, host) = (Box::new(kind.into()), host.to_owned());
+        Self { kind, host, operation, unsent: false, unsealed: false }
+    }
+
+    /// The same, of a client whose messages travel readable by the user's wish.
+    pub(crate) const fn unsealed(mut self) -> Self {
+        self.unsealed = true;
+        self
     }
 
     /// The same, of a message that the service cannot have acted on.
@@ -137,9 +156,15 @@ impl Error {
         self.unsent
     }
 
-    /// Whether the message may have arrived, and the answer, if there was one, did not.
+    /// Whether the message may have arrived, and the answer, if there was one, did not: what cannot be opened is none.
     pub(crate) const fn is_lost(&self) -> bool {
-        !self.unsent && matches!(*self.kind, ErrorKind::Connect(_) | ErrorKind::Timeout(_))
+        let is_lost = matches!(
+            *self.kind,
+            ErrorKind::Connect(_)
+                | ErrorKind::Timeout(_)
+                | ErrorKind::Protocol(ProtocolError::NotSealed(_) | ProtocolError::Sealed(_))
+        );
+        is_lost && !self.unsent
     }
 
     /// What happened.
@@ -184,6 +209,20 @@ impl Error {
     /// What a person may try, most likely first.
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
+        let mut hints = self.hints_of_the_kind();
+        let may_be_refused = matches!(
+            *self.kind,
+            ErrorKind::Denied(
+                LoginError::Refused | LoginError::Status(StatusCode::INTERNAL_SERVER_ERROR)
+            ) | ErrorKind::Protocol(ProtocolError::Status(StatusCode::INTERNAL_SERVER_ERROR))
+        );
+        if self.unsealed && may_be_refused {
+            hints.insert(0, SERVICE_CONSENT.to_owned());
+        }
+        hints
+    }
+
+    fn hints_of_the_kind(&self) -> Vec<String> {
         let hint = |text: &str| vec![text.to_owned()];
         match &*self.kind {
             ErrorKind::Config(ConfigError::BasicUnencrypted) => vec![
@@ -193,26 +232,45 @@ impl Error {
                     crate::settings::display_path()
                 ),
             ],
-            ErrorKind::Config(ConfigError::NotTrusted) => vec![format!(
-                "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
-                self.host
-                    .rsplit_once(':')
-                    .map_or(&*self.host, |(host, _)| host)
-                    .trim_matches(['[', ']']),
-                crate::settings::display_path()
-            )],
+            ErrorKind::Config(ConfigError::Unencrypted) => vec![
+                "leave out -unencrypted: the login then encrypts the messages".to_owned(),
+                format!(
+                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too",
+                    crate::settings::display_path()
+                ),
+            ],
+            ErrorKind::Config(ConfigError::NotTrusted) => vec![
+                format!(
+                    "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
+                    self.host
+                        .rsplit_once(':')
+                        .map_or(&*self.host, |(host, _)| host)
+                        .trim_matches(['[', ']']),
+                    crate::settings::display_path()
+                ),
+                "or connect by https, where the certificate proves who answers".to_owned(),
+            ],
             ErrorKind::Config(ConfigError::Trust(TrustError::NoSystemRoots(_))) => {
                 hint("install the package ca-certificates, or name the authority: --ca FILE or DIR")
             }
             ErrorKind::Config(_) => Vec::new(),
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
             ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
+            // The first thing that is asked: perhaps nothing there ever understood a word.
+            ErrorKind::Connect(_) if matches!(self.operation, "Create" | "Identify") => vec![
+                "what answers there may be no WinRM service: check the port (WinRM has http on 5985, and https on 5986 with -usessl)"
+                    .to_owned(),
+                "or the service was stopped, or something on the way cuts connections".to_owned(),
+            ],
             ErrorKind::Connect(_) => {
                 hint("the service may have been stopped, or something on the way cuts connections")
             }
-            ErrorKind::Denied(LoginError::Refused) => hint(
-                "check user name and password; the service's log says why it refused the login",
-            ),
+            ErrorKind::Denied(LoginError::Refused) => vec![
+                "check user name and password; the service's log says why it refused the login"
+                    .to_owned(),
+                "an account of the host itself is written HOST\\NAME, one of a domain DOMAIN\\NAME"
+                    .to_owned(),
+            ],
             ErrorKind::Denied(LoginError::NotOffered { wanted, offered }) => offered
                 .iter()
                 .map(|scheme| format!("use --auth {}", scheme.as_str().to_ascii_lowercase()))
@@ -237,7 +295,7 @@ impl Error {
             hints.push("check the spelling of the name".to_owned());
         } else {
             hints.push(
-                "check that the service runs, and that a firewall lets its port through".to_owned(),
+                "check that WinRM runs on the host (`winrm quickconfig` on Windows, `transom serve` elsewhere), and that a firewall lets its port through".to_owned(),
             );
         }
         if self.host.ends_with(":80") || self.host.ends_with(":443") {
@@ -248,6 +306,8 @@ impl Error {
         hints
     }
 }
+
+const SERVICE_CONSENT: &str = "the service may refuse unencrypted messages: leave out -unencrypted, or allow it there (AllowUnencrypted = true in [Service]; on Windows: winrm set winrm/config/service @{AllowUnencrypted=\"true\"})";
 
 fn fault_hints(fault: &Fault) -> Vec<String> {
     let text = match fault.error_code().map(|code| code.0) {
@@ -265,7 +325,7 @@ fn fault_hints(fault: &Fault) -> Vec<String> {
     vec![text.to_owned()]
 }
 
-fn status_hints(status: http::StatusCode) -> Vec<String> {
+fn status_hints(status: StatusCode) -> Vec<String> {
     let text = match status.as_u16() {
         404 => {
             "the path is wrong, WinRM services answer on /wsman; or this is another service's port"
@@ -286,6 +346,12 @@ impl fmt::Display for Error {
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.kind.source()
+    }
+}
+
+impl From<hyper::Error> for ConnectionError {
+    fn from(error: hyper::Error) -> Self {
+        if error.is_closed() || error.is_canceled() { Self::Closed } else { Self::Lost(error) }
     }
 }
 

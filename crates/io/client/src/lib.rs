@@ -6,6 +6,7 @@ mod config;
 mod connection;
 mod entropy;
 pub mod error;
+mod pace;
 pub mod probe;
 pub mod record;
 pub mod settings;

@@ -8,7 +8,7 @@
 //! others), so that a lost answer does not lose what it told of:
 //!
 //! ```text
-//! Create, answer lost ──► Delete of our id ──► answered: a new Create, once; else the error
+//! Create, answer lost or "there is such a shell" ──► Delete of our id ──► answered: a new Create, once; else the error
 //! Command, answer lost ─► Receive of our id ─► answered: the command runs; else the error
 //! Send, answer lost ────► the error (the bare end of the input is sent again)
 //! ```
@@ -34,6 +34,7 @@ use crate::calls::{Call, Calls, lock};
 use crate::connection::Answer;
 use crate::entropy;
 use crate::error::{Error, ErrorKind, ProtocolError};
+use crate::pace::Pace;
 
 /// Ended commands that may wait for their Signal; Windows allows 25 processes in a shell by specification.
 const ENDED_KEPT: usize = 4;
@@ -127,6 +128,7 @@ pub struct Command {
     input: Input,
     ready: VecDeque<Event>,
     done: bool,
+    pace: Pace,
 }
 
 /// The way to a running command: its input and its signals. Clones reach the same command.
@@ -160,7 +162,8 @@ impl Shell {
         }
         // The shell may be there: it must not stay behind. Only then another one is opened.
         let closed = timeout(CLEAN_UP, first.core.close()).await;
-        if !error.is_lost() || !matches!(closed, Ok(Ok(()))) {
+        let may_be_there = error.is_lost() || error.fault().is_some_and(is_ours);
+        if !may_be_there || !matches!(closed, Ok(Ok(()))) {
             return Err(error);
         }
         tracing::debug!(%error, "Create lost, opening another shell");
@@ -245,7 +248,7 @@ impl Shell {
 
     fn command(&self, id: machine::CommandKey, deadline: Option<Instant>) -> Command {
         let input = Input { core: Arc::clone(&self.core), id, deadline, sending: Arc::default() };
-        Command { input, ready: VecDeque::new(), done: false }
+        Command { input, ready: VecDeque::new(), done: false, pace: Pace::default() }
     }
 
     /// A command the answer to whose Command was lost, if the service knows it.
@@ -313,12 +316,16 @@ impl Command {
                 return Ok(None);
             }
             let Input { core, id, deadline, .. } = &self.input;
+            let (asked, deadline) = (Instant::now(), *deadline);
             let told = core
-                .perform(*deadline, |machine, message_id, timeout| {
+                .perform(deadline, |machine, message_id, timeout| {
                     machine.receive(message_id, timeout, *id)
                 })
                 .await?;
             self.take(told);
+            let pause = self.pace.after(!self.ready.is_empty(), asked.elapsed());
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            sleep(left.map_or(pause, |left| left.min(pause))).await;
         }
     }
 
@@ -469,7 +476,11 @@ impl Core {
         let outstanding = Outstanding { core: self, message_id: request.message_id };
         let operation = name(request.operation);
         let message = request.envelope.encode_as(self.calls.config().charset);
-        let call = Call { message: &message, operation, wait, replay: request.replay };
+        // A second Create with the same ShellId is refused, see `is_ours`, or (by Windows 7 and 2008 R2, which choose ids
+        // themselves) makes a shell that ends when its idle time is over.
+        let repeatable = request.replay || request.operation == Operation::Create;
+        let replay = request.replay;
+        let call = Call { message: &message, operation, wait, replay, repeatable };
         let answer = self.calls.call(call).await.inspect_err(|error| {
             if error.is_unsent() {
                 lock(&self.machine).handle_unsent(request.message_id);
@@ -489,7 +500,15 @@ impl Core {
         let envelope =
             answer.envelope(&limits).map_err(|error| self.broken(operation, &error.to_string()))?;
         let mut machine = lock(&self.machine);
-        let result = match (envelope.header.relates_to(), Fault::from_envelope(&envelope)) {
+        let fault = Fault::from_envelope(&envelope);
+        if let Ok(Some(fault)) = &fault
+            && request.operation == Operation::Create
+            && is_ours(fault)
+        {
+            machine.handle_lost(request.message_id);
+            return Err(self.calls.named_error(fault.clone(), operation));
+        }
+        let result = match (envelope.header.relates_to(), fault) {
             (None, Ok(Some(fault))) => machine.handle_fault(request.message_id, fault),
             _ => machine.handle_response(&envelope),
         };
@@ -542,6 +561,12 @@ impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
         lock(&self.core.machine).handle_lost(self.message_id);
     }
+}
+
+/// Whether a Create was refused because its shell is there: nobody else has an id that we drew, so an earlier arrival of
+/// the same message made it.
+fn is_ours(fault: &Fault) -> bool {
+    fault.error_code() == Some(ErrorCode::SHELL_CLIENTID_RESOURCE_CONFLICT)
 }
 
 /// The operation as errors name it.

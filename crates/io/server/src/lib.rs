@@ -31,6 +31,7 @@ mod shells;
 
 use std::pin::Pin;
 
+pub use listen::Listeners;
 pub use plugin::ShellPlugin;
 pub use service::{Config, Ready, RunError, run};
 pub use settings::Settings;

@@ -11,10 +11,9 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,20 +22,19 @@ use session::client::endpoint::Transport;
 use session::server::login::Acceptors as _;
 use spawner::network::Spawner;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
-use transport::tls::{self, Facts, Identity};
+use transport::tls;
 
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
-use crate::certificates::{Certificates, CertificatesError, Thumbprint};
+use crate::certificates::CertificatesError;
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
-use crate::listen::{self, Open};
-use crate::metrics::listener::Page;
+use crate::listen::{Listeners, Open};
 use crate::metrics::{Gauge, Metrics, Outcome, Quota, count};
 use crate::offer::{Channel, Offer};
 use crate::patience::Patient;
@@ -62,21 +60,19 @@ pub type Ready = Box<dyn FnOnce(&[SocketAddr]) + Send>;
 
 /// What the service is made of.
 pub struct Config {
-    /// The settings, listeners among them.
+    /// The settings.
     pub settings: Settings,
+    /// Where the service is reached: open already, so that nothing has to be opened any more.
+    pub listeners: Listeners,
     /// Where the accounts come from.
     pub accounts: Arc<dyn AccountSource>,
     /// What this machine calls itself.
     pub names: MachineNames,
     /// The kinds of shells on offer, one for each resource URI.
     pub plugins: Vec<Arc<dyn ShellPlugin>>,
-    /// The folder of the service user, in which the certificates for https are.
-    pub folder: Option<PathBuf>,
-    /// The certificate of https listeners that name none.
-    pub certificate: Option<Thumbprint>,
     /// Counts the log lines that could not be written, for the metrics.
     pub lost_log_lines: Arc<AtomicU64>,
-    /// The privileged process: opens ports below 1024 and hears when the listeners accept.
+    /// The privileged process: hears when the listeners accept, and says when to stop.
     pub spawner: Option<Spawner>,
     /// Becomes ready when the service is to stop.
     pub stop: BoxFuture<'static, ()>,
@@ -88,6 +84,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("settings", &self.settings)
+            .field("listeners", &self.listeners)
             .field("names", &self.names)
             .field("plugins", &self.plugins)
             .finish_non_exhaustive()
@@ -95,16 +92,16 @@ impl fmt::Debug for Config {
 }
 
 impl Config {
-    /// A service with these settings and accounts, without plug-ins, that never stops by itself.
+    /// A service with these settings, listeners and accounts, without plug-ins, that never stops by
+    /// itself.
     #[must_use]
-    pub fn new(settings: Settings, accounts: Arc<dyn AccountSource>) -> Self {
+    pub fn new(settings: Settings, listeners: Listeners, accounts: Arc<dyn AccountSource>) -> Self {
         Self {
             settings,
+            listeners,
             accounts,
             names: MachineNames::of_this_machine(),
             plugins: Vec::new(),
-            folder: None,
-            certificate: None,
             lost_log_lines: Arc::default(),
             spawner: None,
             stop: Box::pin(std::future::pending()),
@@ -184,7 +181,7 @@ impl Core {
 ///
 /// [`RunError`] when it cannot start.
 pub async fn run(config: Config) -> Result<(), RunError> {
-    let Config { settings, accounts, names, plugins, folder, certificate, .. } = config;
+    let Config { settings, listeners, accounts, names, plugins, .. } = config;
     let Config { lost_log_lines, spawner, stop, ready, .. } = config;
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
@@ -197,15 +194,13 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         }
     }
     warn_of(&settings);
-    let secured = secure(&settings, folder.as_deref(), certificate.as_ref())?;
-    let open = open_listeners(&settings, secured, spawner.as_ref()).await?;
+    let (open, page) = listeners.accepting()?;
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
         users: u64::from(settings.winrs.max_concurrent_users),
         operations: u64::from(settings.service.max_concurrent_operations_per_user),
     };
     let metrics = Arc::<Metrics>::default();
-    let page = open_metrics(&settings, &metrics, spawner.as_ref(), lost_log_lines)?;
     let shells = Shells::new(limits, Arc::clone(&metrics));
     let core = Arc::new(Core {
         verifier: Verifier::new(accounts, names),
@@ -219,14 +214,16 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     });
     let (stopping, stopped) = watch::channel(false);
     let gate = Gate { free: Arc::new(Semaphore::new(places(&core.settings))), core, stopped };
-    let addresses: Vec<_> = open.iter().filter_map(|open| open.socket.local_addr().ok()).collect();
+    let addresses: Vec<_> =
+        open.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect();
     let mut tasks = JoinSet::new();
     if let Some(page) = page {
-        tasks.spawn(page.serve(gate.stopped.clone()));
+        let (metrics, spawner) = (Arc::clone(&gate.core.metrics), spawner.clone());
+        tasks.spawn(page.serve(metrics, spawner, lost_log_lines, gate.stopped.clone()));
     }
-    for open in open {
+    for (socket, open) in open {
         info!(url = %open.url, "Listening");
-        tasks.spawn(gate.clone().accept(open));
+        tasks.spawn(gate.clone().accept(socket, open));
     }
     ready(&addresses);
     announce(spawner.as_ref()).await;
@@ -284,84 +281,14 @@ async fn wait_for_end(stop: BoxFuture<'static, ()>, spawner: Option<&Spawner>) {
     }
 }
 
-/// The TLS of each listener, `None` for those on plain HTTP. Before anything is opened: what is
-/// wrong with a certificate should not be found by the first client.
-fn secure(
-    settings: &Settings,
-    folder: Option<&Path>,
-    certificate: Option<&Thumbprint>,
-) -> Result<Vec<Option<Arc<tls::Server>>>, RunError> {
-    let secure = |listener: &Listener| {
-        if listener.transport == Transport::Http {
-            return Ok(None);
-        }
-        let failed =
-            |source| RunError::Certificate { listener: listener.clone(), source: Box::new(source) };
-        let nothing =
-            || CertificatesError::Nothing(folder.unwrap_or_else(|| Path::new("")).to_owned());
-        let found = folder.map(Certificates::open).transpose().map_err(failed)?.flatten();
-        let found = found.ok_or_else(nothing).map_err(failed)?;
-        let wanted = listener.certificate.as_ref().or(certificate);
-        let identity = found.choose(wanted).map_err(failed)?;
-        tell_certificate(listener, &identity);
-        let content = |source| failed(CertificatesError::Unusable { source });
-        tls::Server::new(&identity).map(|tls| Some(Arc::new(tls))).map_err(content)
-    };
-    let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
-    if let Some(certificate) = certificate
-        && !settings.listeners.iter().any(takes)
-    {
-        warn!(%certificate, "no listener takes the certificate: none is https, or each names its own");
-    }
-    settings.listeners.iter().map(secure).collect()
-}
-
-fn tell_certificate(listener: &Listener, identity: &Identity) {
-    let Ok(facts) = identity.facts() else { return };
-    let Facts { thumbprint, names, not_after, .. } = &facts;
-    info!(%listener, %thumbprint, ?names, %not_after, "Certificate");
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if i64::try_from(since.as_secs()).is_ok_and(|now| now > not_after.unix()) {
-        warn!(%listener, %thumbprint, %not_after, "the certificate has expired: clients will refuse it");
-    }
-}
-
-async fn open_listeners(
-    settings: &Settings,
-    secured: Vec<Option<Arc<tls::Server>>>,
-    spawner: Option<&Spawner>,
-) -> Result<Vec<Open>, RunError> {
-    let mut open = Vec::new();
-    for (listener, tls) in settings.listeners.iter().zip(&secured) {
-        let opened = listen::open(listener, tls.as_ref(), spawner).await;
-        let failed = |source| RunError::Listen { listener: listener.clone(), source };
-        open.extend(opened.map_err(failed)?);
-    }
-    if open.is_empty() { Err(RunError::NoListener) } else { Ok(open) }
-}
-
-/// The listener for metrics, where there is to be one.
-fn open_metrics(
-    settings: &Settings,
-    metrics: &Arc<Metrics>,
-    spawner: Option<&Spawner>,
-    lost_lines: Arc<AtomicU64>,
-) -> Result<Option<Page>, RunError> {
-    let Some(address) = settings.metrics.listen else { return Ok(None) };
-    let failed = |source| RunError::Metrics { address, source };
-    let page = Page::open(address.get(), Arc::clone(metrics), spawner.cloned(), lost_lines);
-    let page = page.map_err(failed)?;
-    info!(url = %format_args!("http://{}/metrics", page.address().map_err(failed)?), "Metrics");
-    Ok(Some(page))
-}
-
 fn places(settings: &Settings) -> usize {
     usize::try_from(settings.service.max_connections).unwrap_or(usize::MAX)
 }
 
 /// The numbers of the kernel's version: `6.18.0` of `6.18.0-1-amd64`.
 fn os_version() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let names = rustix::system::uname();
+    let text = names.release().to_string_lossy();
     let numbers: String =
         text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').take(32).collect();
     if numbers.is_empty() { "0.0.0".to_owned() } else { numbers }
@@ -381,11 +308,11 @@ struct Gate {
 }
 
 impl Gate {
-    async fn accept(mut self, open: Open) {
+    async fn accept(mut self, socket: TcpListener, open: Open) {
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                accepted = open.socket.accept() => accepted,
+                accepted = socket.accept() => accepted,
                 // Ended ones are taken out, so that the set does not grow.
                 Some(_) = connections.join_next() => continue,
                 () = reached(&mut self.stopped) => break,
@@ -415,7 +342,7 @@ impl Gate {
                 }
             }
         }
-        drop(open);
+        drop(socket);
         while connections.join_next().await.is_some() {}
     }
 

@@ -1,16 +1,15 @@
 //! Opening a listener.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// Listens on `address`. An IPv6 address takes IPv6 only, so that `0.0.0.0` and `[::]` can be
-/// opened side by side and each listener does what its address says.
+/// Listens on `address`, with a socket that does not block. An IPv6 address takes IPv6 only, so that
+/// `0.0.0.0` and `[::]` can be opened side by side and each listener does what its address says.
 ///
 /// # Errors
 ///
@@ -24,5 +23,5 @@ pub fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }

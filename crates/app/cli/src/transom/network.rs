@@ -1,19 +1,23 @@
 //! The service's network process: its logs, its settings, and the server with its plug-ins.
 //!
 //! The spawner starts it, as the service user, with descriptor 3 as the way back. It reads bytes from strangers, so
-//! it has no right that those strangers may not have when something goes wrong.
+//! it has no right that those strangers may not have when something goes wrong: first everything is opened, by one
+//! thread, then the sandbox closes, and only then anybody is heard.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::thread;
 
 use clap::Args;
 use server::certificates::Thumbprint;
 use server::settings::{Listener, MetricsAddress};
-use server::{Config, Settings};
-use spawner::network::Spawner;
+use server::{Config, Listeners, Settings};
+use spawner::network::{Inherited, sandbox};
 use spawner::store::SERVICE;
+use tracing::{info, warn};
 
 use super::{LogFormat, log};
 use crate::command_error::{CommandError, Program};
@@ -60,26 +64,38 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
     if args.metrics.is_some() {
         settings.metrics.listen = args.metrics;
     }
+    let mut spawner = Inherited::take().map_err(|error| {
+        CommandError::caused(
+            "reaching the process of `transom serve`, which must start this one",
+            &error,
+        )
+    })?;
+    let folder = args.state.join(SERVICE);
+    let certificate = args.certificate.as_ref();
+    let listeners = Listeners::open(&settings, Some(&folder), certificate, Some(&mut spawner))
+        .map_err(|error| CommandError::caused("serving", &error))?;
+    // The share of the processors is told by files.
+    let workers = thread::available_parallelism().map_or(1, NonZero::get);
+    let closed = sandbox::close(&folder);
+    if closed.is_complete() {
+        info!("Sandbox: {closed}");
+    } else {
+        warn!("Sandbox: {closed}");
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers)
         .enable_all()
         .build()
         .map_err(|error| CommandError::caused("starting", &error))?;
     let result = runtime.block_on(async {
-        let spawner = Spawner::inherited().map_err(|error| {
-            CommandError::caused(
-                "reaching the process of `transom serve`, which must start this one",
-                &error,
-            )
-        })?;
-        let mut config = Config::new(settings, Arc::new(spawner.clone()));
+        let spawner = spawner.start().map_err(|error| CommandError::caused("starting", &error))?;
+        let mut config = Config::new(settings, listeners, Arc::new(spawner.clone()));
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];
         config.spawner = Some(spawner);
-        config.folder = Some(args.state.join(SERVICE));
-        config.certificate = args.certificate;
         config.lost_log_lines = lost_lines;
         server::run(config).await.map_err(|error| CommandError::caused("serving", &error))
     });
-    // A name look-up that hangs must not keep a service that is done.
+    // A thread that still waits must not keep a service that is done.
     runtime.shutdown_background();
     result
 }

@@ -50,9 +50,8 @@ struct Switches {
     #[arg(long, alias = "nop")]
     noprofile: bool,
 
-    /// Lets messages travel readable by others: on http only with --auth basic, and
-    /// only when the setting AllowUnencrypted of client and service is true. Has no
-    /// effect on https.
+    /// Leaves messages unencrypted, readable by everybody on the way: only where the
+    /// setting AllowUnencrypted of client and service is true. Has no effect on https.
     #[arg(long, alias = "un")]
     unencrypted: bool,
 
@@ -164,6 +163,7 @@ pub(crate) struct Invocation {
     pub(crate) json: bool,
     pub(crate) command_line: String,
     pub(crate) use_ssl: bool,
+    pub(crate) unencrypted: bool,
     pub(crate) trust: TrustSwitches,
 }
 
@@ -237,9 +237,14 @@ impl Parsed {
 
 impl Switches {
     fn request(self) -> Result<Request, CommandError> {
-        let https = self.usessl
-            || self.remote.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("https://"));
-        self.check_possible(https)?;
+        if self.allowdelegate {
+            return Err(CommandError::usage(
+                "-allowdelegate needs a login by Kerberos or CredSSP, which this version does not have",
+            )
+            .hint(
+                "leave out -allowdelegate, and let the command name an account where it needs one",
+            ));
+        }
         let password = match (self.password, self.password_file) {
             (Some(password), _) => PasswordSource::Given(Secret::from(password)),
             (None, Some(file)) => PasswordSource::File(file),
@@ -265,6 +270,7 @@ impl Switches {
             json: self.json,
             command_line: switches::join(self.command)?,
             use_ssl: self.usessl,
+            unencrypted: self.unencrypted,
             trust: TrustSwitches {
                 ca: self.ca,
                 pins: self.pin,
@@ -273,28 +279,6 @@ impl Switches {
                 server_name: self.server_name,
             },
         })))
-    }
-
-    fn check_possible(&self, https: bool) -> Result<(), CommandError> {
-        if self.allowdelegate {
-            return Err(CommandError::usage(
-                "this version cannot pass credentials on to the host yet",
-            )
-            .hint(
-                "leave out -allowdelegate, and let the command name an account where it needs one",
-            ));
-        }
-        // As on Windows, TLS makes the switch meaningless.
-        if self.unencrypted && !https && self.auth != Scheme::Basic {
-            return Err(CommandError::usage(
-                "NTLM and Negotiate always encrypt messages on http in this version",
-            )
-            .hint("leave out -unencrypted")
-            .hint(
-                "or use --auth basic, where everyone on the way may read password and messages",
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -490,8 +474,6 @@ mod tests {
         assert_eq!(run(&[&format!("/r:{address}"), "command"]).endpoint, address);
         let old = ["/r:https://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"];
         assert_eq!(run(&old).user.as_deref(), Some("administrator"));
-        // Ignored there, as on Windows.
-        assert_eq!(run(&["/r:https://h", "/unencrypted", "x"]).endpoint, "https://h");
     }
 
     #[test]
@@ -517,10 +499,6 @@ mod tests {
 
     #[test]
     fn examples_that_need_what_is_not_there_yet_say_so() {
-        assert!(
-            refusal(&["/r:http://169.51.2.101:80", "/unencrypted", "command"])
-                .contains("always encrypt")
-        );
         let delegate = [
             "/r:myserver",
             "/ad",
@@ -529,7 +507,7 @@ mod tests {
             "dir",
             r"\\anotherserver\share",
         ];
-        assert!(refusal(&delegate).contains("pass credentials on"));
+        assert!(refusal(&delegate).contains("Kerberos or CredSSP"));
     }
 
     #[test]
@@ -560,6 +538,14 @@ mod tests {
         assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));
         assert!(matches!(request(&["/?"]), Ok(Request::Help)));
         assert!(matches!(request(&["--help", "x"]), Ok(Request::Help)));
+    }
+
+    #[test]
+    fn messages_are_left_unencrypted_only_on_demand() {
+        for spelling in ["/un", "-unencrypted", "-UNENC"] {
+            assert!(run(&[spelling, "x"]).unencrypted, "{spelling}");
+        }
+        assert!(!run(&["x"]).unencrypted);
     }
 
     #[test]

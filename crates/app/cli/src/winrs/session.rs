@@ -96,7 +96,7 @@ pub(super) async fn run(
     let mut records = invocation.json.then(Records::default);
     let client = Client::new(config(&invocation, user, password)?)?;
     let stdin = io::stdin();
-    let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin));
+    let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin, signals));
     // Held to the end of this function, whichever way that comes.
     let _echo_off = echo_off
         .transpose()
@@ -170,6 +170,7 @@ fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Con
         Scheme::Ntlm => Authentication::Ntlm,
         Scheme::Negotiate => Authentication::Negotiate,
     };
+    config.unencrypted = invocation.unencrypted;
     config.settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     invocation.trust.apply(&mut config.settings.trust);

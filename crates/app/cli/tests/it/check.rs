@@ -40,6 +40,9 @@ fn service_that_runs_well_passes_and_stays_as_it_is() {
         }
         assert!(line(&ran, "state folder").ends_with("a service runs from it"), "{ran:#?}");
         assert_eq!(line(&ran, "accounts"), "ok       accounts: 1");
+        // What it says is what the service has that runs.
+        let sandbox = line(&ran, "sandbox").split_once(": ").unwrap().1;
+        assert!(service.log().contains(&format!("Sandbox: {sandbox}\n")), "{ran:#?}");
         assert!(line(&ran, "local user").starts_with("ok "), "{ran:#?}");
         assert!(line(&ran, "control groups").contains("control groups: "), "{ran:#?}");
         assert_eq!(state_of(&service), before);

@@ -245,10 +245,8 @@ fn walk_by_https_believes_whom_the_settings_name() {
     let unknown = tool::run(&mut doctor(&words)).ended(1);
     fails_at(&unknown, "http");
     assert!(unknown.stdout.contains("self-signed"), "{unknown:#?}");
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("transom")).unwrap();
     let settings = format!("[TLS]\nCAPath = {:?}\n", service.certificate().to_str().unwrap());
-    std::fs::write(folder.path().join("transom/client.toml"), settings).unwrap();
+    let folder = tool::client_settings(&settings);
     let mut command = doctor(&words);
     let known = tool::run(command.env("XDG_CONFIG_HOME", folder.path())).ended(0);
     assert!(known.stdout.contains("TLS protects every message"), "{known:#?}");

@@ -95,6 +95,55 @@ async fn code_page_holds_in_every_charset_and_compression() {
     }
 }
 
+/// The same text in a page and in UTF-8.
+const TEXTS: [(u32, &[u8], &str); 7] = [
+    (437, b"gr\x81\xE1e \xAB \xB0", "grüße ½ ░"),
+    (850, b"gr\x81\xE1e \xAB \x9E", "grüße ½ ×"),
+    (1_252, b"gr\xFC\xDFe \x80", "grüße €"),
+    (1_251, b"\xCF\xF0\xE8\xE2\xE5\xF2", "Привет"),
+    (932, b"\x93\xFA\x96{\x8C\xEA \xB6\xC5", "日本語 ｶﾅ"),
+    (936, b"\xBC\xF2\xCC\xE5\xD6\xD0\xCE\xC4", "简体中文"),
+    (65_001, "grüße, 世界 😀".as_bytes(), "grüße, 世界 😀"),
+];
+
+#[tokio::test]
+async fn code_pages_hold_in_both_directions_however_characters_are_split() {
+    let service = Service::start(flavours()[0]);
+    let endpoint: Endpoint = service.url.parse().unwrap();
+    let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.into() };
+    let client = Client::new(Config::new(endpoint, credentials)).unwrap();
+    for (number, in_page, text) in TEXTS {
+        let options = ShellOptions { code_page: Some(number), ..ShellOptions::default() };
+        let shell = client.open_shell(options).await.unwrap();
+        // The command reads and writes UTF-8, and pauses in the middle of a character.
+        let place = 1 + text.bytes().position(|byte| byte >= 0x80).unwrap();
+        let octal =
+            |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("\\{byte:03o}")).collect() };
+        let (start, rest) = text.as_bytes().split_at(place);
+        let (start, rest) = (octal(start), octal(rest));
+        let command = format!(
+            "[ \"$(cat)\" = '{text}' ] || exit 1; printf '{start}'; sleep 0.2; printf '{rest}'"
+        );
+        let options = CommandOptions { command, ..CommandOptions::default() };
+        let mut command = shell.start(options).await.unwrap();
+        let input = command.input();
+        for byte in in_page {
+            input.write(&[*byte]).await.unwrap();
+        }
+        input.end(b"").await.unwrap();
+        let mut out = Vec::new();
+        while let Some(event) = command.next().await.unwrap() {
+            match event {
+                Event::Stdout(data) => out.extend(data),
+                Event::Stderr(data) => panic!("{}", String::from_utf8_lossy(&data)),
+                Event::Done { exit_code } => assert_eq!(exit_code, Some(0), "{number}"),
+            }
+        }
+        assert_eq!(out, in_page, "{number}");
+        shell.close().await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn unknown_code_page_is_refused() {
     let service = Service::start(flavours()[0]);

@@ -1,5 +1,6 @@
 //! What the programs say when they cannot: the whole output, as the user sees it.
 
+use std::io::{self, Read as _, Write as _};
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -85,6 +86,62 @@ fn winrs_names_an_endpoint_where_nobody_listens() {
         winrs().arg(format!("-r:http://127.0.0.1:{port}")).args(["-u:a", "-p:x", "hostname"]),
     );
     insta::assert_snapshot!(ran.snapshot().replace(&port.to_string(), "PORT"));
+}
+
+/// Answers whoever connects with these bytes, and reads what they send.
+fn answering(bytes: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            // A server of HTTP speaks when it is asked.
+            let is_asked = !bytes.starts_with(b"HTTP") || stream.read(&mut [0; 4096]).is_ok();
+            assert!(is_asked && stream.write_all(bytes).is_ok());
+            std::thread::spawn(move || io::copy(&mut stream, &mut io::sink()));
+        }
+    });
+    port
+}
+
+#[test]
+fn winrs_says_what_may_be_wrong_when_something_else_answers() {
+    let page = b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found";
+    let mut said = String::new();
+    let ask = |scheme: &str, port: u16| {
+        let mut command = winrs();
+        command.arg(format!("-r:{scheme}://127.0.0.1:{port}")).args(["-u:a", "-p:x", "id"]);
+        tool::run(&mut command).ended(255).stderr.replace(&port.to_string(), "PORT")
+    };
+    for scheme in ["http", "https"] {
+        said.push_str(&ask(scheme, answering(page)));
+    }
+    insta::assert_snapshot!(said);
+    // The greeting may come before the request or after it.
+    let said = ask("http", answering(b"SSH-2.0-OpenSSH_9.2\r\n"));
+    assert!(said.contains("no WinRM service: check the port"), "{said}");
+}
+
+#[test]
+fn winrs_names_a_host_that_is_not_there() {
+    let settings = "TrustedHosts = \"*\"\n";
+    let folder = tool::client_settings(settings);
+    let mut command = winrs();
+    command.args(["-r:no-such-host.invalid", "-u:a", "-p:x", "id"]);
+    let ran = tool::run(command.env("XDG_CONFIG_HOME", folder.path())).ended(255);
+    let said = "Winrs error:The name `no-such-host.invalid` cannot be resolved";
+    assert!(ran.stderr.starts_with(said), "{ran:#?}");
+    assert!(ran.stderr.contains("hint: check the spelling of the name"), "{ran:#?}");
+}
+
+#[test]
+fn winrs_wants_to_know_that_unencrypted_messages_are_allowed() {
+    insta::assert_snapshot!(shown(winrs().args([
+        "-r:http://127.0.0.1:1",
+        "-u:a",
+        "-p:x",
+        "-unencrypted",
+        "id"
+    ])));
 }
 
 #[test]

@@ -89,14 +89,18 @@ fn example_4_means_port_80() {
 }
 
 #[test]
-fn example_5_does_not_pretend_that_a_login_without_seal_is_there() {
-    names(&refused(5), "always encrypt");
-    // By Basic the switch has its meaning; this client has not consented.
-    let mut words = words(5);
-    words.splice(1..1, ["/auth:basic"]);
-    let ran = tool::run(winrs().args(words)).ended(255);
+fn example_5_leaves_messages_unencrypted_where_both_sides_allow_it() {
+    // Without consent nothing is sent anywhere.
+    let ran = refused(5);
     names(&ran, "on 169.51.2.101:80)");
-    names(&ran, "AllowUnencrypted");
+    names(&ran, "unencrypted traffic is disabled in the client's settings");
+
+    let folder = tool::client_settings("AllowUnencrypted = true\n");
+    let service = Service::configured(flavours()[0], "[Service]\nAllowUnencrypted = true\n");
+    let mut command = service.winrs(&[EXAMPLES[4][1], "-v", "echo command"]);
+    let ran = tool::run(command.env("XDG_CONFIG_HOME", folder.path())).ended(0);
+    assert_eq!(ran.stdout, "command\n");
+    names(&ran, "messages are readable by others");
 }
 
 #[test]
@@ -142,7 +146,7 @@ fn example_10_passes_the_commands_own_switches_on() {
 #[test]
 fn example_11_says_that_credentials_are_not_passed_on() {
     let ran = refused(11);
-    names(&ran, "pass credentials on");
+    names(&ran, "needs a login by Kerberos or CredSSP");
     assert!(!ran.stderr.contains("fgh7"), "{ran:#?}");
 }
 

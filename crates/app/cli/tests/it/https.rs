@@ -72,10 +72,8 @@ fn winrs_believes_nobody_without_a_reason() {
 #[test]
 fn settings_of_the_user_say_whom_winrs_believes() {
     let service = Service::https(flavours()[0], "");
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::create_dir(folder.path().join("transom")).unwrap();
     let settings = format!("[TLS]\nCAPath = {:?}\n", text(&service.certificate()));
-    std::fs::write(folder.path().join("transom/client.toml"), settings).unwrap();
+    let folder = tool::client_settings(&settings);
     let mut command = service.winrs(&[LINE]);
     tool::run(command.env("XDG_CONFIG_HOME", folder.path())).ended(7);
 }

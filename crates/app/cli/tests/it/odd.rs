@@ -1,12 +1,11 @@
 //! Hosts that do what the specification allows and our own service does not.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::tool::{self, LIMIT, Ran};
 
@@ -34,9 +33,7 @@ fn run(
             thread::spawn(move || serve(stream, &*answers, &seen));
         }
     });
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("transom")).unwrap();
-    fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
+    let folder = tool::client_settings("AllowUnencrypted = true\n");
     let mut winrs = tool::winrs();
     winrs.arg(format!("-r:http://{address}")).args(["-u:alice", "-auth:basic", "-un", "anything"]);
     winrs.env("XDG_CONFIG_HOME", folder.path()).env("TRANSOM_PASSWORD", "x");
@@ -211,4 +208,17 @@ fn input_that_a_command_does_not_read_is_no_error() {
         _ => None,
     });
     assert_eq!((ran.stderr.as_str(), ran.code()), ("", 5));
+}
+
+#[test]
+fn host_that_answers_at_once_with_nothing_is_asked_less_and_less_often() {
+    let start = Mutex::new(None);
+    let (ran, seen) = run(move |operation, _, _| {
+        let mut start = start.lock().unwrap();
+        let is_early = start.get_or_insert_with(Instant::now).elapsed() < Duration::from_secs(2);
+        (operation == "Receive" && is_early).then(|| Ok("<r:ReceiveResponse/>".to_owned()))
+    });
+    assert_eq!(ran.ended(5).stdout, "out");
+    // Two at once, then after 10, 20, 40, 80, 160, 320, 640 and 1000 ms.
+    assert!(count(&seen, "Receive") <= 11, "{seen:?}");
 }

@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use nix::pty::openpty;
+use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
 
 use crate::service::{PASSWORD, Service, flavours};
 use crate::tool;
@@ -56,6 +58,16 @@ impl Terminal {
 
     fn type_in(&self, text: &str) {
         (&self.master).write_all(text.as_bytes()).unwrap();
+    }
+
+    fn send(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// What the process does, in the letters of `/proc`: `T` is stopped.
+    fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
     }
 
     fn echoes(&self) -> bool {
@@ -130,6 +142,53 @@ fn noecho_hides_answers_and_is_undone_on_every_way_out() {
     terminal.type_in("\x03");
     terminal.expect("first");
     terminal.type_in("\x03");
+    assert_eq!(terminal.code(), Some(255));
+    assert!(terminal.echoes());
+}
+
+#[test]
+fn signals_that_end_winrs_give_the_echo_back() {
+    let service = Service::start(flavours()[0]);
+    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+        let mut terminal = Terminal::run(&service.winrs(&["-noecho", "echo ready; cat"]));
+        terminal.expect("ready");
+        assert!(!terminal.echoes());
+        terminal.send(signal);
+        assert_eq!(terminal.code(), Some(255), "{signal}");
+        assert!(terminal.echoes(), "{signal}");
+    }
+}
+
+#[test]
+fn stopped_winrs_gives_the_echo_back_and_takes_it_again() {
+    let service = Service::start(flavours()[0]);
+    let line = "echo ready; read answer; echo \"got ${#answer}\"";
+    let mut terminal = Terminal::run(&service.winrs(&["-noecho", line]));
+    terminal.expect("ready");
+    for _ in 0..2 {
+        terminal.send(Signal::SIGTSTP);
+        tool::until("the echo is back", || terminal.state() == 'T' && terminal.echoes());
+        terminal.send(Signal::SIGCONT);
+        tool::until("the echo is off", || !terminal.echoes());
+    }
+    terminal.type_in("geheim\n");
+    terminal.expect("got 6");
+    assert_eq!(terminal.code(), Some(0));
+    assert!(terminal.echoes());
+    assert!(!terminal.shown().contains("geheim"), "{}", terminal.shown());
+}
+
+#[test]
+fn stop_at_the_question_for_the_password_gives_the_echo_back_too() {
+    let mut terminal =
+        Terminal::run(tool::winrs().args(["-r:http://127.0.0.1:1", "-u:alice", "id"]));
+    terminal.expect("Enter the password for 'alice'");
+    assert!(!terminal.echoes());
+    terminal.send(Signal::SIGTSTP);
+    tool::until("the echo is back", || terminal.state() == 'T' && terminal.echoes());
+    terminal.send(Signal::SIGCONT);
+    tool::until("the echo is off", || !terminal.echoes());
+    terminal.send(Signal::SIGTERM);
     assert_eq!(terminal.code(), Some(255));
     assert!(terminal.echoes());
 }

@@ -31,9 +31,7 @@ fn wrong_password_and_unknown_account_look_the_same() {
 
 #[test]
 fn basic_needs_the_clients_and_the_services_consent() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("transom")).unwrap();
-    fs::write(folder.path().join("transom/client.toml"), "AllowUnencrypted = true\n").unwrap();
+    let folder = tool::client_settings("AllowUnencrypted = true\n");
     let basic = |service: &Service| {
         let mut command = service.winrs(&["--auth", "basic", "-un", "-v", "echo in"]);
         tool::run(command.env("XDG_CONFIG_HOME", folder.path()))
@@ -123,6 +121,45 @@ fn network_process_and_commands_are_neither_root_nor_each_other() {
     assert_eq!(command, vec![user.uid.as_raw(); 4]);
     let groups = service.run("id -G").ended(0).stdout;
     assert!(groups.split_whitespace().all(|group| group != "0"), "{groups}");
+}
+
+#[test]
+fn network_process_is_in_its_sandbox_and_commands_are_not() {
+    let has = |status: &str, line: &str| status.lines().any(|found| found == line);
+    let own = fs::read_to_string("/proc/self/status").unwrap();
+    for flavour in flavours() {
+        let service = Service::start(flavour);
+        if service.log().contains("Sandbox: no seccomp") {
+            report("SKIPPED network_process_is_in_its_sandbox_and_commands_are_not: no seccomp");
+            return;
+        }
+        let network = children(service.spawner())[0];
+        // Each thread has a sandbox of its own: those of the runtime inherit it.
+        let threads: Vec<_> = fs::read_dir(format!("/proc/{network}/task")).unwrap().collect();
+        assert!(threads.len() > 1, "{threads:?}");
+        for thread in threads {
+            let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            assert!(has(&status, "Seccomp:\t2"), "{flavour:?}: {status}");
+            assert!(has(&status, "NoNewPrivs:\t1"), "{flavour:?}: {status}");
+        }
+
+        let command = service.run("cat /proc/self/status").ended(0).stdout;
+        let of = |status: &str, name: &str| {
+            status.lines().find(|line| line.starts_with(name)).map(str::to_owned)
+        };
+        assert_eq!(of(&command, "Seccomp:"), of(&own, "Seccomp:"), "{flavour:?}: {command}");
+        // The other flavour is started by somebody who gives new privileges up.
+        if flavour == Flavour::Root {
+            assert_eq!(of(&command, "NoNewPrivs:"), of(&own, "NoNewPrivs:"), "{command}");
+        }
+        // Landlock has no line there: a command reads, writes and connects as its user may.
+        let line = format!(
+            "cat /etc/passwd > /dev/null && f=$(mktemp) && echo in > $f && cat $f && rm $f && \
+             bash -c 'exec 3<> /dev/tcp/127.0.0.1/{}'",
+            service.port
+        );
+        assert_eq!(service.run(&line).ended(0).stdout, "in\n", "{flavour:?}");
+    }
 }
 
 #[test]

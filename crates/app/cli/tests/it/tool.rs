@@ -1,6 +1,7 @@
 //! Programs under test: started with a known environment, and never waited for without end.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -8,6 +9,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
 
 /// Longer than anything under test may take; a test that meets it fails.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
@@ -29,6 +32,14 @@ pub(crate) fn program(path: impl AsRef<OsStr>) -> Command {
     command.env("XDG_CONFIG_HOME", "/nonexistent").env("COLUMNS", "100").env("NO_COLOR", "1");
     command.stdin(Stdio::null());
     command
+}
+
+/// A folder for `XDG_CONFIG_HOME` with these settings of the client.
+pub(crate) fn client_settings(text: &str) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("transom")).unwrap();
+    fs::write(folder.path().join("transom/client.toml"), text).unwrap();
+    folder
 }
 
 /// The same without a controlling terminal.
@@ -177,12 +188,12 @@ pub(crate) fn mark() -> String {
 /// The processes with `mark` in their command line, apart from the `winrs` that sent it; zombies have none.
 pub(crate) fn processes_with(mark: &str) -> Vec<u32> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
         // A process may end while we look.
-        let cmdline = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let cmdline = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let cmdline = String::from_utf8_lossy(&cmdline);
         if cmdline.contains(mark) && !cmdline.contains("winrs") {
             found.push(id);

@@ -12,7 +12,7 @@ import importlib.metadata
 import os
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 # The fault that says "no output yet": OperationTimeout passed during a Receive.
 OPERATION_TIMEOUT = 2150858793
@@ -30,9 +30,18 @@ class Peer:
     password: str
 
 
+# The fault that says that as many users have shells as may.
+MAX_SHELL_USERS = 0x803381AB
+# HRESULT of Win32's "not enough quota".
+NOT_ENOUGH_QUOTA = 2147944216
+
 # Number, Python's name, and text that the page has.
 CODE_PAGES = [
     (437, "cp437", "grüße ½ ░"),
+    (850, "cp850", "grüße ½ õ ×"),
+    (1252, "cp1252", "grüße € „so“"),
+    (1251, "cp1251", "Привет, мир"),
+    (936, "gbk", "简体中文 abc"),
     (65001, "utf-8", "grüße, 世界 😀"),
     (932, "cp932", "日本語 ｶﾅ abc"),
 ]
@@ -76,6 +85,19 @@ def run(package, auths, checks):
 def same(got, wanted):
     """Fails with both values, each cut so that five megabytes do not fill the report."""
     assert got == wanted, f"got {got!r:.300}, wanted {wanted!r:.300}"
+
+
+def slowly(text):
+    """A command line that prints text, with a pause in the middle of its first longer character."""
+    data = text.encode()
+    place = next(place for place, byte in enumerate(data) if byte >= 0x80) + 1
+    octal = lambda some: "".join(f"\\{byte:03o}" for byte in some)  # noqa: E731
+    return f"printf '{octal(data[:place])}'; sleep 0.3; printf '{octal(data[place:])}'"
+
+
+def other(to):
+    """The same place, as the user that TRANSOM_TEST_OTHER names; the password is the same."""
+    return replace(to, user=os.environ["TRANSOM_TEST_OTHER"])
 
 
 def state_command(pid):

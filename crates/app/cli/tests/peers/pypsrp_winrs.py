@@ -177,6 +177,19 @@ def two_commands_in_a_shell(to):
         same((first.stdout, first.rc), (b"first\n", 0))
 
 
+def many_commands_in_a_shell(to):
+    """Ten processes run at once in one shell, each with its own input, output and end."""
+    with shell(to) as opened:
+        processes = [Process(opened, f"cat; exit {number}") for number in range(10)]
+        for process in processes:
+            process.begin_invoke()
+        for number, process in reversed(list(enumerate(processes))):
+            process.send(f"to {number}\n".encode(), end=True)
+        for number, process in enumerate(processes):
+            process.end_invoke()
+            same((process.stdout, process.rc), (f"to {number}\n".encode(), number))
+
+
 def chosen_shell_id(to):
     """A ShellId that the client chose is the shell's id."""
     wanted = str(uuid.uuid4()).upper()
@@ -208,6 +221,7 @@ def code_pages(to):
         with shell(to, codepage=number) as opened:
             wanted = text.encode(codec)
             same(finish(opened, f"printf '%s' '{text}'"), (wanted, b"", 0))
+            same(finish(opened, peer.slowly(text)), (wanted, b"", 0))
             # The command reads UTF-8, however the client's pieces break its characters.
             process = Process(opened, f"test \"$(cat)\" = '{text}' && echo same")
             process.begin_invoke()
@@ -266,6 +280,7 @@ if __name__ == "__main__":
                 ctrl_c_ends_a_plain_command,
                 terminate,
                 two_commands_in_a_shell,
+                many_commands_in_a_shell,
                 chosen_shell_id,
                 chosen_command_id,
                 unicode,

@@ -151,6 +151,7 @@ def code_pages(to):
         with shell(to, codepage=number) as (proto, shell_id):
             wanted = text.encode(codec)
             same(finish(proto, shell_id, f"printf '%s' '{text}'"), (wanted, b"", 0))
+            same(finish(proto, shell_id, peer.slowly(text)), (wanted, b"", 0))
             # The command reads UTF-8, however the client's pieces break its characters.
             line = f"test \"$(cat)\" = '{text}' && echo same"
             command = proto.run_command(shell_id, line)

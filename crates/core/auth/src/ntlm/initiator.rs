@@ -57,6 +57,9 @@ pub struct InitiatorOptions {
     pub channel_binding: Option<ChannelBinding>,
     /// Whether messages will be sealed.
     pub protection: Protection,
+    /// Leaves sealing out of what is asked for: messages will travel as they are. Signing stays, which SPNEGO's own
+    /// integrity code needs; `protection` does not count then.
+    pub unsealed: bool,
     /// What to call this machine; empty for nothing.
     pub workstation: String,
 }
@@ -92,7 +95,7 @@ enum State {
     Failed(Error),
 }
 
-/// What every login asks for: sealing on TLS too, as Windows's own clients do.
+/// What a login asks for: sealing on TLS too, as Windows's own clients do.
 const ASKED: Flags = Flags(
     Flags::UNICODE.0
         | Flags::REQUEST_TARGET.0
@@ -126,6 +129,10 @@ impl Initiator {
         entropy.fill(&mut nonce.client_challenge);
         entropy.fill(&mut *nonce.session_key);
         Ok(Self { credential, options, nonce, now, state: State::Start })
+    }
+
+    const fn asked(&self) -> Flags {
+        if self.options.unsealed { Flags(ASKED.0 & !Flags::SEAL.0) } else { ASKED }
     }
 
     /// AUTHENTICATE_MESSAGE and the security context ([MS-NLMP] 3.1.5.1.2).
@@ -199,13 +206,13 @@ impl Initiator {
             (Flags::EXTENDED_SESSIONSECURITY, "extended session security"),
         ];
         let needed: &[(Flags, &str)] = match self.options.protection {
-            Protection::Sealed => &SEALING,
-            Protection::Optional => &SIGNING,
+            Protection::Sealed if !self.options.unsealed => &SEALING,
+            Protection::Sealed | Protection::Optional => &SIGNING,
         };
         let missing = offered.first_missing(&ALWAYS).or_else(|| offered.first_missing(needed));
         match missing {
             Some(name) => Err(PeerMisbehaved::FlagNotGranted(name).into()),
-            None => Ok(offered & ASKED | Flags::VERSION),
+            None => Ok(offered & self.asked() | Flags::VERSION),
         }
     }
 }
@@ -220,7 +227,7 @@ impl crate::Initiator for Initiator {
             (State::Failed(error), _) => Err(error.clone()),
             (State::Start, Some(_)) => Err(ApiMisuse::TokenTooEarly.into()),
             (State::Start, None) => {
-                let negotiate = Negotiate { flags: ASKED, version: VERSION }.encode();
+                let negotiate = Negotiate { flags: self.asked(), version: VERSION }.encode();
                 self.state = State::AwaitChallenge { negotiate: negotiate.clone() };
                 Ok(Step::Send(negotiate))
             }

@@ -2,10 +2,10 @@
 
 use auth::{
     Error, Initiator as _, PeerMisbehaved, Step,
-    ntlm::{Authenticate, AvId, AvPairs, Challenge, Flags},
+    ntlm::{Authenticate, AvId, AvPairs, Challenge, Flags, Negotiate, Protection},
 };
 
-use crate::support::{NOW, Setup};
+use crate::support::{NOW, Outcome, Setup};
 
 fn challenge() -> Challenge {
     let mut pairs = AvPairs::default();
@@ -95,13 +95,42 @@ fn challenge_that_grants_too_little_is_refused_by_name() {
 
 #[test]
 fn where_sealing_is_optional_a_service_without_it_gives_no_sealer() {
-    let setup = Setup { protection: auth::ntlm::Protection::Optional, ..Setup::default() };
+    let setup = Setup { protection: Protection::Optional, ..Setup::default() };
     let mut challenge = challenge();
     challenge.flags = challenge.flags & !Flags::SEAL;
     let mut client = setup.ntlm_initiator();
     client.step(None).unwrap();
     assert!(matches!(client.step(Some(&challenge.encode().unwrap())), Ok(Step::Last(_))));
     assert!(!client.can_seal() && client.sealer().is_none());
+}
+
+#[test]
+fn unsealed_login_asks_for_no_sealing_and_takes_none() {
+    for spnego in [false, true] {
+        let setup =
+            Setup { unsealed: true, protection: Protection::Optional, spnego, ..Setup::default() };
+        let mut asked = Vec::new();
+        let mut wire = |leg: usize, token: &mut Vec<u8>| {
+            if leg == 0 {
+                asked.clone_from(token);
+            }
+        };
+        let (client, login) = setup.run_over(&mut wire).unwrap();
+        assert!(client.is_none() && login.sealer.is_none_or(|sealer| !sealer.can_seal()));
+        if !spnego {
+            let flags = Negotiate::decode(&asked).unwrap().flags;
+            assert!(!flags.contains(Flags::SEAL) && flags.contains(Flags::SIGN), "{flags:?}");
+        }
+    }
+    // A service that grants it all the same changes nothing, and one that requires it refuses.
+    let mut client = Setup { unsealed: true, ..Setup::default() }.ntlm_initiator();
+    client.step(None).unwrap();
+    assert!(challenge().flags.contains(Flags::SEAL));
+    assert!(matches!(client.step(Some(&challenge().encode().unwrap())), Ok(Step::Last(_))));
+    assert!(!client.can_seal() && client.sealer().is_none());
+    let strict = Setup { unsealed: true, ..Setup::default() }.run();
+    let refusal = Error::Refused(auth::Refusal::ProtectionTooWeak("sealing"));
+    assert!(matches!(strict, Outcome::ServiceRefused(error) if error == refusal));
 }
 
 #[test]

@@ -164,6 +164,7 @@ pub(crate) struct Setup {
     pub(crate) cbt_policy: CbtPolicy,
     pub(crate) mic_policy: MicPolicy,
     pub(crate) protection: Protection,
+    pub(crate) unsealed: bool,
     pub(crate) verifier: Verifier,
 }
 
@@ -179,6 +180,7 @@ impl Default for Setup {
             cbt_policy: CbtPolicy::Relaxed,
             mic_policy: MicPolicy::WhenPromised,
             protection: Protection::Sealed,
+            unsealed: false,
             verifier: Verifier::default(),
         }
     }
@@ -197,6 +199,7 @@ impl Setup {
             target: Some("HTTP/testhost.example".to_owned()),
             channel_binding: self.client_binding,
             protection: self.protection,
+            unsealed: self.unsealed,
             workstation: "CLIENT".to_owned(),
         };
         ntlm::Initiator::new(credential, options, &mut Fixed(0x55), NOW).unwrap()

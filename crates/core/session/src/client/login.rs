@@ -24,8 +24,8 @@ use crate::http::sealed::Protocol;
 #[derive(Debug)]
 pub struct Login {
     initiator: Box<dyn Initiator>,
-    /// TLS protects the messages, so that the login need not.
-    over_tls: bool,
+    /// Messages travel as they are: the login need not protect them.
+    as_is: bool,
     state: State,
     /// Basic proves each request anew.
     standing: Option<HeaderValue>,
@@ -57,7 +57,7 @@ pub enum Carries {
     Nothing,
     /// The first message, sealed: [`Login::sealer`] hands out the context already.
     Sealed,
-    /// The message as it is: the login protects nothing, or TLS does.
+    /// The message as it is: TLS protects it, or nothing does.
     Message,
 }
 
@@ -106,14 +106,22 @@ impl Login {
     /// A login by `initiator`, which nobody has stepped yet.
     #[must_use]
     pub fn new(initiator: Box<dyn Initiator>) -> Self {
-        Self { initiator, over_tls: false, state: State::Start, standing: None }
+        Self { initiator, as_is: false, state: State::Start, standing: None }
     }
 
     /// The same on a TLS connection: messages travel as they are inside it, the first one with the
     /// login's last leg (as on Windows, see [MS-WSMV] 2.2.9.1).
     #[must_use]
     pub fn over_tls(mut self) -> Self {
-        self.over_tls = true;
+        self.as_is = true;
+        self
+    }
+
+    /// The same on plain HTTP, for a client and a service that both want messages readable (`AllowUnencrypted`). The
+    /// initiator must not ask for sealing either.
+    #[must_use]
+    pub fn unsealed(mut self) -> Self {
+        self.as_is = true;
         self
     }
 
@@ -207,7 +215,7 @@ impl Login {
             }
             Step::Last(token) => {
                 self.state = State::AwaitEnd;
-                let carries = if scheme == Scheme::Basic || self.over_tls {
+                let carries = if scheme == Scheme::Basic || self.as_is {
                     Carries::Message
                 } else if self.initiator.can_seal() {
                     Carries::Sealed

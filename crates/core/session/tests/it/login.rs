@@ -186,6 +186,20 @@ fn last_ntlm_leg_may_carry_the_first_sealed_message() {
 }
 
 #[test]
+fn unsealed_login_carries_the_message_as_it_is_on_its_last_leg() {
+    let (mut client, mut service) = (
+        ClientLogin::new(Box::new(ntlm_initiator("alice", PASSWORD))).unsealed(),
+        Service::default(),
+    );
+    let first = client.start().unwrap();
+    assert_eq!(first.carries, Carries::Nothing);
+    let turn = service.request(&with_authorization(&first), false);
+    let (status, headers) = seen(&turn, &mut service);
+    let last = client.handle_response(status, &headers).unwrap().unwrap();
+    assert_eq!(last.carries, Carries::Message);
+}
+
+#[test]
 fn basic_takes_one_request_and_each_further_one_proves_itself() {
     let basic = auth::basic::Initiator::new("alice", &Secret::from(PASSWORD)).unwrap();
     let (mut client, mut service) = (ClientLogin::new(Box::new(basic)), Service::default());

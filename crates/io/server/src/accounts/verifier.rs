@@ -63,8 +63,8 @@ impl MachineNames {
     /// This machine's own name.
     #[must_use]
     pub fn of_this_machine() -> Self {
-        let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-        match name.trim() {
+        let names = rustix::system::uname();
+        match names.nodename().to_string_lossy().trim() {
             "" => Self::new("localhost"),
             name => Self::new(name),
         }

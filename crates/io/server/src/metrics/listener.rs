@@ -4,8 +4,6 @@
 //! little: a few connections at a time, a short head, one answer, a few seconds.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -23,11 +21,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use super::Metrics;
 use super::page::Sources;
 use super::process::Process;
+use crate::RunError;
+use crate::settings::MetricsAddress;
 
 /// Connections at a time; further ones are closed at once.
 const PLACES: usize = 8;
@@ -47,8 +47,9 @@ const FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4;
 /// A listener that is open, and the files that its answers need.
 #[derive(Debug)]
 pub(crate) struct Page {
-    socket: TcpListener,
-    sources: Arc<Sources>,
+    address: MetricsAddress,
+    socket: std::net::TcpListener,
+    process: Option<Process>,
 }
 
 impl Page {
@@ -56,40 +57,44 @@ impl Page {
     ///
     /// # Errors
     ///
-    /// The system's, of the listener.
-    pub(crate) fn open(
-        address: SocketAddr,
-        metrics: Arc<Metrics>,
-        spawner: Option<Spawner>,
-        lost_lines: Arc<AtomicU64>,
-    ) -> io::Result<Self> {
-        let socket = transport::listen(address)?;
+    /// [`RunError::Metrics`].
+    pub(crate) fn open(address: MetricsAddress) -> Result<Self, RunError> {
+        let failed = |source| RunError::Metrics { address, source };
+        let socket = transport::listen(address.get()).map_err(failed)?;
         let process = Process::open()
             .inspect_err(|error| warn!(%error, "no metrics of the process itself: no /proc"))
             .ok();
-        let sources = Arc::new(Sources { metrics, spawner, lost_lines, process });
-        Ok(Self { socket, sources })
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
+        let url = format!("http://{}/metrics", socket.local_addr().map_err(failed)?);
+        info!(%url, "Metrics");
+        Ok(Self { address, socket, process })
     }
 
     /// Answers until the service stops.
-    pub(crate) async fn serve(self, mut stopped: watch::Receiver<bool>) {
+    pub(crate) async fn serve(
+        self,
+        metrics: Arc<Metrics>,
+        spawner: Option<Spawner>,
+        lost_lines: Arc<AtomicU64>,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let Self { address, socket, process } = self;
+        let socket = match TcpListener::from_std(socket) {
+            Ok(socket) => socket,
+            Err(error) => return warn!(%error, %address, "metrics cannot be served"),
+        };
+        let sources = Arc::new(Sources { metrics, spawner, lost_lines, process });
         let places = Arc::new(Semaphore::new(PLACES));
         let mut connections = JoinSet::new();
         loop {
             let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
+                accepted = socket.accept() => accepted,
                 Some(_) = connections.join_next() => continue,
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             };
             match accepted {
                 Ok((stream, _)) => {
                     let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
-                    let sources = Arc::clone(&self.sources);
+                    let sources = Arc::clone(&sources);
                     connections.spawn(async move {
                         answer_one(stream, &sources).await;
                         drop(place);

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use auth::ChannelBinding;
 use client::{Authentication, Client, Config as ClientConfig, Credentials, ErrorKind, Trust};
-use server::accounts::FileSource;
 use server::certificates::{CertificatesError, New};
-use server::{Config, RunError, run};
+use server::{Listeners, RunError};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use transport::tls;
@@ -183,29 +182,26 @@ async fn stop_does_not_wait_for_a_handshake() {
     service.stop().await;
 }
 
-async fn start_error(folder: Option<&Path>, certificate: Option<&str>) -> CertificatesError {
-    let source = Arc::new(FileSource("/nonexistent".into()));
-    let mut config = Config::new(https(""), source);
-    config.folder = folder.map(Path::to_owned);
-    config.certificate = certificate.map(|text| text.parse().unwrap());
-    match run(config).await.unwrap_err() {
+fn start_error(folder: Option<&Path>, certificate: Option<&str>) -> CertificatesError {
+    let certificate = certificate.map(|text| text.parse().unwrap());
+    match Listeners::open(&https(""), folder, certificate.as_ref(), None).unwrap_err() {
         RunError::Certificate { source, .. } => *source,
         other => panic!("{other}"),
     }
 }
 
-#[tokio::test]
-async fn listener_without_a_certificate_is_an_error_before_anything_listens() {
+#[test]
+fn listener_without_a_certificate_is_an_error_before_anything_listens() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(matches!(start_error(None, None).await, CertificatesError::Nothing(_)));
-    assert!(matches!(start_error(Some(folder.path()), None).await, CertificatesError::Nothing(_)));
+    assert!(matches!(start_error(None, None), CertificatesError::Nothing(_)));
+    assert!(matches!(start_error(Some(folder.path()), None), CertificatesError::Nothing(_)));
     let service = std::fs::File::open(folder.path()).unwrap();
     let made = server::certificates::Certificates::create_in(service, folder.path()).unwrap();
     for name in ["a", "b"] {
         made.add(&New { names: vec![name.to_owned()], days: 1 }.make().unwrap()).unwrap();
     }
-    let error = start_error(Some(folder.path()), None).await;
+    let error = start_error(Some(folder.path()), None);
     assert!(matches!(error, CertificatesError::Several(_)), "{error}");
-    let error = start_error(Some(folder.path()), Some(&"00".repeat(20))).await;
+    let error = start_error(Some(folder.path()), Some(&"00".repeat(20)));
     assert!(matches!(error, CertificatesError::Unknown(_)), "{error}");
 }

@@ -3,20 +3,22 @@
 use std::sync::Arc;
 
 use server::accounts::FileSource;
-use server::{Config, RunError, run};
+use server::{Config, Listeners, RunError, run};
 use tokio::sync::oneshot;
 
 use crate::support::{Pipes, settings};
 
-fn config(listeners: &[&str]) -> Config {
+fn config(listeners: &[&str]) -> Result<Config, RunError> {
     let mut settings = settings("");
     settings.listeners = listeners.iter().map(|url| url.parse().unwrap()).collect();
-    Config::new(settings, Arc::new(FileSource("/nonexistent".into())))
+    let listeners = Listeners::open(&settings, None, None, None)?;
+    Ok(Config::new(settings, listeners, Arc::new(FileSource("/nonexistent".into()))))
 }
 
 #[tokio::test]
 async fn several_listeners_accept_each_with_its_own_path() {
-    let mut config = config(&["http://127.0.0.1:0/one", "http://[::1]:0/two", "http://*:0"]);
+    let mut config =
+        config(&["http://127.0.0.1:0/one", "http://[::1]:0/two", "http://*:0"]).unwrap();
     let (ready, listening) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     config.ready = Box::new(|addresses| drop(ready.send(addresses.to_vec())));
@@ -42,10 +44,10 @@ async fn several_listeners_accept_each_with_its_own_path() {
 async fn taken_address_and_doubled_plugins_are_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", taken.local_addr().unwrap());
-    let error = run(config(&[&url])).await.unwrap_err();
+    let error = config(&[&url]).unwrap_err();
     assert!(error.to_string().contains(&url), "{error}");
-    assert!(matches!(run(config(&[])).await, Err(RunError::NoListener)));
-    let mut twice = config(&["http://127.0.0.1:0"]);
+    assert!(matches!(config(&[]), Err(RunError::NoListener)));
+    let mut twice = config(&["http://127.0.0.1:0"]).unwrap();
     twice.plugins = vec![Arc::new(Pipes::default()), Arc::new(Pipes::default())];
     assert!(matches!(run(twice).await, Err(RunError::PluginTwice(_))));
 }

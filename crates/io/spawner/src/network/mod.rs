@@ -1,26 +1,30 @@
 //! The network process's half: asks the spawner for accounts, shells and low ports, and keepers for commands.
 //!
 //! ```text
+//! Inherited (no runtime yet)
+//!    │ bind
+//!    │                 sandbox closes
+//!    ▼ start
 //! Spawner ── open ──► Keeper ── start ──► Process (stdin, stdout, stderr)
 //!    │ accounts          │ close, ended       │ signal, wait
-//!    │ bind              ▼                    ▼
-//!    ▼               (all gone)           Exit
-//! stop_requested, lost
+//!    ▼                   ▼                    ▼
+//! stop_requested, lost  (all gone)          Exit
 //! ```
 //!
-//! Nothing here blocks the runtime. Each future may be dropped at any time: an answer that nobody waits for any longer is
+//! Nothing of a [`Spawner`] blocks the runtime. Each future may be dropped at any time: an answer that nobody waits for any longer is
 //! undone (a shell is closed, a command is killed).
 
+mod inherited;
 mod keeper;
 mod process;
+pub mod sandbox;
 mod socket;
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -29,9 +33,9 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::AccountId;
 use crate::frames::root::{Event, FrameError, LENGTH, Reason, Request};
-use crate::sys;
 
 pub use crate::frames::keeper::{Outcome, Signal, Stage, Start, Usage};
+pub use inherited::Inherited;
 pub use keeper::{Keeper, StartError};
 pub use process::{Exit, Process};
 
@@ -108,32 +112,15 @@ struct Answer {
 }
 
 impl Spawner {
-    /// Takes over descriptor 3, which the spawner left in this process, and starts to listen to it. Works once, inside a
-    /// tokio runtime with I/O. Calls [`protect`] too.
-    ///
-    /// # Errors
-    /// When descriptor 3 is not the spawner's socket, was taken before, or there is no runtime.
-    pub fn inherited() -> io::Result<Self> {
-        static TAKEN: AtomicBool = AtomicBool::new(false);
-        protect()?;
-        let runtime = Handle::try_current().map_err(io::Error::other)?;
-        if TAKEN.swap(true, Ordering::SeqCst) {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                "the privileged process's socket is taken",
-            ));
-        }
-        Self::new(sys::inherited_socket()?, runtime)
-    }
-
-    fn new(descriptor: OwnedFd, runtime: Handle) -> io::Result<Self> {
+    /// `stop`: whether that was requested already.
+    fn new(descriptor: OwnedFd, runtime: Handle, stop: bool) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             socket: socket::Socket::new(descriptor)?,
             runtime: runtime.clone(),
             state: Mutex::default(),
             opens: Semaphore::new(PENDING_OPENS),
             refusals: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
-            stop: watch::Sender::new(false),
+            stop: watch::Sender::new(stop),
             lost: watch::Sender::new(false),
         });
         // The task ends with the socket; nobody needs its handle.
@@ -155,14 +142,6 @@ impl Spawner {
     /// [`Reason::AccountsFile`] with `ENOENT` while there are no accounts.
     pub async fn accounts(&self) -> Result<File, RequestError> {
         Ok(File::from(self.file(&Request::Accounts).await?))
-    }
-
-    /// A listening socket for one of the privileged listeners of [`crate::Options`].
-    ///
-    /// # Errors
-    /// [`Reason::NotListed`] for any other address, [`Reason::BindFailed`] with the system's error number.
-    pub async fn bind(&self, address: SocketAddr) -> Result<TcpListener, RequestError> {
-        Ok(TcpListener::from(self.file(&Request::Bind { address }).await?))
     }
 
     async fn file(&self, request: &Request) -> Result<OwnedFd, RequestError> {
@@ -350,7 +329,15 @@ async fn listen(shared: Arc<Shared>) {
 
 async fn next(shared: &Shared) -> io::Result<(u32, Event, Option<OwnedFd>)> {
     let mut buffer = [0; LENGTH + 1];
-    let (length, descriptors) = shared.socket.receive(&mut buffer).await?;
+    let received = shared.socket.receive(&mut buffer).await?;
+    decode(&buffer, received)
+}
+
+/// The event in a message of that length, with the descriptor that came along.
+fn decode(
+    buffer: &[u8],
+    (length, descriptors): (usize, Vec<OwnedFd>),
+) -> io::Result<(u32, Event, Option<OwnedFd>)> {
     let frame = buffer.get(..length).unwrap_or_default();
     let (sequence, event) =
         Event::decode(frame).map_err(|error: FrameError| io::Error::other(error))?;

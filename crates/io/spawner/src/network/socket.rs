@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendFlags, recvmsg, send,
@@ -38,7 +38,7 @@ impl Socket {
     /// # Errors
     /// The system's, and `InvalidData` for a message longer than the buffer.
     pub(super) async fn receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
-        self.0.async_io(Interest::READABLE, || receive(&self.0, buffer)).await
+        self.0.async_io(Interest::READABLE, || receive(&self.0, buffer, RecvFlags::DONTWAIT)).await
     }
 
     /// Sends one message when there is room for it.
@@ -57,10 +57,30 @@ fn try_send(socket: &UnixStream, frame: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-fn receive(socket: &UnixStream, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+/// Receives one message from a descriptor that waits; 0 is the other side's end.
+///
+/// # Errors
+/// As [`Socket::receive`].
+pub(super) fn receive_waiting(
+    socket: &OwnedFd,
+    buffer: &mut [u8],
+) -> io::Result<(usize, Vec<OwnedFd>)> {
+    loop {
+        match receive(socket, buffer, RecvFlags::empty()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            received => return received,
+        }
+    }
+}
+
+fn receive(
+    socket: impl AsFd,
+    buffer: &mut [u8],
+    flags: RecvFlags,
+) -> io::Result<(usize, Vec<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
+    let flags = flags | RecvFlags::CMSG_CLOEXEC;
     let message = recvmsg(socket, &mut [IoSliceMut::new(buffer)], &mut control, flags)?;
     let mut descriptors = Vec::new();
     for part in control.drain() {

@@ -12,6 +12,7 @@ use super::service::{self, Service};
 use super::start;
 use crate::Options;
 use crate::cgroup;
+use crate::network::sandbox;
 use crate::store::{SERVICE, Store, StoreError};
 use crate::users::{Mapping, Users};
 
@@ -79,6 +80,7 @@ pub fn check(options: &Options) -> Report {
         Report { findings: Vec::new(), store: None, service_uid: None, running: false };
     report.add("kernel", start::check_kernel().map(|release| format!("Linux {release}")));
     report.add("rights", rights(privileged));
+    report.findings.push(sandbox());
     report.findings.push(control_groups(options));
     if let Some(path) = &options.log_file {
         let checked = super::log_file::check(path).map(|()| path.display().to_string());
@@ -145,6 +147,13 @@ fn rights(privileged: bool) -> Result<&'static str, start::StartError> {
         return Ok("not root: one account, whose commands run as this user");
     }
     start::check_capabilities().map(|()| "root, with the capabilities that the service needs")
+}
+
+/// What the network process will have around it.
+fn sandbox() -> Finding {
+    let sandbox = sandbox::look();
+    let verdict = if sandbox.is_complete() { Verdict::Ok } else { Verdict::Warning };
+    Finding::new("sandbox", verdict, sandbox.to_string())
 }
 
 /// Only looks: a service that runs has its shells there.

@@ -1,5 +1,5 @@
 //! Tests with real processes. This program plays every part: without a role it is the runner, with one it is the spawner, the
-//! network process (friendly or hostile), or a step on the way to another user.
+//! network process (friendly or hostile), somebody in the sandbox, or a step on the way to another user.
 
 #![expect(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ mod decode;
 mod hostile;
 mod network;
 mod runner;
+mod sandbox;
 mod service;
 
 use std::os::unix::process::CommandExt as _;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
             service::spawner_role(arguments)
         }
         Some("network") => network::role(arguments),
+        Some("role-sandbox") => sandbox::role(arguments),
         Some("role-as") => as_user(arguments),
         filter => runner::run(filter.filter(|filter| !filter.starts_with('-'))),
     }

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal as SystemSignal;
 use spawner::AccountId;
 use spawner::frames::root::Reason;
 use spawner::network::{
-    Keeper, Outcome, Process, RequestError, Signal, Spawner, Stage, Start, StartError,
+    Inherited, Keeper, Outcome, Process, RequestError, Signal, Spawner, Stage, Start, StartError,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -70,7 +70,6 @@ const SCENARIOS: &[(&str, Scenario)] = scenarios![
     unprivileged,
     sessions,
     cancelled,
-    bind,
     no_login,
 ];
 
@@ -86,12 +85,18 @@ pub(crate) fn role(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     if let Some(scenario) = hostile::SCENARIOS.iter().find(|(known, _)| *known == name) {
         return say(scenario.1(&context));
     }
-    let scenario = SCENARIOS.iter().find(|(known, _)| *known == name).unwrap().1;
+    let mut inherited = Inherited::take().unwrap();
+    let done = (name == "bind").then(|| bind(&mut inherited));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let spawner = Spawner::inherited().unwrap();
+        let spawner = inherited.start().unwrap();
         spawner.ready().await.unwrap();
-        let code = say(scenario(spawner.clone(), context).await);
+        let scenario = SCENARIOS.iter().find(|(known, _)| *known == name);
+        let code = say(match (done, scenario) {
+            (Some(done), _) => done,
+            (None, Some((_, scenario))) => scenario(spawner.clone(), context).await,
+            (None, None) => panic!("no scenario {name}"),
+        });
         spawner.stop_requested().await;
         code
     })
@@ -578,17 +583,17 @@ async fn cancelled(spawner: Spawner, context: Context) -> Outcomes {
     Ok(())
 }
 
-async fn bind(spawner: Spawner, _: Context) -> Outcomes {
+/// Before the runtime, as the service does.
+fn bind(spawner: &mut Inherited) -> Outcomes {
     for address in ["127.0.0.1:987", "[::1]:988"] {
         let listener = spawner
             .bind(address.parse().unwrap())
-            .await
             .map_err(|error| format!("{address}: {error}"))?;
         ensure!(listener.local_addr().unwrap().to_string() == address, "{listener:?}");
         std::net::TcpStream::connect(address).map_err(|error| error.to_string())?;
     }
     for address in ["127.0.0.1:986", "0.0.0.0:987", "127.0.0.1:2987"] {
-        match spawner.bind(address.parse().unwrap()).await {
+        match spawner.bind(address.parse().unwrap()) {
             Err(RequestError::Refused { reason: Reason::NotListed, .. }) => {}
             other => return Err(format!("{address}: {other:?}")),
         }

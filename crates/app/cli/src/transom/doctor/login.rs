@@ -92,11 +92,6 @@ async fn steps(client: &Client, user: &str, report: &mut Report) -> Result<(), C
 fn explained(step: Step, error: &Error) -> Step {
     let cause = CommandError::chain(error).error().to_owned();
     let step = step.failed(cause).remedies(error.hints());
-    if matches!(error.kind(), ErrorKind::Denied(_)) {
-        return step.remedy(
-            "an account of the host itself is written HOST\\NAME, one of a domain DOMAIN\\NAME",
-        );
-    }
     if fault_code(error) == Some(ACCESS_DENIED) {
         return step.remedy(
             "an account of a Windows host itself, other than Administrator, needs LocalAccountTokenFilterPolicy = 1 there",
@@ -110,7 +105,10 @@ fn fault_code(error: &Error) -> Option<u32> {
 }
 
 fn breaks_seal(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Protocol(ProtocolError::NotSealed | ProtocolError::Sealed(_)))
+    matches!(
+        error.kind(),
+        ErrorKind::Protocol(ProtocolError::NotSealed(_) | ProtocolError::Sealed(_))
+    )
 }
 
 fn sealing(client: &Client, mechanism: &str) -> Step {
