@@ -1,11 +1,12 @@
 //! Both frame decoders of the spawner: nothing panics, and whatever decodes encodes to the same bytes again.
+#![cfg_attr(not(test), no_main)]
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use spawner::frames::{keeper, root};
 
-fuzz_target!(|bytes: &[u8]| {
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
+
+pub(crate) fn run(bytes: &[u8]) {
     if let Ok((sequence, request)) = root::Request::decode(bytes) {
         assert_eq!(request.encode(sequence), bytes);
     }
@@ -18,4 +19,4 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(event) = keeper::Event::decode(bytes) {
         assert_eq!(event.encode(), bytes);
     }
-});
+}

@@ -1,12 +1,19 @@
 //! The file of local users: nothing panics, and a file that is accepted is written as the same bytes again.
+#![cfg_attr(not(test), no_main)]
 
-#![no_main]
-
-use libfuzzer_sys::fuzz_target;
 use spawner::users::Users;
 
-fuzz_target!(|bytes: &[u8]| {
-    if let Ok(users) = Users::parse(bytes) {
-        assert_eq!(users.to_bytes(), bytes);
+#[cfg(not(test))]
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
+
+pub(crate) fn run(bytes: &[u8]) {
+    match Users::parse(bytes) {
+        Ok(users) => {
+            assert_eq!(users.to_bytes(), bytes);
+            for mapping in users.iter() {
+                assert_eq!(users.find(&mapping.account), Some(mapping));
+            }
+        }
+        Err(error) => assert!(error.to_string().len() < 1_000),
     }
-});
+}

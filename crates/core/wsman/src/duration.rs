@@ -20,7 +20,7 @@ impl Duration {
     #[must_use]
     pub fn seconds(length: Length) -> Self {
         let text = format!("PT{}.{:03}S", length.as_secs(), length.subsec_millis());
-        let length = Length::from_millis(u64::try_from(length.as_millis()).unwrap_or(u64::MAX));
+        let length = Length::new(length.as_secs(), length.subsec_millis() * 1_000_000);
         Self { text, negative: false, length }
     }
 
@@ -198,5 +198,9 @@ mod tests {
             "PT2147483.647S"
         );
         assert_eq!(Duration::days(Length::from_secs(90_061)).as_str(), "P1DT1H1M1S");
+        for length in [Length::MAX, Length::from_micros(1_999_999)] {
+            let written = Duration::seconds(length);
+            assert_eq!(written.as_str().parse(), Ok(written));
+        }
     }
 }

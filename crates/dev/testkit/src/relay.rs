@@ -28,13 +28,13 @@ const LOOK: Duration = Duration::from_millis(10);
 pub enum Cut {
     /// The client has sent the request, and the service gets nothing of it.
     BeforeRequest(u32),
-    /// The service gets half of the request's bytes.
+    /// The service gets half of the request's body, or of its head where it has none.
     InRequest(u32),
     /// The service gets the request, and the connection breaks at once.
     AfterRequest(u32),
     /// The service has answered, and the client gets nothing of it.
     BeforeAnswer(u32),
-    /// The client gets half of the answer's bytes.
+    /// The client gets half of the answer's body, or of its head where it has none.
     InAnswer(u32),
     /// The client gets the answer, and then the connection breaks.
     AfterAnswer(u32),
@@ -208,7 +208,9 @@ fn write(mut to: &TcpStream, bytes: &[u8]) -> io::Result<()> {
 }
 
 fn half(to: &TcpStream, message: &[u8]) -> io::Result<()> {
-    write(to, message.get(..message.len() / 2).unwrap_or_default())
+    let head = message.windows(4).position(|end| end == b"\r\n\r\n").map_or(0, |end| end + 4);
+    let middle = if head < message.len() { usize::midpoint(head, message.len()) } else { head / 2 };
+    write(to, message.get(..middle).unwrap_or_default())
 }
 
 /// The next whole message; an error when either side goes before.
@@ -320,10 +322,10 @@ mod tests {
         let (request, answer) = (REQUEST.len(), ANSWER.len());
         for (cut, requests, sent, received) in [
             (Cut::BeforeRequest(2), 1, request, answer),
-            (Cut::InRequest(2), 1, request + request / 2, answer),
+            (Cut::InRequest(2), 1, request + request - 2, answer),
             (Cut::AfterRequest(2), 2, 2 * request, answer),
             (Cut::BeforeAnswer(2), 2, 2 * request, answer),
-            (Cut::InAnswer(2), 2, 2 * request, answer + answer / 2),
+            (Cut::InAnswer(2), 2, 2 * request, answer + answer - 3),
             (Cut::AfterAnswer(2), 2, 2 * request, 2 * answer),
         ] {
             let (port, whole, bytes) = service();

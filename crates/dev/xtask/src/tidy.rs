@@ -1,6 +1,6 @@
 //! The repository checks that cargo and clippy have no lint for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -49,7 +49,8 @@ fn check(workspace: &Workspace) -> Result<Vec<String>, String> {
         check_file(file, &workspace.root, &mut faults);
     }
     check_tests_are_named(&files, &mut faults);
-    check_fuzz_targets(&files, &mut faults);
+    let saved = saved_inputs(&workspace.root.join("fuzz/saved"))?;
+    check_fuzz_targets(&files, &saved, &mut faults);
     check_dependencies(text_of(&files, "Cargo.toml"), &mut faults);
     let crates: Vec<_> =
         workspace.packages.iter().map(|package| package.folder.display().to_string()).collect();
@@ -180,16 +181,42 @@ fn check_tests_are_named(files: &[File], faults: &mut Vec<String>) {
     }
 }
 
-/// The fuzz workspace declares each target by hand.
-fn check_fuzz_targets(files: &[File], faults: &mut Vec<String>) {
+/// How many inputs are saved for each fuzz target, by the names of the folders.
+fn saved_inputs(folder: &Path) -> Result<BTreeMap<String, usize>, String> {
+    let list = |folder: &Path| {
+        fs::read_dir(folder).map_err(|error| format!("{}: {error}", folder.display()))
+    };
+    let mut saved = BTreeMap::new();
+    for entry in list(folder)?.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        saved.insert(name, list(&entry.path())?.count());
+    }
+    Ok(saved)
+}
+
+/// The fuzz workspace declares each target by hand; each has saved inputs, and a test that runs it on them.
+fn check_fuzz_targets(files: &[File], saved: &BTreeMap<String, usize>, faults: &mut Vec<String>) {
     let manifest = text_of(files, "fuzz/Cargo.toml");
+    let tests: Vec<_> = files.iter().filter(|file| file.path.starts_with("crates/")).collect();
+    let mut targets = BTreeSet::new();
     for file in files {
-        if let Some(name) = file.path.strip_prefix("fuzz/")
-            && name.starts_with("fuzz_targets/")
-            && !manifest.contains(&format!("path = \"{name}\""))
-        {
-            faults.push(format!("{}: no [[bin]] in fuzz/Cargo.toml", file.path));
+        let Some(target) = file.path.strip_prefix("fuzz/fuzz_targets/") else { continue };
+        let mut fault = |what: &str| faults.push(format!("{}: {what}", file.path));
+        if !manifest.contains(&format!("path = \"fuzz_targets/{target}\"")) {
+            fault("no [[bin]] in fuzz/Cargo.toml");
         }
+        let name = target.trim_end_matches(".rs");
+        if saved.get(name).is_none_or(|inputs| *inputs == 0) {
+            fault("no input in fuzz/saved");
+        }
+        let call = format!("replay(\"{name}\", {name}::run)");
+        if !tests.iter().any(|test| test.text.contains(&call)) {
+            fault("no test of a crate replays its saved inputs");
+        }
+        targets.insert(name);
+    }
+    for name in saved.keys().filter(|name| !targets.contains(name.as_str())) {
+        faults.push(format!("fuzz/saved/{name}: there is no such target"));
     }
 }
 
@@ -320,14 +347,25 @@ mod tests {
     }
 
     #[test]
-    fn a_fuzz_target_without_a_bin_is_a_fault() {
+    fn a_fuzz_target_needs_a_bin_saved_inputs_and_a_test() {
         let file = |path: &str, text: &str| File { path: path.to_owned(), text: text.to_owned() };
-        let files = [
+        let mut files = vec![
             file("fuzz/Cargo.toml", "path = \"fuzz_targets/one.rs\""),
             file("fuzz/fuzz_targets/one.rs", ""),
-            file("fuzz/fuzz_targets/two.rs", ""),
+            file("crates/core/a/tests/it/fuzz.rs", "replay(\"one\", one::run);"),
         ];
-        assert_eq!(faults(|faults| check_fuzz_targets(&files, faults)).len(), 1);
+        let mut saved = BTreeMap::from([("one".to_owned(), 2)]);
+        assert_eq!(faults(|faults| check_fuzz_targets(&files, &saved, faults)), [""; 0]);
+        files.push(file("fuzz/fuzz_targets/two.rs", ""));
+        saved.insert("two".to_owned(), 0);
+        saved.insert("three".to_owned(), 1);
+        let found = faults(|faults| check_fuzz_targets(&files, &saved, faults));
+        for fault in
+            ["two.rs: no [[bin]]", "two.rs: no input", "two.rs: no test", "fuzz/saved/three"]
+        {
+            assert!(found.iter().any(|found| found.contains(fault)), "{fault}: {found:?}");
+        }
+        assert_eq!(found.len(), 4, "{found:?}");
     }
 
     #[test]

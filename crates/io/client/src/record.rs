@@ -102,6 +102,10 @@ impl Redaction {
 
     fn element(&mut self, element: &mut Element) {
         let keeps = keeps_text(element);
+        if !keeps {
+            // Of the values that are kept only texts have prefixes.
+            element.bindings.clear();
+        }
         let local = element.name.local().to_owned();
         let place = Place { local: &local, keeps };
         let has_children = element.elements().next().is_some();

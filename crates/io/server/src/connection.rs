@@ -29,6 +29,8 @@ use crate::body::{self, BodyError};
 use crate::dispatch::{Caller, Reply};
 use crate::metrics::{Mechanism, Outcome, count};
 use crate::offer::{Channel, Offer};
+use crate::pace::Pace;
+use crate::places::Place;
 use crate::random;
 use crate::service::Core;
 
@@ -49,6 +51,8 @@ pub(crate) struct Connection {
     path: String,
     /// The logins that this connection offers.
     offer: Offer,
+    place: Arc<Place>,
+    pace: Arc<Pace>,
     /// Requests of a connection come one after the other, so nobody ever waits for this lock.
     state: Mutex<State>,
 }
@@ -65,7 +69,14 @@ struct State {
 }
 
 impl Connection {
-    pub(crate) fn new(core: Arc<Core>, peer: SocketAddr, path: String, channel: Channel) -> Self {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        peer: SocketAddr,
+        path: String,
+        channel: Channel,
+        place: Arc<Place>,
+        pace: Arc<Pace>,
+    ) -> Self {
         let state = State {
             login: Login::default(),
             login_id: [0; 16],
@@ -73,7 +84,7 @@ impl Connection {
             told: None,
         };
         let offer = Offer::new(&core.settings.service, channel);
-        Self { core, peer, path, offer, state: Mutex::new(state) }
+        Self { core, peer, path, offer, place, pace, state: Mutex::new(state) }
     }
 
     /// Answers a request, and counts the answer.
@@ -84,6 +95,7 @@ impl Connection {
     }
 
     async fn handle(&self, request: Request<Incoming>) -> Answer {
+        let _handling = self.pace.handle();
         let (head, body) = request.into_parts();
         if !self.serves(head.uri.path()) {
             return answer::last(StatusCode::NOT_FOUND);
@@ -97,7 +109,11 @@ impl Connection {
             return self.handle_anonymous(&head.headers, body).await;
         }
         let has_body = !body.is_end_stream();
-        if let Err(answer) = self.log_in(&mut state, &head.headers, has_body).await {
+        let logged_in = self.log_in(&mut state, &head.headers, has_body).await;
+        if !self.note_login(&mut state) {
+            return answer::last(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        if let Err(answer) = logged_in {
             return self.discard(body, answer).await;
         }
         let login_id = state.login_id;
@@ -109,8 +125,18 @@ impl Connection {
             self.handle_known(established, login_id, &head, body, has_body).await;
         if broken {
             state.login.reset();
+            // Where the place is gone, so is the connection once this is written.
+            self.note_login(&mut state);
         }
         answer::with_challenges(answer, last_token)
+    }
+
+    /// Tells the connection's place and stream whether the login is complete. False when the place is gone: whatever the
+    /// request asks for must not be done.
+    fn note_login(&self, state: &mut State) -> bool {
+        let is_known = state.login.established().is_some();
+        self.pace.set_known(is_known);
+        self.place.set_known(is_known)
     }
 
     fn serves(&self, path: &str) -> bool {
@@ -257,7 +283,7 @@ impl Connection {
         let charset = charset_of(content_type, &bytes);
         let account = &established.account;
         let caller = Caller { account, peer: self.peer, login: login_id, charset };
-        let answer = match self.core.dispatch(caller, &bytes, is_chunked).await {
+        let answer = match self.core.dispatch(caller, bytes, is_chunked).await {
             Reply::Message { status, envelope } => {
                 let bytes = envelope.encode_as(charset);
                 answer::answer(status, Some(charset.content_type()), bytes)
@@ -304,7 +330,7 @@ impl Connection {
         }
         let charset = charset_of(&opened.content_type, &opened.body);
         let caller = Caller { account, peer: self.peer, login: login_id, charset };
-        let (status, message) = match self.core.dispatch(caller, &opened.body, is_chunked).await {
+        let (status, message) = match self.core.dispatch(caller, opened.body, is_chunked).await {
             Reply::Message { status, envelope } => (status, envelope.encode_as(charset)),
             Reply::Bare(status) => return (answer::empty(status), false),
         };

@@ -69,10 +69,10 @@ impl Core {
     pub(crate) async fn dispatch(
         &self,
         caller: Caller<'_>,
-        bytes: &[u8],
+        bytes: Vec<u8>,
         is_chunked: bool,
     ) -> Reply {
-        let envelope = match Envelope::decode_as(bytes, caller.charset, &self.limits()) {
+        let mut envelope = match Envelope::decode_as(&bytes, caller.charset, &self.limits()) {
             Ok(envelope) => envelope,
             Err(error) => {
                 audit::operation_refused(caller.actor(), "", &error.to_string());
@@ -81,6 +81,7 @@ impl Core {
                 return self.fault(None, &fault);
             }
         };
+        drop(bytes);
         if is_chunked {
             return self.refuse_chunked(caller, &envelope);
         }
@@ -96,7 +97,7 @@ impl Core {
         } else {
             let operation = operation_of(envelope.action().unwrap_or_default());
             let counted = operation.map_or(metrics::Operation::Other, Into::into);
-            (counted, self.operate(caller, &envelope).await)
+            (counted, self.operate(caller, &mut envelope).await)
         };
         self.metrics.requested(operation, result.as_ref().err().map(|refusal| &*refusal.fault));
         match result {
@@ -108,7 +109,11 @@ impl Core {
         }
     }
 
-    async fn operate(&self, caller: Caller<'_>, envelope: &Envelope) -> Result<Content, Refusal> {
+    async fn operate(
+        &self,
+        caller: Caller<'_>,
+        envelope: &mut Envelope,
+    ) -> Result<Content, Refusal> {
         let header = &envelope.header;
         header.check_request()?;
         let uri = header.resource_uri().unwrap_or_default();
@@ -121,7 +126,8 @@ impl Core {
         if !uri.eq_ignore_ascii_case(resource::SHELL) && self.plugin(uri).is_none() {
             return Err(no_resource(uri).into());
         }
-        self.ask_shell(caller, envelope, operation, uri).await
+        let uri = uri.to_owned();
+        self.ask_shell(caller, envelope, operation, &uri).await
     }
 
     /// Shell verbs need a Content-Length ([MS-WSMV] 2.2.1).
@@ -162,7 +168,10 @@ impl Core {
     }
 
     fn limits(&self) -> Limits {
-        Limits { bytes: self.settings.max_envelope_size(), ..Limits::default() }
+        let bytes = self.settings.max_envelope_size();
+        // Sixteen times the default envelope: real requests take a few times their own size.
+        let memory = bytes.saturating_mul(4).max(8 * 1024 * 1024);
+        Limits { bytes, memory, ..Limits::default() }
     }
 
     fn fault(&self, request: Option<&Header>, fault: &Fault) -> Reply {

@@ -1,4 +1,5 @@
-//! A stream whose other end must read: an answer that is not taken in time ends the connection.
+//! A stream whose other end must write and read: a request that does not come, or an answer that is not taken, in time
+//! ends the connection. How long a client may be silent is [`crate::pace`]'s.
 //!
 //! ```text
 //!           write                     flushed
@@ -20,28 +21,23 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::metrics::{Direction, Metrics};
+use crate::pace::{Pace, Silence};
 
-/// A stream with a bound on the time between the first wait of an answer and its flush.
+/// A stream with a bound on the time between the first wait of an answer and its flush, and on the silence between and
+/// in the heads of requests.
 #[derive(Debug)]
 pub(crate) struct Patient<S> {
     stream: S,
     time: Duration,
-    metrics: Arc<Metrics>,
     /// Runs while an answer is under way.
     late: Option<Pin<Box<Sleep>>>,
+    pace: Arc<Pace>,
+    silence: Silence,
 }
 
 impl<S> Patient<S> {
-    pub(crate) const fn new(stream: S, time: Duration, metrics: Arc<Metrics>) -> Self {
-        Self { stream, time, metrics, late: None }
-    }
-
-    fn sent(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(count)) = written {
-            self.metrics.bytes.add(Direction::Sent, u64::try_from(count).unwrap_or(u64::MAX));
-        }
-        written
+    pub(crate) const fn new(stream: S, time: Duration, pace: Arc<Pace>) -> Self {
+        Self { stream, time, late: None, pace, silence: Silence::new(time) }
     }
 
     /// What a write comes to that cannot go on now.
@@ -60,11 +56,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        let count = buffer.filled().len().saturating_sub(before);
-        self.metrics.bytes.add(Direction::Received, u64::try_from(count).unwrap_or(u64::MAX));
-        read
+        let this = &mut *self;
+        match Pin::new(&mut this.stream).poll_read(context, buffer) {
+            Poll::Pending => {
+                ready!(this.silence.poll(&this.pace, context));
+                let error = io::Error::new(io::ErrorKind::TimedOut, "the client is silent");
+                Poll::Ready(Err(error))
+            }
+            done @ Poll::Ready(_) => {
+                this.silence.broken(&this.pace);
+                done
+            }
+        }
     }
 }
 
@@ -76,7 +79,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write(context, bytes) {
             Poll::Pending => self.wait(context),
-            done => self.sent(done),
+            done => done,
         }
     }
 
@@ -87,7 +90,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     ) -> Poll<io::Result<usize>> {
         match Pin::new(&mut self.stream).poll_write_vectored(context, slices) {
             Poll::Pending => self.wait(context),
-            done => self.sent(done),
+            done => done,
         }
     }
 
@@ -116,6 +119,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
 #[cfg(test)]
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::{Instant, sleep_until};
 
     use super::*;
 
@@ -148,5 +152,59 @@ mod tests {
             () = reader => panic!("the slow reader was not cut off"),
             kind = writer => assert_eq!(kind, io::ErrorKind::TimedOut),
         }
+    }
+
+    /// When a read gives up, in seconds, with a byte of the other end at each of these.
+    async fn silent_at(pace: &Arc<Pace>, bytes_at: &[u64]) -> u64 {
+        let (ours, mut theirs) = duplex(10);
+        let mut patient = Patient::new(ours, Duration::from_secs(10), Arc::clone(pace));
+        let start = Instant::now();
+        let writer = async {
+            for second in bytes_at {
+                sleep_until(start + Duration::from_secs(*second)).await;
+                theirs.write_all(&[1]).await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        };
+        let reader = async {
+            let mut byte = [0];
+            while patient.read_exact(&mut byte).await.is_ok() {}
+            start.elapsed().as_secs()
+        };
+        tokio::select! {
+            () = writer => unreachable!("it waits for ever"),
+            second = reader => second,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn silence_ends_by_login_and_by_what_has_come() {
+        let pace = Arc::new(Pace::default());
+        assert_eq!(silent_at(&pace, &[]).await, 10, "without a login");
+        assert_eq!(silent_at(&pace, &[9]).await, 10, "the head counts from the start");
+        pace.set_known(true);
+        assert_eq!(silent_at(&pace, &[]).await, 120, "idle with a login");
+        assert_eq!(silent_at(&pace, &[100, 105]).await, 110, "a head that began must go on");
+        let handling = pace.handle();
+        let timed = tokio::time::timeout(Duration::from_secs(3600), silent_at(&pace, &[])).await;
+        assert!(timed.is_err(), "a request that is handled has no limit here");
+        drop(handling);
+        assert_eq!(silent_at(&pace, &[]).await, 120);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn next_head_has_a_time_of_its_own() {
+        let pace = Arc::new(Pace::default());
+        let (ours, mut theirs) = duplex(10);
+        let mut patient = Patient::new(ours, Duration::from_secs(10), Arc::clone(&pace));
+        for _ in 0..5 {
+            sleep(Duration::from_secs(8)).await;
+            theirs.write_all(&[1]).await.unwrap();
+            patient.read_exact(&mut [0]).await.unwrap();
+            drop(pace.handle());
+        }
+        let start = Instant::now();
+        patient.read_exact(&mut [0]).await.unwrap_err();
+        assert_eq!(start.elapsed().as_secs(), 10);
     }
 }

@@ -13,17 +13,18 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
+use rustix::process::{Resource, getrlimit};
 use session::client::endpoint::Transport;
 use session::server::login::Acceptors as _;
 use spawner::network::Spawner;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
@@ -35,9 +36,11 @@ use crate::certificates::CertificatesError;
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
 use crate::listen::{Listeners, Open};
-use crate::metrics::{Gauge, Metrics, Outcome, Quota, count};
+use crate::metrics::{Counted, Gauge, Metrics, Outcome, Quota, count};
 use crate::offer::{Channel, Offer};
+use crate::pace::Pace;
 use crate::patience::Patient;
+use crate::places::{Place, Places};
 use crate::plugin::ShellPlugin;
 use crate::settings::{Listener, MetricsAddress, Settings};
 use crate::shells::{Limits, Shells};
@@ -54,6 +57,9 @@ const STOP_SHELLS: Duration = Duration::from_secs(10);
 const STOP_CONNECTIONS: Duration = Duration::from_secs(5);
 /// How long accepting pauses when the system has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Descriptors beside those of connections, shells and commands: listeners, logs, the system's own.
+const OTHER_DESCRIPTORS: u64 = 64;
 
 /// What is called once all listeners accept.
 pub type Ready = Box<dyn FnOnce(&[SocketAddr]) + Send>;
@@ -199,6 +205,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         per_user: u64::from(settings.winrs.max_shells_per_user),
         users: u64::from(settings.winrs.max_concurrent_users),
         operations: u64::from(settings.service.max_concurrent_operations_per_user),
+        descriptors: descriptors(&settings),
     };
     let metrics = Arc::<Metrics>::default();
     let shells = Shells::new(limits, Arc::clone(&metrics));
@@ -213,7 +220,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         settings,
     });
     let (stopping, stopped) = watch::channel(false);
-    let gate = Gate { free: Arc::new(Semaphore::new(places(&core.settings))), core, stopped };
+    let gate = Gate { places: Places::new(places(&core.settings)), core, stopped };
     let addresses: Vec<_> =
         open.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect();
     let mut tasks = JoinSet::new();
@@ -285,6 +292,13 @@ fn places(settings: &Settings) -> usize {
     usize::try_from(settings.service.max_connections).unwrap_or(usize::MAX)
 }
 
+/// Descriptors for shells and commands: what connections, listeners and files leave.
+fn descriptors(settings: &Settings) -> u64 {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let others = u64::from(settings.service.max_connections) + OTHER_DESCRIPTORS;
+    limit.saturating_sub(others).max(limit / 4)
+}
+
 /// The numbers of the kernel's version: `6.18.0` of `6.18.0-1-amd64`.
 fn os_version() -> String {
     let names = rustix::system::uname();
@@ -303,7 +317,7 @@ async fn reached(flag: &mut watch::Receiver<bool>) {
 #[derive(Clone)]
 struct Gate {
     core: Arc<Core>,
-    free: Arc<Semaphore>,
+    places: Arc<Places>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -321,7 +335,7 @@ impl Gate {
                 Ok((stream, peer)) => {
                     // Without a place the connection is closed at once.
                     let metrics = &self.core.metrics;
-                    let Ok(place) = Arc::clone(&self.free).try_acquire_owned() else {
+                    let Some(place) = self.places.take(peer.ip(), Instant::now()) else {
                         metrics.connections.add(Outcome::Refused, 1);
                         metrics.quotas.add(Quota::Connections, 1);
                         debug!(%peer, "MaxConnections reached");
@@ -329,11 +343,18 @@ impl Gate {
                     };
                     metrics.connections.add(Outcome::Accepted, 1);
                     let present = metrics.enter(Gauge::Connections);
-                    let gate = self.clone();
+                    let (gate, place) = (self.clone(), Arc::new(place));
                     let (path, tls) = (open.path.clone(), open.tls.clone());
                     connections.spawn(async move {
-                        gate.welcome(stream, peer, path, tls.as_deref()).await;
-                        drop((place, present));
+                        let metrics = Arc::clone(&gate.core.metrics);
+                        tokio::select! {
+                            () = gate.welcome(stream, peer, path, tls.as_deref(), &place) => {}
+                            () = place.given_up() => {
+                                metrics.quotas.add(Quota::Connections, 1);
+                                debug!(%peer, "MaxConnections reached: gives way to another connection");
+                            }
+                        }
+                        drop(present);
                     });
                 }
                 Err(error) => {
@@ -354,13 +375,14 @@ impl Gate {
         peer: SocketAddr,
         path: String,
         tls: Option<&tls::Server>,
+        place: &Arc<Place>,
     ) {
         if let Err(error) = transport::prepare(&stream) {
             debug!(%peer, %error, "connection broken before its first request");
             return;
         }
         let Some(tls) = tls else {
-            return self.serve(stream, peer, path, Channel::Plain).await;
+            return self.serve(stream, peer, path, Channel::Plain, place).await;
         };
         let limit = HANDSHAKE.min(self.core.settings.packet_retrieval_time());
         let secured = tokio::select! {
@@ -368,7 +390,10 @@ impl Gate {
             () = reached(&mut self.stopped) => return,
         };
         match secured {
-            Ok(stream) => self.serve(stream, peer, path, Channel::Tls(tls.channel_binding())).await,
+            Ok(stream) => {
+                let channel = Channel::Tls(tls.channel_binding());
+                self.serve(stream, peer, path, channel, place).await;
+            }
             Err(error) => {
                 count(&self.core.metrics.failed_handshakes);
                 debug!(%peer, %error, "no TLS");
@@ -382,17 +407,19 @@ impl Gate {
         peer: SocketAddr,
         path: String,
         channel: Channel,
+        place: &Arc<Place>,
     ) {
         let time = self.core.settings.packet_retrieval_time();
-        let stream = Patient::new(stream, time, Arc::clone(&self.core.metrics));
-        let connection = Arc::new(Connection::new(self.core, peer, path, channel));
+        let (place, pace) = (Arc::clone(place), Arc::new(Pace::default()));
+        let stream = Counted::new(stream, Arc::clone(&self.core.metrics));
+        let stream = Patient::new(stream, time, Arc::clone(&pace));
+        let connection = Arc::new(Connection::new(self.core, peer, path, channel, place, pace));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
             async move { Ok::<_, std::convert::Infallible>(connection.respond(request).await) }
         });
         let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(time)
+            .header_read_timeout(None)
             .max_buf_size(MAX_HEAD)
             .max_headers(MAX_HEADERS)
             .title_case_headers(true)

@@ -297,11 +297,19 @@ impl Store {
         let file = openat(&self.folder, &new, flags, FILE_MODE)
             .map_err(|error| self.io(&new, "make", error.into()))?;
         let mut file = File::from(file);
-        file.write_all(bytes)
+        let written = file
+            .write_all(bytes)
             .and_then(|()| file.sync_all())
-            .map_err(|error| self.io(&new, "write", error))?;
-        rustix::fs::renameat(&self.folder, &new, &self.folder, name)
-            .map_err(|error| self.io(name, "replace", error.into()))?;
+            .map_err(|error| self.io(&new, "write", error));
+        let replaced = written.and_then(|()| {
+            rustix::fs::renameat(&self.folder, &new, &self.folder, name)
+                .map_err(|error| self.io(name, "replace", error.into()))
+        });
+        if replaced.is_err() {
+            // A part of a secret must not stay; where even that fails, the next change removes it.
+            let _stays = rustix::fs::unlinkat(&self.folder, &new, AtFlags::empty());
+        }
+        replaced?;
         self.sync().map_err(|error| self.io(name, "replace", error))
     }
 

@@ -3,6 +3,8 @@
 mod args;
 mod argv;
 mod escape;
+#[cfg(test)]
+mod fuzz;
 mod records;
 mod session;
 mod stdio;

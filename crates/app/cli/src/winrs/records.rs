@@ -29,18 +29,18 @@ struct Chunk<'a> {
 
 /// The last line of a command that ended.
 #[derive(Serialize)]
-pub(super) struct Done<'a> {
+pub(crate) struct Done<'a> {
     /// As the host gave it, not reduced to a process's eight bits.
-    pub(super) exit_code: u32,
-    pub(super) mechanism: Option<&'a str>,
+    pub(crate) exit_code: u32,
+    pub(crate) mechanism: Option<&'a str>,
     /// Whether the login seals the messages.
-    pub(super) sealed: bool,
+    pub(crate) sealed: bool,
     /// Whether they travel inside TLS.
-    pub(super) tls: bool,
+    pub(crate) tls: bool,
     /// HTTP requests, logins included.
-    pub(super) requests: u64,
+    pub(crate) requests: u64,
     /// From the start of the program's work on, in milliseconds' precision.
-    pub(super) seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// The last line of everything else.
@@ -61,14 +61,14 @@ struct Reason<'a> {
 
 /// What was held back of each stream: the first bytes of a character.
 #[derive(Debug, Default)]
-pub(super) struct Records {
+pub(crate) struct Records {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
 
 impl Records {
     /// The lines for a piece of output.
-    pub(super) fn chunk(&mut self, handle: Handle, data: &[u8]) -> Vec<u8> {
+    pub(crate) fn chunk(&mut self, handle: Handle, data: &[u8]) -> Vec<u8> {
         let (stream, held) = match handle {
             Handle::Stdout => ("stdout", &mut self.stdout),
             Handle::Stderr => ("stderr", &mut self.stderr),
@@ -81,7 +81,7 @@ impl Records {
     }
 
     /// The lines for what never became whole characters.
-    pub(super) fn rest(&mut self) -> Vec<u8> {
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut lines = piece("stdout", &std::mem::take(&mut self.stdout));
         lines.extend(piece("stderr", &std::mem::take(&mut self.stderr)));
         lines
@@ -90,18 +90,18 @@ impl Records {
 
 impl Done<'_> {
     /// The line.
-    pub(super) fn line(&self) -> Vec<u8> {
+    pub(crate) fn line(&self) -> Vec<u8> {
         line(self)
     }
 }
 
 /// Seconds in milliseconds' precision.
-pub(super) fn seconds(time: Duration) -> f64 {
+pub(crate) fn seconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 /// The line for an error.
-pub(super) fn error_line(error: &CommandError) -> Vec<u8> {
+pub(crate) fn error_line(error: &CommandError) -> Vec<u8> {
     let origin = error.origin();
     line(&Failed {
         error: Reason {

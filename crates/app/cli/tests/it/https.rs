@@ -216,3 +216,66 @@ fn stub_by_https_is_served_in_few_requests() {
         ));
     }
 }
+
+#[test]
+fn renegotiations_and_floods_of_key_updates_by_openssl_are_refused_or_bounded() {
+    let service = Service::https(flavours()[0], "");
+    let network = network(&service);
+    let connect = format!("127.0.0.1:{}", service.port);
+    service.run_trusting("exit 5").ended(5);
+    let before = descriptors(network);
+    // Each line is a command of `s_client`: R renegotiates, K changes keys and asks the other side to.
+    for (version, line) in [("-tls1_2", "R\n"), ("-tls1_3", "K\n")] {
+        let mut command = tool::program("openssl");
+        command.args(["s_client", version, "-connect", &connect]);
+        let ran = tool::run_with_input(&mut command, line.repeat(500).as_bytes());
+        let text = ran.stdout + &ran.stderr;
+        assert!(text.contains("CONNECTED"), "{text}");
+        assert!(version != "-tls1_2" || text.contains("no renegotiation"), "{version}: {text}");
+        service.run_trusting("exit 5").ended(5);
+    }
+    report("PEER openssl s_client: 500 renegotiations, 500 key updates");
+    tool::until("the connections end", || descriptors(network) <= before);
+}
+
+#[test]
+fn certificate_files_that_change_under_a_running_service_count_from_the_next_start() {
+    let mut service = Service::https(flavours()[0], "");
+    let store = service.state().join("service/certificates");
+    service.run_trusting("exit 5").ended(5);
+    let files = || {
+        let mut files: Vec<_> = std::fs::read_dir(&store).unwrap().flatten().collect();
+        files.sort_by_key(std::fs::DirEntry::file_name);
+        files.into_iter().map(|file| file.path()).collect::<Vec<_>>()
+    };
+    let kept: Vec<_> =
+        files().iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect();
+    assert_eq!(kept.len(), 2);
+    // Garbage, then nothing: the certificate that the service started with stays.
+    for path in files() {
+        std::fs::write(path, b"garbage").unwrap();
+    }
+    service.run_trusting("exit 6").ended(6);
+    for path in files() {
+        std::fs::remove_file(path).unwrap();
+    }
+    service.run_trusting("exit 7").ended(7);
+    // A new one takes over with the next start, and clients that trust the old one say so.
+    let new = ["cert", "new-server", "--name", "localhost", "--name", "127.0.0.1"];
+    tool::run(&mut service.transom(&new)).ended(0);
+    service.run_trusting("exit 8").ended(8);
+    service.stop_and_start_again();
+    let ran = service.run_trusting("exit 9").ended(255);
+    assert!(ran.stderr.contains("certificate"), "{}", ran.stderr);
+}
+
+fn network(service: &Service) -> u32 {
+    let log = service.log();
+    let id = log.rsplit_once(" network=").unwrap().1.split_whitespace().next().unwrap();
+    id.parse().unwrap()
+}
+
+/// Open descriptors of a process; 0 where it cannot be looked into.
+fn descriptors(process: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
+}

@@ -1,7 +1,8 @@
 //! A running `transom serve` for one test: as root, or as a user who may become nobody else.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -50,6 +51,33 @@ pub(crate) struct Service {
     log: Arc<Mutex<String>>,
 }
 
+/// How a service is started.
+struct Setup<'a> {
+    scheme: &'a str,
+    flavour: Flavour,
+    settings: &'a str,
+    /// Further options of `serve`.
+    options: &'a [&'a str],
+    /// A program, and its arguments, that starts the service.
+    wrapper: &'a [&'a str],
+    make_state: Option<&'a dyn Fn(&Path)>,
+    log: Option<File>,
+}
+
+impl Setup<'_> {
+    const fn new(flavour: Flavour) -> Self {
+        Self {
+            scheme: "http",
+            flavour,
+            settings: "",
+            options: &[],
+            wrapper: &[],
+            make_state: None,
+            log: None,
+        }
+    }
+}
+
 impl Service {
     /// Starts a service with the account [`USER`] and the default settings.
     #[track_caller]
@@ -75,8 +103,32 @@ impl Service {
         Self::on("http", flavour, settings, options)
     }
 
+    /// Starts a service through another program, such as one that sets limits.
+    #[track_caller]
+    pub(crate) fn start_by(flavour: Flavour, wrapper: &[&str]) -> Self {
+        Self::set_up(Setup { wrapper, ..Setup::new(flavour) })
+    }
+
+    /// Starts a service whose state folder something else makes.
+    #[track_caller]
+    pub(crate) fn with_state(flavour: Flavour, make: &dyn Fn(&Path)) -> Self {
+        Self::set_up(Setup { make_state: Some(make), ..Setup::new(flavour) })
+    }
+
+    /// Starts a service that logs to this file: [`Service::log`] is empty.
+    #[track_caller]
+    pub(crate) fn logging_to(flavour: Flavour, log: File) -> Self {
+        Self::set_up(Setup { log: Some(log), ..Setup::new(flavour) })
+    }
+
     #[track_caller]
     fn on(scheme: &str, flavour: Flavour, settings: &str, options: &[&str]) -> Self {
+        Self::set_up(Setup { scheme, settings, options, ..Setup::new(flavour) })
+    }
+
+    #[track_caller]
+    fn set_up(setup: Setup<'_>) -> Self {
+        let Setup { scheme, flavour, settings, options, wrapper, make_state, log } = setup;
         let folder = tempfile::Builder::new().prefix("transom-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         // Whoever runs the service may not be able to reach the build folder.
@@ -88,6 +140,9 @@ impl Service {
             let user = local_user(flavour);
             chown(folder.path(), Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
         }
+        if let Some(make) = make_state {
+            make(&folder.path().join("state"));
+        }
         add_account(&program, flavour, folder.path(), USER, None).ended(0);
         if scheme == "https" {
             make_certificate(&program, flavour, folder.path());
@@ -95,7 +150,15 @@ impl Service {
 
         let mut command = serve(scheme, flavour, &program, folder.path());
         command.args(options);
-        let (child, log, url) = listen(command);
+        if let Some((first, rest)) = wrapper.split_first() {
+            let mut outer = tool::program(first);
+            outer.args(rest).arg(command.get_program()).args(command.get_args());
+            command = outer;
+        }
+        let (child, log, url) = match log {
+            Some(log) => listen_unheard(command, log),
+            None => listen(command),
+        };
         let port = port_of(&url);
         Self { url, port, flavour, folder, program, child, log }
     }
@@ -202,6 +265,20 @@ impl Service {
     #[track_caller]
     pub(crate) fn run(&self, line: &str) -> Ran {
         tool::run(&mut self.winrs(&[line]))
+    }
+
+    /// The same by https, with the certificate that the service had at first.
+    #[track_caller]
+    pub(crate) fn run_trusting(&self, line: &str) -> Ran {
+        let certificate = self.certificate();
+        tool::run(self.winrs(&["--ca"]).arg(certificate).arg(line))
+    }
+
+    /// Stops in order, and starts again on the same state.
+    #[track_caller]
+    pub(crate) fn stop_and_start_again(&mut self) {
+        kill(pid(self.child.id()), Signal::SIGTERM).unwrap();
+        self.start_again();
     }
 
     /// Stops in order, as a service manager does.
@@ -317,6 +394,20 @@ fn listen(mut command: Command) -> (Child, Arc<Mutex<String>>, String) {
     let _gone = child.kill();
     child.wait().unwrap();
     panic!("the service does not start:\n{}", log.lock().unwrap());
+}
+
+/// Starts the service on a port that is free now, and returns it once it listens there; its log goes elsewhere.
+#[track_caller]
+fn listen_unheard(mut command: Command, log: File) -> (Child, Arc<Mutex<String>>, String) {
+    let probe = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = probe.local_addr().unwrap();
+    drop(probe);
+    let url = format!("http://{address}");
+    // The listener of the command line that comes first is on a port that nobody learns.
+    command.args(["--listen", &url]).stdout(Stdio::null()).stderr(log);
+    let child = command.spawn().unwrap();
+    tool::until("it listens", || TcpStream::connect(address).is_ok());
+    (child, Arc::default(), url)
 }
 
 /// The URL in the line about a listener, as text or as JSON, without the path.

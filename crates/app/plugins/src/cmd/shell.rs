@@ -134,17 +134,22 @@ impl CommandControl for Control {
     }
 
     fn wait(&mut self) -> BoxFuture<'_, u32> {
-        Box::pin(async move { exit_code(self.0.wait().await.outcome) })
+        Box::pin(async move {
+            match exit_code(self.0.wait().await.outcome) {
+                Some(code) => code,
+                // The shell ends with its keeper, and its client is told that instead.
+                None => std::future::pending().await,
+            }
+        })
     }
 }
 
-/// The number that a shell would report.
-fn exit_code(outcome: Outcome) -> u32 {
+/// The number that a shell would report; `None` where the keeper died first and nobody knows.
+fn exit_code(outcome: Outcome) -> Option<u32> {
     match outcome {
-        Outcome::Code(code) => code.cast_unsigned(),
-        Outcome::Signal(signal) => BY_SIGNAL.saturating_add(signal.cast_unsigned()),
-        // The keeper died first; its whole shell is ending, by SIGKILL.
-        Outcome::Lost | _ => BY_SIGNAL + 9,
+        Outcome::Code(code) => Some(code.cast_unsigned()),
+        Outcome::Signal(signal) => Some(BY_SIGNAL.saturating_add(signal.cast_unsigned())),
+        Outcome::Lost | _ => None,
     }
 }
 
@@ -202,9 +207,9 @@ mod tests {
 
     #[test]
     fn signals_count_from_128() {
-        assert_eq!(exit_code(Outcome::Code(7)), 7);
-        assert_eq!(exit_code(Outcome::Signal(15)), 143);
-        assert_eq!(exit_code(Outcome::Lost), 137);
+        assert_eq!(exit_code(Outcome::Code(7)), Some(7));
+        assert_eq!(exit_code(Outcome::Signal(15)), Some(143));
+        assert_eq!(exit_code(Outcome::Lost), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@
 )]
 
 mod basic;
-mod fuzz_inputs;
+mod fuzz;
 mod initiator;
 mod ms_nlmp;
 mod mutations;

@@ -1,23 +1,37 @@
-//! Saved inputs of the fuzz target `session_sealed`.
+//! Replays the saved inputs of this crate's fuzz targets.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::duplicate_mod,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a target that cannot go on has found something; targets share files"
+)]
 
-use session::http::sealed::open;
+#[path = "../../../../../fuzz/support/replay.rs"]
+mod replay;
 
-use crate::sealed::Flip;
+#[path = "../../../../../fuzz/fuzz_targets/session_endpoint.rs"]
+mod session_endpoint;
+#[path = "../../../../../fuzz/fuzz_targets/session_login.rs"]
+mod session_login;
+#[path = "../../../../../fuzz/fuzz_targets/session_sealed.rs"]
+mod session_sealed;
 
-const CONTENT_TYPE: &str = "multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\";boundary=\"Encrypted Boundary\"";
+use replay::replay;
 
 #[test]
-fn saved_sealed_bodies_open_or_are_refused() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/fuzz/sealed");
-    let mut opened = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        let bytes = std::fs::read(&path).unwrap();
-        if open(&mut Flip::default(), CONTENT_TYPE, bytes.clone()).is_ok() {
-            opened.push(path.file_name().unwrap().to_string_lossy().into_owned());
-        }
-        drop(open(&mut Flip::default(), &String::from_utf8_lossy(&bytes), bytes.clone()));
-    }
-    opened.sort();
-    assert_eq!(opened, ["sound", "spaces_before_closing"]);
+fn session_endpoint_passes_its_saved_inputs() {
+    replay("session_endpoint", session_endpoint::run);
+}
+
+#[test]
+fn session_login_passes_its_saved_inputs() {
+    replay("session_login", session_login::run);
+}
+
+#[test]
+fn session_sealed_passes_its_saved_inputs() {
+    replay("session_sealed", session_sealed::run);
 }

@@ -114,13 +114,20 @@ impl Message {
     }
 }
 
+/// Characters of the text of a fault of our own.
+const MAX_TEXT: usize = 2_048;
+
 impl Fault {
     /// The fault of an error code, with the SOAP code, subcode, detail and action that belong to
-    /// it. The text is both the reason and the message.
+    /// it. The text is both the reason and the message, cut after 2,048 characters: where it quotes
+    /// a request, the answer must not grow with that.
     #[must_use]
     pub fn new(code: ErrorCode, text: impl Into<String>) -> Self {
         let shape = map::shape(code.0);
-        let reason = text.into();
+        let mut reason = text.into();
+        if let Some((end, _)) = reason.char_indices().nth(MAX_TEXT) {
+            reason.truncate(end);
+        }
         let message = Message::text(reason.clone());
         let (namespace, local) = shape.subcode;
         let detail = shape.detail;

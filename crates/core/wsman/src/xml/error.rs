@@ -79,6 +79,8 @@ pub enum Limit {
     Depth,
     /// Elements of the document.
     Elements,
+    /// Bytes of memory that the elements take.
+    Memory,
     /// Bytes of a name, a prefix or a namespace URI.
     NameLength,
     /// Namespace declarations in scope at one place.
@@ -92,6 +94,7 @@ impl std::fmt::Display for Limit {
             Self::Bytes => "bytes",
             Self::Depth => "levels of elements",
             Self::Elements => "elements",
+            Self::Memory => "bytes of memory",
             Self::NameLength => "bytes in a name",
             Self::Namespaces => "namespaces in scope",
         })

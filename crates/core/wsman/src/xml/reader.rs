@@ -24,6 +24,9 @@ pub struct Limits {
     pub name_length: usize,
     /// Namespace declarations in scope at one place.
     pub namespaces: usize,
+    /// Bytes of memory that the decoded elements may take, their text included. A document whose elements have names and
+    /// values of usual length takes at most ten times its own bytes; one of the shortest elements a hundred times.
+    pub memory: usize,
 }
 
 impl Default for Limits {
@@ -35,6 +38,7 @@ impl Default for Limits {
             attributes_per_element: 64,
             name_length: 2_048,
             namespaces: 64,
+            memory: 16 * 1024 * 1024,
         }
     }
 }
@@ -104,6 +108,8 @@ struct Decoder<'l> {
     open: Vec<Open>,
     root: Option<Element>,
     elements: usize,
+    /// Bytes of memory that the elements take.
+    memory: usize,
     started: bool,
 }
 
@@ -116,6 +122,7 @@ impl<'l> Decoder<'l> {
             open: Vec::new(),
             root: None,
             elements: 0,
+            memory: 0,
             started: false,
         }
     }
@@ -128,9 +135,9 @@ impl<'l> Decoder<'l> {
             Event::Start(start) => self.start(&start)?,
             Event::Empty(start) => {
                 self.start(&start)?;
-                self.end();
+                self.end()?;
             }
-            Event::End(_) => self.end(),
+            Event::End(_) => self.end()?,
             Event::Text(text) => {
                 if text.contains("]]>") {
                     return Err(ErrorKind::Syntax("]]> in text".to_owned()));
@@ -178,6 +185,7 @@ impl<'l> Decoder<'l> {
         let outer = self.scope.len();
         let attributes = self.declare(start)?;
         let qname = start.name();
+        self.spend(size_of::<Node>() + ALLOCATION + qname.as_ref().len())?;
         let name = self.resolve_name(qname.as_ref(), true)?;
         let mut element = Element::named(name);
         if attributes > 0 {
@@ -213,7 +221,7 @@ impl<'l> Decoder<'l> {
             let uri = attribute_value(&attribute.value)?;
             self.check_binding(key, prefix, &uri)?;
             if self.scope.iter().skip(outer).any(|binding| binding.prefix == prefix) {
-                return Err(ErrorKind::DuplicateAttribute(key.to_owned()));
+                return Err(ErrorKind::DuplicateAttribute(shorten(key)));
             }
             if self.scope.len() >= self.limits.namespaces {
                 return Err(ErrorKind::exceeded(Limit::Namespaces, self.limits.namespaces));
@@ -226,15 +234,15 @@ impl<'l> Decoder<'l> {
     fn check_binding(&self, key: &str, prefix: &str, uri: &str) -> Result<(), ErrorKind> {
         if prefix.is_empty() {
             if key != "xmlns" {
-                return Err(ErrorKind::IllegalName(key.to_owned()));
+                return Err(ErrorKind::IllegalName(shorten(key)));
             }
         } else if uri.is_empty() || prefix == "xmlns" || (prefix == "xml") != (uri == ns::XML) {
-            return Err(ErrorKind::UnboundPrefix(prefix.to_owned()));
+            return Err(ErrorKind::UnboundPrefix(shorten(prefix)));
         } else {
             self.check_name(prefix)?;
         }
         if uri == ns::XMLNS || (uri == ns::XML && prefix != "xml") {
-            return Err(ErrorKind::UnboundPrefix(prefix.to_owned()));
+            return Err(ErrorKind::UnboundPrefix(shorten(prefix)));
         }
         if uri.len() > self.limits.name_length {
             return Err(ErrorKind::exceeded(Limit::NameLength, self.limits.name_length));
@@ -242,8 +250,17 @@ impl<'l> Decoder<'l> {
         Ok(())
     }
 
+    /// Takes memory for what is decoded.
+    fn spend(&mut self, bytes: usize) -> Result<(), ErrorKind> {
+        self.memory = self.memory.saturating_add(bytes);
+        if self.memory > self.limits.memory {
+            return Err(ErrorKind::exceeded(Limit::Memory, self.limits.memory));
+        }
+        Ok(())
+    }
+
     fn attributes(
-        &self,
+        &mut self,
         start: &BytesStart<'_>,
         count: usize,
         element: &mut Element,
@@ -257,10 +274,11 @@ impl<'l> Decoder<'l> {
             }
             let name = self.resolve_name(key, false)?;
             if element.attributes.iter().any(|known| known.name == name) {
-                return Err(ErrorKind::DuplicateAttribute(name.to_string()));
+                return Err(ErrorKind::DuplicateAttribute(shorten(&name.to_string())));
             }
             let value = attribute_value(&attribute.value)?;
-            self.bind_prefixes(&value, &mut element.bindings);
+            self.spend(size_of::<Attribute>() + 2 * ALLOCATION + key.len() + value.len())?;
+            self.bind_prefixes(&value, &mut element.bindings)?;
             element.attributes.push(Attribute { name, value });
         }
         Ok(())
@@ -298,9 +316,9 @@ impl<'l> Decoder<'l> {
     }
 
     /// Remembers what the prefixes in a value are bound to, where they are bound at all.
-    fn bind_prefixes(&self, value: &str, bindings: &mut Vec<Binding>) {
+    fn bind_prefixes(&mut self, value: &str, bindings: &mut Vec<Binding>) -> Result<(), ErrorKind> {
         if value.len() > QNAME_CONTENT {
-            return;
+            return Ok(());
         }
         let mut pieces = value.split(':').peekable();
         while let Some(piece) = pieces.next() {
@@ -311,12 +329,17 @@ impl<'l> Decoder<'l> {
             if prefix.is_empty() || bindings.iter().any(|binding| binding.prefix == prefix) {
                 continue;
             }
-            let found = self.scope.iter().rev().find(|binding| binding.prefix == prefix);
-            bindings.extend(found.cloned());
+            let found = self.scope.iter().rev().find(|binding| binding.prefix == prefix).cloned();
+            if let Some(found) = found {
+                self.spend(size_of::<Binding>() + ALLOCATION + prefix.len())?;
+                bindings.push(found);
+            }
         }
+        Ok(())
     }
 
     fn text(&mut self, text: &str) -> Result<(), ErrorKind> {
+        self.spend(text.len())?;
         let significant = !text.chars().all(is_space);
         let Some(open) = self.open.last_mut() else {
             return if significant { Err(ErrorKind::SecondRoot) } else { Ok(()) };
@@ -326,16 +349,17 @@ impl<'l> Decoder<'l> {
             Some(Node::Text(last)) => last.push_str(text),
             Some(Node::Element(_)) | None => {
                 if !text.is_empty() {
-                    open.element.children.push(Node::Text(text.to_owned()));
+                    push(&mut open.element.children, Node::Text(text.to_owned()));
+                    self.spend(size_of::<Node>() + 2 * ALLOCATION)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn end(&mut self) {
+    fn end(&mut self) -> Result<(), ErrorKind> {
         let Some(mut closed) = self.open.pop() else {
-            return;
+            return Ok(());
         };
         let element = &mut closed.element;
         if closed.has_elements && !closed.has_text {
@@ -345,21 +369,34 @@ impl<'l> Decoder<'l> {
             let mut bindings = std::mem::take(&mut element.bindings);
             for node in &element.children {
                 if let Node::Text(text) = node {
-                    self.bind_prefixes(text, &mut bindings);
+                    self.bind_prefixes(text, &mut bindings)?;
                 }
             }
             element.bindings = bindings;
         }
+        element.children.shrink_to_fit();
         self.scope.truncate(closed.outer);
         match self.open.last_mut() {
             Some(parent) => {
                 parent.has_elements = true;
-                parent.element.children.push(Node::Element(closed.element));
+                push(&mut parent.element.children, Node::Element(closed.element));
             }
             None => self.root = Some(closed.element),
         }
+        Ok(())
     }
 }
+
+/// Most elements have one child, a text: room for more comes with the second.
+fn push(children: &mut Vec<Node>, node: Node) {
+    if children.is_empty() {
+        children.reserve_exact(1);
+    }
+    children.push(node);
+}
+
+/// What an allocation takes beside its content.
+const ALLOCATION: usize = 24;
 
 /// QNames, XPath fragments and filters are searched for prefixes up to this many bytes; longer
 /// text is data.

@@ -134,6 +134,16 @@ fn limits_get_their_faults() {
 }
 
 #[test]
+fn fault_quotes_little_of_a_long_name() {
+    let selector = format!("<w:Selector Name='{}'/>", "ä&lt;".repeat(10_000));
+    let header =
+        with("SelectorSet", &format!("<w:SelectorSet>{selector}{selector}</w:SelectorSet>"));
+    let fault = refused(&header);
+    assert_eq!(fault.error_code(), Some(ErrorCode::DUPLICATE_SELECTORS));
+    assert_eq!(fault.text().chars().count(), 2_048);
+}
+
+#[test]
 fn unknown_header_faults_only_when_it_must_be_understood_by_us() {
     let strange = |attributes: &str| with("", &format!("<s:Strange {attributes}/>"));
     strange("").check_request().unwrap();

@@ -1,38 +1,72 @@
-//! Replays the saved inputs of the fuzz target `wsman_envelope`.
+//! Replays the saved inputs of this crate's fuzz targets.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::duplicate_mod,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a target that cannot go on has found something; targets share files"
+)]
 
-use std::fs;
-use std::path::Path;
+#[path = "../../../../../fuzz/support/replay.rs"]
+mod replay;
 
-use wsman::Envelope;
-use wsman::shell::Request;
-use wsman::xml::Limits;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_client_shell.rs"]
+mod wsman_client_shell;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_code_page.rs"]
+mod wsman_code_page;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_compression.rs"]
+mod wsman_compression;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_envelope.rs"]
+mod wsman_envelope;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_messages.rs"]
+mod wsman_messages;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_server_shell.rs"]
+mod wsman_server_shell;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_values.rs"]
+mod wsman_values;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_xml.rs"]
+mod wsman_xml;
+
+use replay::replay;
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "tests read files")]
-fn saved_inputs_do_not_panic() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fuzz");
-    let (mut read, mut refused) = (0, 0);
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        // The inputs of other targets have folders of their own.
-        if path.is_dir() {
-            continue;
-        }
-        let bytes = fs::read(path).unwrap();
-        match Envelope::decode(&bytes, &Limits::default()) {
-            Ok(envelope) => {
-                drop(envelope.header.check_request());
-                drop(Request::from_envelope(&envelope));
-                let written = envelope.encode();
-                let again = Envelope::decode(&written, &Limits::default()).unwrap();
-                assert_eq!(again.encode(), written);
-                read += 1;
-            }
-            Err(error) => {
-                assert!(!error.to_string().is_empty());
-                refused += 1;
-            }
-        }
-    }
-    assert!(read >= 5 && refused >= 5, "{read} read, {refused} refused");
+fn wsman_client_shell_passes_its_saved_inputs() {
+    replay("wsman_client_shell", wsman_client_shell::run);
+}
+
+#[test]
+fn wsman_code_page_passes_its_saved_inputs() {
+    replay("wsman_code_page", wsman_code_page::run);
+}
+
+#[test]
+fn wsman_compression_passes_its_saved_inputs() {
+    replay("wsman_compression", wsman_compression::run);
+}
+
+#[test]
+fn wsman_envelope_passes_its_saved_inputs() {
+    replay("wsman_envelope", wsman_envelope::run);
+}
+
+#[test]
+fn wsman_messages_passes_its_saved_inputs() {
+    replay("wsman_messages", wsman_messages::run);
+}
+
+#[test]
+fn wsman_server_shell_passes_its_saved_inputs() {
+    replay("wsman_server_shell", wsman_server_shell::run);
+}
+
+#[test]
+fn wsman_values_passes_its_saved_inputs() {
+    replay("wsman_values", wsman_values::run);
+}
+
+#[test]
+fn wsman_xml_passes_its_saved_inputs() {
+    replay("wsman_xml", wsman_xml::run);
 }

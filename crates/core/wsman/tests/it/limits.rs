@@ -1,6 +1,6 @@
 //! What the reader refuses, and that it names it.
 
-use wsman::xml::{self, ErrorKind, Limit, Limits, decode};
+use wsman::xml::{self, Attribute, Binding, Element, ErrorKind, Limit, Limits, Node, decode};
 use wsman::{Envelope, Error, ns};
 
 fn kind(text: impl AsRef<[u8]>) -> ErrorKind {
@@ -45,6 +45,25 @@ fn each_limit_is_named_at_its_edge() {
 }
 
 #[test]
+fn errors_quote_little_of_what_came() {
+    let long = "n".repeat(400_000);
+    for text in [
+        format!("<a xmlns:{long}=''/>"),
+        format!("<a xmlns:{long}='http://www.w3.org/2000/xmlns/'/>"),
+        format!("<a xmlns::{long}='u'/>"),
+        format!("<a {long}:b='u'/>"),
+        format!("<a b='&{long};'/>"),
+        format!("<a></{long}>"),
+        format!("<?xml version='{long}'?><a/>"),
+        format!("<?xml version='1.0' encoding='{long}'?><a/>"),
+        format!("<a xmlns:p='u' p:{0}='' p:{0}=''/>", "n".repeat(2_000)),
+    ] {
+        let error = decode(text.as_bytes(), &Limits::default()).unwrap_err().to_string();
+        assert!(error.len() < 1_000, "{} bytes for {}", error.len(), &text[..40]);
+    }
+}
+
+#[test]
 fn long_text_is_taken_once_and_whole() {
     let text = "A".repeat(500_000);
     let element = decode(format!("<a>{text}</a>").as_bytes(), &Limits::default()).unwrap();
@@ -59,6 +78,75 @@ fn one_long_namespace_is_not_copied_for_each_element() {
     let element = decode(text.as_bytes(), &Limits::default()).unwrap();
     let first = element.elements().next().unwrap();
     assert_eq!(first.name.namespace().as_ptr(), element.name.namespace().as_ptr());
+}
+
+/// Bytes that a tree holds: the vectors with their room, the text, and what the allocator adds to each.
+fn held(element: &Element) -> usize {
+    let block = |bytes: usize| if bytes == 0 { 0 } else { bytes.next_multiple_of(16) + 16 };
+    let name = |name: &xml::Name| block(name.local().len());
+    let attributes = element.attributes.iter().map(|a| name(&a.name) + block(a.value.capacity()));
+    let children = element.children.iter().map(|node| match node {
+        Node::Element(element) => held(element),
+        Node::Text(text) => block(text.capacity()),
+    });
+    name(&element.name)
+        + block(element.attributes.capacity() * size_of::<Attribute>())
+        + block(element.children.capacity() * size_of::<Node>())
+        + block(element.bindings.capacity() * size_of::<Binding>())
+        + element.bindings.iter().map(|binding| block(binding.prefix().len())).sum::<usize>()
+        + attributes.sum::<usize>()
+        + children.sum::<usize>()
+}
+
+#[test]
+fn memory_of_a_document_is_bounded_whatever_its_450_kilobytes_are() {
+    let prefixes: String = (0..60).map(|n| format!(" xmlns:p{n}='u'")).collect();
+    let names: String = (0..60).map(|n| format!("p{n}:")).collect();
+    let repeated = |piece: &str| {
+        let count = 450_000 / piece.len();
+        format!("<a{prefixes}>{}</a>", piece.repeat(count))
+    };
+    let attributes: String = (0..60).map(|n| format!(" b{n}='c'")).collect();
+    let (mut read, mut refused) = (0, 0);
+    for piece in [
+        "<b>c</b>".to_owned(),
+        "<b/>".to_owned(),
+        "<b><c/></b>".to_owned(),
+        "<b><c/><d/></b>".to_owned(),
+        "<b><c>d</c>e</b>".to_owned(),
+        format!("<b{attributes}/>"),
+        format!("<b>{names}</b>"),
+        format!("<b c='{names}'/>"),
+        "<b c='p1:d'/>".to_owned(),
+        "x<b/>".to_owned(),
+        "<ThirtyCharactersOfTheNameOfOne>x</ThirtyCharactersOfTheNameOfOne>".to_owned(),
+    ] {
+        for memory in [4 << 20, 8 << 20, 16 << 20] {
+            let limits = Limits { memory, ..Limits::default() };
+            match decode(repeated(&piece).as_bytes(), &limits) {
+                Ok(tree) => {
+                    let held = held(&tree);
+                    // The last vector may have room for as many again.
+                    assert!(held < memory + memory / 2, "{piece}: {held} bytes of {memory}");
+                    read += 1;
+                }
+                Err(xml::Error { kind: ErrorKind::LimitExceeded { limit, .. }, .. }) => {
+                    assert!(matches!(limit, Limit::Memory | Limit::Elements), "{piece}: {limit}");
+                    refused += 1;
+                }
+                Err(error) => panic!("{piece}: {error}"),
+            }
+        }
+    }
+    assert!(read > 5 && refused > 5, "{read} read, {refused} refused");
+}
+
+#[test]
+fn text_of_the_whole_size_needs_no_more_memory_than_itself() {
+    let limits = Limits { memory: 520_000, ..Limits::default() };
+    let text = format!("<a>{}</a>", "A".repeat(500_000));
+    let tree = decode(text.as_bytes(), &limits).unwrap();
+    assert!(held(&tree) < 520_000);
 }
 
 #[test]
@@ -193,7 +281,7 @@ fn error_names_kind_and_place() {
 
 #[test]
 fn restricted_characters_are_written_as_question_marks() {
-    let element = xml::Element::new("", "a")
+    let element = Element::new("", "a")
         .with_attribute("b", "\u{1}\"\n<")
         .with_text("\u{0}\u{1F}\t\r\n\u{FFFE}é]]>");
     let text = String::from_utf8(xml::encode(&element)).unwrap();

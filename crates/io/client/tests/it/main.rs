@@ -7,6 +7,7 @@
     reason = "tests may panic"
 )]
 
+mod fuzz;
 mod https;
 mod raw;
 mod stub;

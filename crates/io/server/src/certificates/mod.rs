@@ -221,8 +221,12 @@ impl Certificates {
         let thumbprint = Thumbprint(identity.thumbprint());
         let (certificate, key) = names(&thumbprint);
         self.replace(&key, identity.key_pem().as_bytes())?;
-        self.replace(&certificate, identity.certificates_pem().as_bytes())?;
-        Ok(thumbprint)
+        let added = self.replace(&certificate, identity.certificates_pem().as_bytes());
+        if added.is_err() && matches!(self.read_file(&certificate), Ok(None)) {
+            // A key without its certificate is of use to nobody.
+            let _stays = unlinkat(&self.folder, &key, AtFlags::empty());
+        }
+        added.map(|()| thumbprint)
     }
 
     /// Removes a certificate and its key.
@@ -269,10 +273,17 @@ impl Certificates {
         let file = openat(&self.folder, &new, flags, Mode::RUSR | Mode::WUSR);
         let mut file = File::from(file.map_err(|error| self.io(&new, "make", error))?);
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
-        written.map_err(|error| io_error(&self.path.join(&new), "write", error))?;
-        renameat(&self.folder, &new, &self.folder, name)
-            .and_then(|()| rustix::fs::fsync(&self.folder))
-            .map_err(|error| self.io(name, "replace", error))
+        let written = written.map_err(|error| io_error(&self.path.join(&new), "write", error));
+        let replaced = written.and_then(|()| {
+            renameat(&self.folder, &new, &self.folder, name)
+                .map_err(|error| self.io(name, "replace", error))
+        });
+        if replaced.is_err() {
+            // A part of a key must not stay; where even that fails, the next change removes it.
+            let _stays = unlinkat(&self.folder, &new, AtFlags::empty());
+        }
+        replaced?;
+        rustix::fs::fsync(&self.folder).map_err(|error| self.io(name, "replace", error))
     }
 
     fn io(&self, name: &str, action: &'static str, source: Errno) -> CertificatesError {

@@ -9,9 +9,9 @@ use wsman::code_page::CodePage;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::{self, action, resource};
 use wsman::shell::server::{Identity, Incoming, RequestToken, Settings as Bounds, Shell};
-use wsman::shell::{Request, ShellOptions};
+use wsman::shell::{Request, ShellDescription, ShellOptions};
 use wsman::xml::Name;
-use wsman::{Envelope, Header, guid};
+use wsman::{Envelope, Header, HeaderValue, guid};
 
 use super::{Caller, Content, Refusal, access, no_resource};
 use crate::audit;
@@ -48,7 +48,8 @@ impl Core {
             Some(text) => parse_id(text).ok_or_else(faults::no_such_shell)?,
             None => random::uuid(),
         };
-        let registration = self.shells.register(id, caller.account, plugin.resource_uri())?;
+        let told = told(&shell);
+        let registration = self.shells.register(id, caller.account, plugin.resource_uri(), told)?;
         let identity = Identity {
             shell_id: guid(id),
             resource_uri: plugin.resource_uri().to_owned(),
@@ -80,7 +81,7 @@ impl Core {
     pub(super) async fn ask_shell(
         &self,
         caller: Caller<'_>,
-        envelope: &Envelope,
+        envelope: &mut Envelope,
         operation: Operation,
         uri: &str,
     ) -> Result<Content, Refusal> {
@@ -98,6 +99,7 @@ impl Core {
         if !fits {
             return Err(no_resource(uri).into());
         }
+        keep_for_the_reply(envelope);
         let is_receive = operation == Operation::Receive;
         let waiting = is_receive.then(|| self.metrics.enter(Gauge::Receives));
         let reply = found.ask(incoming).await?;
@@ -124,6 +126,25 @@ impl Core {
     }
 }
 
+/// Drops of a request what its reply does not need: a Receive may wait for minutes.
+fn keep_for_the_reply(envelope: &mut Envelope) {
+    envelope.body = Vec::new();
+    envelope.attributes = Vec::new();
+    envelope.header.blocks.retain(|block| {
+        matches!(
+            block.value,
+            HeaderValue::Action(_) | HeaderValue::MessageId(_) | HeaderValue::OperationId(_)
+        )
+    });
+    envelope.header.blocks.shrink_to_fit();
+}
+
+/// Bytes of a Create that a shell keeps.
+fn told(shell: &ShellDescription) -> usize {
+    let environment = shell.environment.iter().map(|v| v.name.len() + v.value.len()).sum::<usize>();
+    environment + shell.working_directory.as_ref().map_or(0, String::len)
+}
+
 /// The page of `WINRS_CODEPAGE`.
 fn code_page(number: u32) -> Result<CodePage, Box<Fault>> {
     CodePage::new(number).ok_or_else(|| {
@@ -135,7 +156,7 @@ fn code_page(number: u32) -> Result<CodePage, Box<Fault>> {
 /// A client that insists on a compression other than `xpress` must be told that there is none.
 fn check_compression(header: &Header, options: &ShellOptions) -> Result<(), Box<Fault>> {
     let insists = header.blocks.iter().any(|block| {
-        block.must_understand() && matches!(block.value, wsman::HeaderValue::CompressionType(_))
+        block.must_understand() && matches!(block.value, HeaderValue::CompressionType(_))
     });
     if options.compression || !insists {
         return Ok(());

@@ -8,6 +8,7 @@
 //! Label values are closed sets; users, commands, addresses and whatever else a client chose are
 //! for the audit log.
 
+mod bytes;
 pub(crate) mod listener;
 mod page;
 mod process;
@@ -20,6 +21,7 @@ use http::StatusCode;
 use session::access;
 use wsman::fault::{ErrorCode, Fault, FaultCode};
 
+pub(crate) use bytes::Counted;
 pub use page::{FAMILIES, Family, Kind};
 pub(crate) use values::{
     Counters, Direction, End, Mechanism, Operation, Outcome, Outcomes, Quota, Status,

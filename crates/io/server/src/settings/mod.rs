@@ -80,12 +80,13 @@ pub struct Service {
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"
     )]
     pub max_concurrent_operations_per_user: u32,
-    /// Connections at a time; 1 to 512, default 300. Further ones are closed at once.
+    /// Connections at a time; 1 to 512, default 300. For a further one another that has no complete login may give way;
+    /// else it is closed at once.
     #[serde(rename = "MaxConnections", deserialize_with = "range::within::<_, 1, 512>")]
     pub max_connections: u32,
     /// Seconds in which a whole request must arrive, and in which the client must take an answer;
-    /// 1 to 4,294,967,295, default 120. A connection that is silent for so long between two
-    /// requests is closed as well, as HTTP.SYS does.
+    /// 1 to 4,294,967,295, default 120. A connection with a login that asks for nothing is closed after 120 seconds, as
+    /// HTTP.SYS does, or after this time where it is longer; one without a login after this time.
     #[serde(
         rename = "MaxPacketRetrievalTimeSeconds",
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"

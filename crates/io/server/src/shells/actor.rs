@@ -22,6 +22,7 @@ use wsman::fault::Fault;
 use wsman::shell::SignalCode;
 use wsman::shell::server::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Shell};
 
+use super::budget::Memory;
 use super::command::{Event, Handle, Streams, Write};
 use super::operations::Operation;
 use super::{Registration, faults};
@@ -62,6 +63,8 @@ pub(super) struct Actor {
     pub(super) metrics: Arc<Metrics>,
     /// Counts the shell while it is open.
     pub(super) present: Present,
+    /// The memory of the shell's owner.
+    pub(super) memory: Memory,
 }
 
 /// A command that was started.
@@ -83,6 +86,7 @@ struct Work {
     instance: Arc<dyn ShellInstance>,
     streams: Streams,
     metrics: Arc<Metrics>,
+    memory: Memory,
     commands: BTreeMap<CommandKey, Started>,
     waiting: BTreeMap<RequestToken, Answer>,
     events: mpsc::Sender<(CommandKey, Event)>,
@@ -104,7 +108,7 @@ impl Actor {
     /// Runs until the shell is over.
     pub(super) async fn run(self) {
         let Self { id, user, machine, instance, mut mailbox, registration, .. } = self;
-        let Self { streams, metrics, present, .. } = self;
+        let Self { streams, metrics, present, memory, .. } = self;
         let (events, mut reports) = mpsc::channel(EVENTS);
         let mut work = Work {
             id,
@@ -113,6 +117,7 @@ impl Actor {
             instance,
             streams,
             metrics,
+            memory,
             commands: BTreeMap::new(),
             waiting: BTreeMap::new(),
             events,
@@ -230,7 +235,8 @@ impl Work {
                 }
                 Action::Write { command, data, end } => {
                     if let Some(started) = self.commands.get(&command) {
-                        started.handle.write(Write { data, end });
+                        let held = self.memory.hold_accepted(data.len());
+                        started.handle.write(Write { data, end, held });
                     }
                 }
                 Action::Signal { command, code } => {
@@ -255,7 +261,7 @@ impl Work {
         let line = start.line();
         let shell = Arc::clone(&self.instance);
         let streams = self.streams.clone();
-        let handle = Handle::start(shell, start, key, streams, self.events.clone());
+        let handle = Handle::start(shell, start, key, streams, &self.memory, self.events.clone());
         let operation = self.operation.take();
         let started = Started { handle, id, line, _operation: operation, running: None };
         self.commands.insert(key, started);

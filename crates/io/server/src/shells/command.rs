@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tracing::trace;
@@ -26,6 +26,7 @@ use wsman::fault::Fault;
 use wsman::shell::OutputStream;
 use wsman::shell::server::CommandKey;
 
+use super::budget::{Credit, Held, Memory};
 use crate::plugin::{CommandControl, CommandSignal, Running, ShellInstance, StartCommand};
 
 /// The first read of a stream asks for so many bytes; a command that fills them gets more.
@@ -54,6 +55,8 @@ pub(super) type Events = mpsc::Sender<(CommandKey, Event)>;
 pub(super) struct Write {
     pub(super) data: Vec<u8>,
     pub(super) end: bool,
+    /// The room for it, until it is written.
+    pub(super) held: Held,
 }
 
 /// How the streams of commands are read and written.
@@ -70,8 +73,8 @@ pub(crate) struct Streams {
 pub(super) struct Handle {
     writes: mpsc::UnboundedSender<Write>,
     signals: mpsc::UnboundedSender<CommandSignal>,
-    stdout: Arc<Semaphore>,
-    stderr: Arc<Semaphore>,
+    stdout: Arc<Credit>,
+    stderr: Arc<Credit>,
     task: AbortHandle,
 }
 
@@ -82,12 +85,13 @@ impl Handle {
         command: StartCommand,
         key: CommandKey,
         streams: Streams,
+        memory: &Memory,
         events: Events,
     ) -> Self {
         let (writes, write_queue) = mpsc::unbounded_channel();
         let (signals, signal_queue) = mpsc::unbounded_channel();
         let Streams { credit, code_page } = streams;
-        let credit = || Arc::new(Semaphore::new(credit.min(Semaphore::MAX_PERMITS)));
+        let credit = || Arc::new(memory.credit(credit));
         let (stdout, stderr) = (credit(), credit());
         let ends = Ends {
             key,
@@ -117,8 +121,8 @@ impl Handle {
     /// Lets a stream bring `bytes` more.
     pub(super) fn release(&self, stream: OutputStream, bytes: usize) {
         match stream {
-            OutputStream::Stdout => self.stdout.add_permits(bytes),
-            OutputStream::Stderr => self.stderr.add_permits(bytes),
+            OutputStream::Stdout => self.stdout.release(bytes),
+            OutputStream::Stderr => self.stderr.release(bytes),
         }
     }
 }
@@ -135,8 +139,8 @@ struct Ends {
     events: Events,
     writes: mpsc::UnboundedReceiver<Write>,
     signals: mpsc::UnboundedReceiver<CommandSignal>,
-    stdout: Arc<Semaphore>,
-    stderr: Arc<Semaphore>,
+    stdout: Arc<Credit>,
+    stderr: Arc<Credit>,
     code_page: Option<CodePage>,
 }
 
@@ -183,12 +187,12 @@ impl Source<'_> {
     async fn pump(
         mut self,
         mut stream: Box<dyn AsyncRead + Send + Unpin>,
-        credit: &Semaphore,
+        credit: &Credit,
         mut converter: Option<ToPage<'_>>,
     ) {
         let mut wanted = LEAST_READ;
         loop {
-            let granted = take_credit(credit, wanted).await;
+            let granted = credit.take(wanted).await;
             let mut data = Vec::with_capacity(granted);
             let mut piece = (&mut stream).take(granted as u64);
             let read = tokio::select! {
@@ -197,7 +201,7 @@ impl Source<'_> {
                 read = piece.read_buf(&mut data) => read.unwrap_or(0),
                 () = abandoned(&mut self.exit) => 0,
             };
-            credit.add_permits(granted - read);
+            credit.give_back(granted - read);
             if read == 0 {
                 break;
             }
@@ -206,7 +210,7 @@ impl Source<'_> {
                 // Credit counts what the client gets. Bytes that are held keep theirs.
                 let before = read + converter.held();
                 data = converter.push(data);
-                credit.add_permits(before.saturating_sub(converter.held() + data.len()));
+                credit.give_back(before.saturating_sub(converter.held() + data.len()));
             }
             self.tell(data).await;
         }
@@ -230,22 +234,6 @@ async fn abandoned(exit: &mut watch::Receiver<bool>) {
     sleep(MOST_SILENCE).await;
 }
 
-/// Waits for credit and takes up to `wanted` bytes of it.
-async fn take_credit(credit: &Semaphore, wanted: usize) -> usize {
-    // The semaphore is never closed; were it, one byte at a time would still be right.
-    if let Ok(first) = credit.acquire().await {
-        first.forget();
-    }
-    let more = credit.available_permits().min(wanted.saturating_sub(1));
-    match u32::try_from(more).ok().and_then(|more| credit.try_acquire_many(more).ok()) {
-        Some(permits) => {
-            permits.forget();
-            more + 1
-        }
-        None => 1,
-    }
-}
-
 /// Writes input. A command that reads no more loses it, as on Windows ([MS-WSMV] 3.1.4.13).
 async fn feed(
     stdin: Box<dyn AsyncWrite + Send + Unpin>,
@@ -266,6 +254,7 @@ async fn feed(
             }
             let written = stdin.write_all(&data).await;
             let flushed = stdin.flush().await;
+            drop(write.held);
             if write.end || written.is_err() || flushed.is_err() {
                 open = None;
             }
@@ -295,19 +284,5 @@ async fn attend(
     exited.send_replace(true);
     while let Some(signal) = signals.recv().await {
         control.signal(signal);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn credit_is_taken_up_to_what_is_there() {
-        let credit = Semaphore::new(10);
-        assert_eq!(take_credit(&credit, 4).await, 4);
-        assert_eq!(take_credit(&credit, 100).await, 6);
-        credit.add_permits(1);
-        assert_eq!(take_credit(&credit, 100).await, 1);
     }
 }

@@ -71,6 +71,29 @@ pub(crate) fn too_many_in_all() -> Box<Fault> {
     fault(ErrorCode::QUOTA_SYSTEM, "The service has as many shells as it can hold. ")
 }
 
+/// The user has its share of the descriptors of this process.
+pub(super) fn too_few_descriptors(own: u64) -> Box<Fault> {
+    fault(
+        ErrorCode::QUOTA_SYSTEM,
+        format!(
+            "The service has too few descriptors for another shell or command of the user, whose shells and commands use \
+             {own} descriptors. Close some or raise the limit of the service (RLIMIT_NOFILE). "
+        ),
+    )
+}
+
+/// The user's commands leave too much input unread.
+pub(super) fn too_much_input(limit: usize) -> Box<Fault> {
+    let megabytes = limit / (1024 * 1024);
+    fault(
+        ErrorCode::QUOTA_USER,
+        format!(
+            "Input that the user's commands have not read, and the environments of its shells, take the {megabytes} MB \
+             that the service has for them. "
+        ),
+    )
+}
+
 /// A quota of one user, in the form that Windows gives it.
 fn quota(code: ErrorCode, text: String) -> Box<Fault> {
     Box::new(Fault::new(code, text).into_wmi_error())

@@ -1,6 +1,7 @@
 //! The table of shells: who owns which, how many there may be, and where each one's actor is.
 
 mod actor;
+mod budget;
 mod command;
 pub(crate) mod faults;
 mod operations;
@@ -20,7 +21,8 @@ use wsman::shell::server::{Incoming, Reply, RequestToken, Shell};
 pub(crate) use self::command::Streams;
 
 use self::actor::{Actor, Message};
-use self::operations::{Operation, Operations};
+use self::budget::{Held, Memory};
+use self::operations::{Kind, Operation, Operations};
 use crate::metrics::{Gauge, Metrics, count as count_one};
 use crate::plugin::ShellInstance;
 
@@ -34,6 +36,8 @@ pub(crate) struct Limits {
     pub(crate) users: u64,
     /// Operations of one user: shells and commands.
     pub(crate) operations: u64,
+    /// Descriptors of this process for the shells and commands of all users.
+    pub(crate) descriptors: u64,
 }
 
 /// All shells of the service.
@@ -60,7 +64,9 @@ struct Entry {
     /// `None` until the plug-in has opened the shell.
     mailbox: Option<mpsc::UnboundedSender<Message>>,
     /// The place among the user's operations.
-    _operation: Operation,
+    operation: Operation,
+    /// The room for what the shell tells about itself.
+    _told: Held,
 }
 
 /// A shell that can be asked.
@@ -70,6 +76,7 @@ pub(crate) struct Found {
     pub(crate) resource: String,
     mailbox: mpsc::UnboundedSender<Message>,
     operations: Arc<Operations>,
+    memory: Memory,
 }
 
 /// A place in the table. It is given back when this is dropped.
@@ -81,7 +88,7 @@ pub(crate) struct Registration {
 
 impl Shells {
     pub(crate) fn new(limits: Limits, metrics: Arc<Metrics>) -> Arc<Self> {
-        let operations = Operations::new(limits.operations);
+        let operations = Operations::new(limits.operations, limits.descriptors);
         let alive = watch::Sender::new(0);
         Arc::new(Self { limits, operations, metrics, state: Mutex::default(), alive })
     }
@@ -90,7 +97,7 @@ impl Shells {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a place for a shell that is about to be opened.
+    /// Takes a place for a shell that is about to be opened, and for `told` bytes that it keeps as long as it lives.
     ///
     /// # Errors
     ///
@@ -100,6 +107,7 @@ impl Shells {
         id: Uuid,
         owner: &Account,
         resource: &str,
+        told: usize,
     ) -> Result<Registration, Box<Fault>> {
         let mut state = self.state();
         if state.stopping {
@@ -120,12 +128,14 @@ impl Shells {
         if state.shells.contains_key(&id) {
             return Err(faults::id_taken());
         }
-        let operation = self.operations.begin(owner.id)?;
+        let operation = self.operations.begin(owner.id, Kind::Shell)?;
+        let told = operation.memory().hold(told)?;
         let entry = Entry {
             owner: owner.clone(),
             resource: resource.to_owned(),
             mailbox: None,
-            _operation: operation,
+            operation,
+            _told: told,
         };
         state.shells.insert(id, entry);
         self.alive.send_modify(|alive| *alive += 1);
@@ -138,7 +148,8 @@ impl Shells {
         let entry = state.shells.get(&id)?;
         let mailbox = entry.mailbox.clone()?;
         let (owner, resource) = (entry.owner.clone(), entry.resource.clone());
-        Some(Found { owner, resource, mailbox, operations: Arc::clone(&self.operations) })
+        let (operations, memory) = (Arc::clone(&self.operations), entry.operation.memory().clone());
+        Some(Found { owner, resource, mailbox, operations, memory })
     }
 
     /// Ends every shell and waits, at most `limit`, until their processes are gone.
@@ -166,6 +177,7 @@ impl Registration {
         let stopping = state.stopping;
         let Some(entry) = state.shells.get_mut(&self.id) else { return };
         let user = entry.owner.name.clone();
+        let memory = entry.operation.memory().clone();
         if stopping {
             // Stop has passed this shell by.
             drop(sender.send(Message::Stop));
@@ -177,8 +189,18 @@ impl Registration {
         count_one(&metrics.shells_opened);
         let present = metrics.enter(Gauge::Shells);
         let registration = self;
-        let actor =
-            Actor { id, user, machine, instance, mailbox, registration, streams, metrics, present };
+        let actor = Actor {
+            id,
+            user,
+            machine,
+            instance,
+            mailbox,
+            registration,
+            streams,
+            memory,
+            metrics,
+            present,
+        };
         tokio::spawn(actor.run());
     }
 
@@ -202,8 +224,12 @@ impl Found {
     ///
     /// The fault for the client.
     pub(crate) async fn ask(&self, incoming: Incoming) -> Result<Reply, Box<Fault>> {
+        if matches!(incoming.request, Request::Send(_)) {
+            self.memory.takes_input()?;
+        }
         let is_command = matches!(incoming.request, Request::Command { .. });
-        let operation = is_command.then(|| self.operations.begin(self.owner.id)).transpose()?;
+        let begin = || self.operations.begin(self.owner.id, Kind::Command);
+        let operation = is_command.then(begin).transpose()?;
         let (sender, receiver) = oneshot::channel();
         let token = incoming.token;
         let message = Message::Request(Box::new(incoming), operation, sender);

@@ -9,13 +9,16 @@
 )]
 
 mod audit;
+mod clock;
 mod encodings;
 mod failed_logins;
+mod fuzz;
 mod http_rules;
 mod https;
 mod logins;
 mod malformed;
 mod ownership;
+mod places;
 mod quotas;
 mod replayed;
 mod sealing;
@@ -24,3 +27,4 @@ mod shells;
 mod slow_clients;
 mod stopping;
 mod support;
+mod tls_attacks;

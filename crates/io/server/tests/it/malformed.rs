@@ -11,16 +11,16 @@ use wsman::shell::{CommandLine, CommandOptions, Request};
 use crate::support::{Http, PASSWORD, Service, Session, negotiate, settings};
 
 /// Memory of this process in KiB.
-fn resident() -> usize {
+pub(crate) fn resident() -> usize {
     let text = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = text.lines().find(|line| line.starts_with("VmRSS")).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 /// What a test run may keep of all that it was sent: other tests run in the same process.
-const MOST_GROWTH: usize = 64 * 1024;
+pub(crate) const MOST_GROWTH: usize = 64 * 1024;
 
-fn pick(random: &mut Seeded, below: usize) -> usize {
+pub(crate) fn pick(random: &mut Seeded, below: usize) -> usize {
     usize::try_from(random.draw() >> 8).unwrap() % below
 }
 

@@ -1,10 +1,14 @@
 //! The decoders: saved inputs of the fuzzers, and every small change of a good input.
 
-use std::fs;
-use std::path::Path;
+#[path = "../../../../../fuzz/support/replay.rs"]
+mod replay;
+#[path = "../../../../../fuzz/fuzz_targets/spawner_frames.rs"]
+mod spawner_frames;
+#[path = "../../../../../fuzz/fuzz_targets/spawner_users.rs"]
+mod spawner_users;
 
+use replay::replay;
 use spawner::frames::{keeper, root};
-use spawner::users::Users;
 
 use crate::runner::{Needs, Test};
 
@@ -12,12 +16,12 @@ pub(crate) const TESTS: &[Test] = &[
     Test {
         name: "saved_frames_decode_or_are_refused",
         needs: Needs::Nothing,
-        run: |_| saved("spawner_frames", frames),
+        run: |_| replay("spawner_frames", spawner_frames::run),
     },
     Test {
         name: "saved_users_files_decode_or_are_refused",
         needs: Needs::Nothing,
-        run: |_| saved("spawner_users", users),
+        run: |_| replay("spawner_users", spawner_users::run),
     },
     Test {
         name: "changed_frames_keep_their_one_spelling",
@@ -25,38 +29,6 @@ pub(crate) const TESTS: &[Test] = &[
         run: |_| changed(),
     },
 ];
-
-/// Whatever decodes encodes to the same bytes again: a meaning has one spelling.
-fn frames(bytes: &[u8]) {
-    if let Ok((sequence, request)) = root::Request::decode(bytes) {
-        assert_eq!(request.encode(sequence), bytes);
-    }
-    if let Ok((sequence, event)) = root::Event::decode(bytes) {
-        assert_eq!(event.encode(sequence), bytes);
-    }
-    if let Ok(request) = keeper::Request::decode(bytes) {
-        assert_eq!(request.encode().unwrap(), bytes);
-    }
-    if let Ok(event) = keeper::Event::decode(bytes) {
-        assert_eq!(event.encode(), bytes);
-    }
-}
-
-fn users(bytes: &[u8]) {
-    if let Ok(users) = Users::parse(bytes) {
-        assert_eq!(users.to_bytes(), bytes);
-    }
-}
-
-fn saved(folder: &str, check: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/fuzz").join(folder);
-    let mut inputs = 0;
-    for entry in fs::read_dir(folder).unwrap() {
-        check(&fs::read(entry.unwrap().path()).unwrap());
-        inputs += 1;
-    }
-    assert!(inputs > 0, "no saved inputs");
-}
 
 fn changed() {
     let start = keeper::Start {
@@ -80,9 +52,9 @@ fn changed() {
             for value in 0..=255 {
                 let mut other = frame.clone();
                 other[at] = value;
-                frames(&other);
+                spawner_frames::run(&other);
             }
-            frames(&frame[..at]);
+            spawner_frames::run(&frame[..at]);
         }
     }
 }

@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy, PrivateKeyChain};
 use pkcs8::EncryptedPrivateKeyInfoRef;
+use pkcs8::pkcs5::EncryptionScheme;
+use pkcs8::pkcs5::pbes2::Kdf;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::{
     CertificateDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer, PrivateSec1KeyDer,
@@ -19,6 +21,12 @@ use super::certificate::{Facts, thumbprint};
 
 /// Certificates in one chain; more are a mistake.
 const MAX_CHAIN: usize = 16;
+/// Rounds of PBKDF2 that a password is taken through, the same as for a PFX.
+const MAX_ROUNDS: u32 = 1_000_000;
+/// Bytes of memory that scrypt may want for a password; OpenSSL's own files want 16 MiB.
+const MAX_SCRYPT_MEMORY: u64 = 128 * 1024 * 1024;
+/// How often scrypt may go through its memory.
+const MAX_SCRYPT_PASSES: u16 = 16;
 
 /// A certificate, those that vouch for it, and its private key.
 pub struct Identity {
@@ -290,6 +298,23 @@ fn decrypt(der: &[u8], password: Option<&Secret>) -> Result<PrivateKeyDer<'stati
     let password = password.ok_or(IdentityError::PasswordMissing)?;
     let sealed = EncryptedPrivateKeyInfoRef::try_from(der)
         .map_err(|error| IdentityError::Key(error.to_string()))?;
+    if !is_affordable(&sealed.encryption_algorithm) {
+        let text = "its encryption asks for more work or memory than any password needs";
+        return Err(IdentityError::Key(text.to_owned()));
+    }
     let opened = sealed.decrypt(password.expose()).map_err(|_| IdentityError::PasswordWrong)?;
     Ok(PrivatePkcs8KeyDer::from(opened.as_bytes().to_vec()).into())
+}
+
+/// The file says how much work a password makes: years of it, or all memory, if nobody bounds it.
+fn is_affordable(scheme: &EncryptionScheme) -> bool {
+    match scheme.pbes2().map(|parameters| &parameters.kdf) {
+        Some(Kdf::Pbkdf2(kdf)) => kdf.iteration_count <= MAX_ROUNDS,
+        Some(Kdf::Scrypt(kdf)) => {
+            let memory = kdf.cost_parameter.saturating_mul(128 * u64::from(kdf.block_size));
+            memory <= MAX_SCRYPT_MEMORY && kdf.parallelization <= MAX_SCRYPT_PASSES
+        }
+        // The oldest schemes have 16 bits for their rounds; of kinds that are not known nothing is opened.
+        Some(_) | None => true,
+    }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use auth::Secret;
+use base64::Engine as _;
 use transport::tls::{Identity, IdentityError, Server};
 
 use crate::support::openssl;
@@ -63,6 +64,33 @@ fn keys_in_every_form_are_read() {
             assert_eq!(error(None), IdentityError::PasswordMissing, "{name}");
             assert_eq!(error(Some(&Secret::new("x"))), IdentityError::PasswordWrong, "{name}");
         }
+    }
+}
+
+#[test]
+fn key_whose_encryption_asks_for_endless_work_or_memory_is_refused() {
+    let folder = folder("-newkey ec -pkeyopt ec_paramgen_curve:P-256");
+    let (path, cert) = (folder.path(), read(folder.path(), "cert.pem"));
+    // 40,000 rounds become 8 million; 16,384 blocks of 1 KiB grow sixteen times as large.
+    for (cipher, before, after) in [
+        ("-v2 aes-256-cbc -iter 40000", [2, 3, 0, 0x9c, 0x40], [2, 3, 0x7f, 0xff, 0xff]),
+        ("-scrypt -scrypt_N 16384", [0x40, 0, 2, 1, 8], [0x40, 0, 2, 1, 0x7f]),
+    ] {
+        let line = format!(
+            "pkcs8 -topk8 -in key.pem {cipher} -passout env:PASSWORD -outform DER -out sealed"
+        );
+        openssl(path, &line);
+        let pem = |der: &[u8]| {
+            let text = base64::engine::general_purpose::STANDARD.encode(der);
+            format!(
+                "-----BEGIN ENCRYPTED PRIVATE KEY-----\n{text}\n-----END ENCRYPTED PRIVATE KEY-----\n"
+            )
+        };
+        let mut der = read(path, "sealed");
+        let at = der.windows(5).position(|five| five == before).unwrap();
+        der[at..at + 5].copy_from_slice(&after);
+        let read = Identity::read(&cert, Some(pem(&der).as_bytes()), Some(&password()));
+        assert!(matches!(read, Err(IdentityError::Key(_))), "{cipher}: {read:?}");
     }
 }
 

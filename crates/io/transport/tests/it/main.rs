@@ -2,6 +2,7 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 mod bindings;
+mod fuzz;
 mod identities;
 mod judgement;
 mod loopback;

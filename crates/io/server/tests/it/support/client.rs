@@ -61,7 +61,11 @@ impl Response {
 
 impl Http {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
+        Self::of(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Over a connection that is there.
+    pub(crate) fn of(stream: TcpStream) -> Self {
         stream.set_nodelay(true).unwrap();
         let address = stream.local_addr().unwrap();
         Self { stream: Box::new(stream), address, buffer: Vec::new() }
@@ -69,13 +73,26 @@ impl Http {
 
     /// The same by TLS, whoever answers; with the binding of the connection.
     pub(crate) async fn connect_tls(address: SocketAddr) -> (Self, ChannelBinding) {
+        Self::try_connect_tls(address).await.unwrap()
+    }
+
+    /// The same where the handshake may fail.
+    pub(crate) async fn try_connect_tls(
+        address: SocketAddr,
+    ) -> Result<(Self, ChannelBinding), tls::TlsError> {
+        Self::try_tls_over(TcpStream::connect(address).await.unwrap()).await
+    }
+
+    /// The same over a connection that is there.
+    pub(crate) async fn try_tls_over(
+        stream: TcpStream,
+    ) -> Result<(Self, ChannelBinding), tls::TlsError> {
         let trust = Trust { skip_ca_check: true, skip_cn_check: true, ..Trust::default() };
-        let stream = TcpStream::connect(address).await.unwrap();
         let own = stream.local_addr().unwrap();
         let client = tls::Client::new(&trust).unwrap();
-        let connected = client.connect(stream, "box", PATIENCE).await.unwrap();
+        let connected = client.connect(stream, "box", PATIENCE).await?;
         let http = Self { stream: Box::new(connected.stream), address: own, buffer: Vec::new() };
-        (http, connected.binding.unwrap())
+        Ok((http, connected.binding.unwrap()))
     }
 
     /// Our own end of the connection.

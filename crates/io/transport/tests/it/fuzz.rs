@@ -1,0 +1,23 @@
+//! Replays the saved inputs of this crate's fuzz targets.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::duplicate_mod,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a target that cannot go on has found something; targets share files"
+)]
+
+#[path = "../../../../../fuzz/support/replay.rs"]
+mod replay;
+
+#[path = "../../../../../fuzz/fuzz_targets/transport_identity.rs"]
+mod transport_identity;
+
+use replay::replay;
+
+#[test]
+fn transport_identity_passes_its_saved_inputs() {
+    replay("transport_identity", transport_identity::run);
+}

@@ -1,0 +1,11 @@
+//! Files of the program `winrs` as its targets see them: it is no library, and need not become one.
+#![allow(dead_code, unused_imports, reason = "a target uses a part of the program")]
+
+#[path = "../../crates/app/cli/src/winrs/args.rs"]
+pub(crate) mod args;
+#[path = "../../crates/app/cli/src/winrs/escape.rs"]
+pub(crate) mod escape;
+#[path = "../../crates/app/cli/src/winrs/records.rs"]
+pub(crate) mod records;
+#[path = "../../crates/app/cli/src/winrs/stdio.rs"]
+pub(crate) mod stdio;
