@@ -20,6 +20,7 @@ pub(crate) fn run(bytes: &[u8]) {
         attributes_per_element: 12,
         name_length: 100,
         namespaces: 12,
+        memory: 500_000,
     };
     drop(decode_as(bytes, Charset::Utf16, &limits));
     let element = match decode(bytes, &limits) {

@@ -12,6 +12,7 @@ pub(crate) const WIDE: Limits = Limits {
     attributes_per_element: usize::MAX,
     name_length: usize::MAX,
     namespaces: usize::MAX,
+    memory: usize::MAX,
 };
 
 /// The tree without the bindings, which say more after writing: prefixes of the writer's own choice

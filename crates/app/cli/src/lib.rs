@@ -5,6 +5,7 @@
 //! service. Here are command lines, terminals, and words for people.
 
 mod command_error;
+mod memory;
 mod signals;
 mod switches;
 mod terminal;

@@ -191,6 +191,10 @@ pub trait Sealer: Send + Debug {
     /// the context opens nothing any more.
     fn unseal(&mut self, header: &[u8], data: &mut Vec<u8>) -> Result<(), Error>;
 
+    /// Does ahead what the next messages will need and no message is needed for, if they are as long as the last ones.
+    /// Call it while the peer is at work, after a long message; it changes nothing but the time that they take.
+    fn prepare(&mut self) {}
+
     /// Signs SPNEGO's list of mechanisms, before the first `seal` ([MS-SPNG] 3.3.5.1).
     ///
     /// # Errors

@@ -11,8 +11,9 @@ use crate::calls::{Call, Calls};
 use crate::config::{Config, Protection};
 use crate::entropy;
 use crate::error::{Error, ProtocolError};
+use crate::options::ShellOptions;
 use crate::record::Exchange;
-use crate::shell::{self, Shell, ShellOptions};
+use crate::shell::{self, Shell};
 
 /// A client of one service, as one user. Clones share connections.
 #[derive(Debug, Clone)]

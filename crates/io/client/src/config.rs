@@ -23,8 +23,10 @@ pub struct Config {
     pub settings: Settings,
     /// The language that the service's texts should have, an RFC 5646 tag.
     pub locale: String,
-    /// The largest envelope in bytes, both ways: 153,600 by default, which every Windows version
-    /// takes.
+    /// The largest envelope in bytes, both ways: 512,000 by default, as in Windows's client.
+    ///
+    /// Services with a lower limit answer up to that. Requests have at most 153,600 bytes, which
+    /// every Windows version takes, until the service has shown that it is no older than Windows 8.
     pub max_envelope_size: u32,
     /// The charset of messages, both ways; UTF-8 by default, which everyone reads.
     pub charset: Charset,
@@ -75,7 +77,7 @@ impl Config {
             unencrypted: false,
             settings: Settings::default(),
             locale: "en-US".to_owned(),
-            max_envelope_size: 153_600,
+            max_envelope_size: 512_000,
             charset: Charset::Utf8,
         }
     }

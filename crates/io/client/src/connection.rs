@@ -17,7 +17,8 @@ use http::header::{
     ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT,
 };
 use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper_util::rt::TokioIo;
 use session::client::endpoint::Transport;
@@ -338,10 +339,18 @@ impl Connection {
         if let Some(value) = authorization {
             request.headers_mut().insert(AUTHORIZATION, value);
         }
-        let lost = |error, unsent| ExchangeError::lost(ConnectionError::from(error), unsent);
         self.sender.ready().await.map_err(|error| lost(error, true))?;
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
-        let response = match self.sender.try_send_request(request).await {
+        let answered = self.sender.try_send_request(request);
+        let sealer = &mut self.sealer;
+        let prepare = async {
+            // The request goes out first: then the service works while we do.
+            tokio::task::yield_now().await;
+            if let Some(sealer) = sealer {
+                sealer.prepare();
+            }
+        };
+        let response = match tokio::join!(answered, prepare).0 {
             Ok(response) => response,
             Err(mut error) => {
                 let unsent = error.take_message().is_some();
@@ -350,20 +359,37 @@ impl Connection {
         };
         let (parts, body) = response.into_parts();
         let limit = self.shared.config.max_envelope_size as usize + FRAME_ROOM;
-        let body = Limited::new(body, limit).collect().await.map_err(|error| {
-            match error.downcast::<hyper::Error>() {
-                Ok(error) => lost(*error, false),
-                // Asking again would bring the same, or what comes after it.
-                Err(_) => ExchangeError {
-                    unsent: false,
-                    ..ExchangeError::fatal(ProtocolError::AnswerTooLarge(limit))
-                },
-            }
-        })?;
         let charset = Charset::of_content_type(content_type_of(&parts.headers));
-        let body = body.to_bytes().into();
+        let body = whole(body, limit).await?;
         Ok(Reply { status: parts.status, headers: parts.headers, charset, body })
     }
+}
+
+/// A body of at most `limit` bytes.
+async fn whole(mut body: Incoming, limit: usize) -> Result<Vec<u8>, ExchangeError> {
+    // Asking again would bring the same, or what comes after it.
+    let too_large = || ExchangeError {
+        unsent: false,
+        ..ExchangeError::fatal(ProtocolError::AnswerTooLarge(limit))
+    };
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::with_capacity(announced);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| lost(error, false))?;
+        let Some(data) = frame.data_ref() else { continue };
+        if data.len() > limit - bytes.len() {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes)
+}
+
+fn lost(error: hyper::Error, unsent: bool) -> ExchangeError {
+    ExchangeError::lost(ConnectionError::from(error), unsent)
 }
 
 impl Drop for Connection {
@@ -377,6 +403,10 @@ impl Drop for Connection {
 fn answer(reply: Reply, is_tls: bool) -> Result<Answer, ExchangeError> {
     match reply.status {
         StatusCode::UNAUTHORIZED => Err(ExchangeError::lost(LoginError::Refused, is_tls)),
+        // Nobody has looked at the message, and nobody will at the same one.
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(ExchangeError::fatal(ProtocolError::Status(reply.status)))
+        }
         _ if !reply.body.is_empty() => Ok(Answer { body: reply.body, charset: reply.charset }),
         status => Err(ExchangeError::lost(ProtocolError::Status(status), false)),
     }

@@ -167,6 +167,12 @@ impl Error {
         is_lost && !self.unsent
     }
 
+    /// Whether the service refused the message unseen because of its length.
+    pub(crate) fn is_too_long(&self) -> bool {
+        let too_long = StatusCode::PAYLOAD_TOO_LARGE;
+        matches!(&*self.kind, ErrorKind::Protocol(ProtocolError::Status(status)) if *status == too_long)
+    }
+
     /// What happened.
     #[must_use]
     pub const fn kind(&self) -> &ErrorKind {
@@ -280,6 +286,11 @@ impl Error {
             ErrorKind::Denied(_) => Vec::new(),
             ErrorKind::Fault(fault) => fault_hints(fault),
             ErrorKind::Protocol(ProtocolError::Status(status)) => status_hints(*status),
+            ErrorKind::Protocol(ProtocolError::NotSealed(status))
+                if *status == StatusCode::PAYLOAD_TOO_LARGE =>
+            {
+                status_hints(*status)
+            }
             ErrorKind::Protocol(_) => hint(
                 "the other side may be no WinRM service, or something on the way changes messages",
             ),
@@ -330,6 +341,7 @@ fn status_hints(status: StatusCode) -> Vec<String> {
         404 => {
             "the path is wrong, WinRM services answer on /wsman; or this is another service's port"
         }
+        413 => "the service takes shorter messages only (MaxEnvelopeSizekb)",
         500 => "the service may refuse unencrypted messages (AllowUnencrypted)",
         503 => "the service is starting, stopping or overloaded: try again",
         _ => "the other side may be no WinRM service: check the port",

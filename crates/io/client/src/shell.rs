@@ -34,6 +34,7 @@ use crate::calls::{Call, Calls, lock};
 use crate::connection::Answer;
 use crate::entropy;
 use crate::error::{Error, ErrorKind, ProtocolError};
+use crate::options::{CommandOptions, ShellOptions};
 use crate::pace::Pace;
 
 /// Ended commands that may wait for their Signal; Windows allows 25 processes in a shell by specification.
@@ -46,47 +47,6 @@ const MOST_BUSY_PAUSE: Duration = Duration::from_secs(5);
 const CLEAN_UP: Duration = Duration::from_secs(5);
 /// How long a service may take to tell whether it knows a command whose Command was lost.
 const PROBE: Duration = Duration::from_secs(2);
-
-/// How a shell is opened.
-#[derive(Debug, Clone, Default)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "meant to be written out with `..Default::default()`"
-)]
-pub struct ShellOptions {
-    /// Variables for every command, in order.
-    pub environment: Vec<(String, String)>,
-    /// Where commands start; the user's home by default.
-    pub directory: Option<String>,
-    /// `WINRS_NOPROFILE`: leaves the user's profile unloaded.
-    pub no_profile: bool,
-    /// `WINRS_CODEPAGE`: how the service encodes what it writes; 65001 is UTF-8.
-    pub code_page: Option<u32>,
-    /// After so much silence the service ends the shell; its own setting by default.
-    pub idle_timeout: Option<Duration>,
-    /// `rsp:CompressionType`: compresses input and output on their way. A service that cannot
-    /// does not open the shell.
-    pub compression: bool,
-}
-
-/// How a command is started.
-#[derive(Debug, Clone, Default)]
-#[expect(
-    clippy::exhaustive_structs,
-    reason = "meant to be written out with `..Default::default()`"
-)]
-pub struct CommandOptions {
-    /// The command line, or the program.
-    pub command: String,
-    /// Arguments; the service puts a space before each.
-    pub arguments: Vec<String>,
-    /// `WINRS_SKIP_CMD_SHELL`: starts the program itself, without a command interpreter around it.
-    pub skip_cmd_shell: bool,
-    /// `WINRS_CONSOLEMODE_STDIN`: input comes from a console, not from a pipe.
-    pub console_mode_stdin: bool,
-    /// The whole command must be over by then; no limit by default.
-    pub deadline: Option<Duration>,
-}
 
 /// What a command tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -382,11 +342,7 @@ impl Input {
     /// Not cancel safe: how much arrived is unknown when the future is dropped.
     pub async fn write(&self, data: &[u8]) -> Result<(), Error> {
         let _turn = self.sending.lock().await;
-        let size = self.payload()?;
-        for piece in data.chunks(size) {
-            self.send(piece, false).await?;
-        }
-        Ok(())
+        self.send_all(data, false).await
     }
 
     /// Writes the last of the input, which may be nothing, and closes it.
@@ -396,15 +352,30 @@ impl Input {
     /// As [`write`](Self::write).
     pub async fn end(&self, data: &[u8]) -> Result<(), Error> {
         let _turn = self.sending.lock().await;
-        let size = self.payload()?;
-        let mut pieces = data.chunks(size).peekable();
-        if pieces.peek().is_none() {
-            return self.send(&[], true).await;
+        self.send_all(data, true).await
+    }
+
+    /// Bytes that fill one message now. It may change with every message.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.payload().unwrap_or(1)
+    }
+
+    async fn send_all(&self, mut data: &[u8], end: bool) -> Result<(), Error> {
+        loop {
+            let (piece, rest) = data.split_at(self.payload()?.min(data.len()));
+            if piece.is_empty() && !end {
+                return Ok(());
+            }
+            match self.send(piece, end && rest.is_empty()).await {
+                Ok(()) if rest.is_empty() => return Ok(()),
+                Ok(()) => data = rest,
+                // The service may take it in smaller pieces.
+                Err(error) if error.is_too_long() && lock(&self.core.machine).handle_too_long() => {
+                }
+                Err(error) => return Err(error),
+            }
         }
-        while let Some(piece) = pieces.next() {
-            self.send(piece, pieces.peek().is_none()).await?;
-        }
-        Ok(())
     }
 
     /// Sends a signal to the command and what it started.

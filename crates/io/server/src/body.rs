@@ -28,8 +28,8 @@ pub(crate) async fn read(
     if announced > limit {
         return Err(BodyError::TooLong);
     }
-    // Memory grows with what arrives, not with what a header promises.
-    let mut bytes = Vec::with_capacity(announced.min(64 * 1024));
+    // At most `limit`, and the system gives memory only for what arrives.
+    let mut bytes = Vec::with_capacity(announced);
     let take = |data: &Bytes| {
         if bytes.len() + data.len() > limit {
             return Err(BodyError::TooLong);
@@ -39,6 +39,23 @@ pub(crate) async fn read(
     };
     timeout(time, each(body, take)).await.map_err(|_| BodyError::TooSlow)??;
     Ok(bytes)
+}
+
+/// Reads the whole body of somebody known. A body that is too long is thrown away up to `most` bytes: a client that is
+/// still writing would not read the answer.
+pub(crate) async fn read_or_discard(
+    body: Incoming,
+    limit: usize,
+    most: usize,
+    time: Duration,
+) -> Result<Vec<u8>, BodyError> {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced <= limit {
+        return read(body, limit, time).await;
+    }
+    // Whatever becomes of the rest, the answer is the same.
+    let _discarded = discard(body, most, time).await;
+    Err(BodyError::TooLong)
 }
 
 /// Reads the body and throws it away, so that the connection can go on.

@@ -40,6 +40,11 @@ const MOST_DISCARDED: usize = 64 * 1024;
 const MOST_ANONYMOUS: usize = 16 * 1024;
 /// What the frame of a sealed body may add to its message.
 const FRAME: usize = 4 * 1024;
+/// A message of somebody known that is too long is thrown away up to this size: a client that is still writing would
+/// not read why it is refused.
+const MOST_REFUSED: usize = 1024 * 1024;
+/// From this size on a message is part of a stream: the next one is as long.
+const LONG: u64 = 64 * 1024;
 /// The header by which a client asks for an Identify without a login ([MS-WSMV] 3.1.4.1.23).
 const WSMANIDENTIFY: HeaderName = HeaderName::from_static("wsmanidentify");
 
@@ -53,7 +58,8 @@ pub(crate) struct Connection {
     offer: Offer,
     place: Arc<Place>,
     pace: Arc<Pace>,
-    /// Requests of a connection come one after the other, so nobody ever waits for this lock.
+    /// Requests of a connection come one after the other: nobody ever waits for this lock, but for what is prepared
+    /// for the next one.
     state: Mutex<State>,
 }
 
@@ -87,14 +93,27 @@ impl Connection {
         Self { core, peer, path, offer, place, pace, state: Mutex::new(state) }
     }
 
-    /// Answers a request, and counts the answer.
-    pub(crate) async fn respond(&self, request: Request<Incoming>) -> Answer {
-        let answer = self.handle(request).await;
+    /// Answers a request, counts the answer, and prepares for the next one while the client takes the answer.
+    pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Answer {
+        let length = |hint: hyper::body::SizeHint| hint.lower();
+        let asked = length(request.body().size_hint());
+        let answer = self.answer(request).await;
         self.core.metrics.responded(answer.status());
+        if asked.max(length(answer.body().size_hint())) >= LONG {
+            tokio::spawn(async move { self.prepare().await });
+        }
         answer
     }
 
-    async fn handle(&self, request: Request<Incoming>) -> Answer {
+    async fn prepare(&self) {
+        let mut state = self.state.lock().await;
+        let sealer = state.login.established().and_then(|known| known.sealer.as_mut());
+        if let Some(sealer) = sealer {
+            sealer.prepare();
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
         let _handling = self.pace.handle();
         let (head, body) = request.into_parts();
         if !self.serves(head.uri.path()) {
@@ -276,7 +295,8 @@ impl Connection {
             return (self.discard(body, answer).await, false);
         }
         let time = self.core.settings.packet_retrieval_time();
-        let bytes = match body::read(body, self.core.settings.max_envelope_size(), time).await {
+        let limit = self.core.settings.max_envelope_size();
+        let bytes = match body::read_or_discard(body, limit, MOST_REFUSED, time).await {
             Ok(bytes) => bytes,
             Err(error) => return (refuse_body(error), false),
         };
@@ -313,7 +333,8 @@ impl Connection {
         let settings = &self.core.settings;
         let limit = settings.max_envelope_size();
         let time = settings.packet_retrieval_time();
-        let bytes = match body::read(body, limit.saturating_add(FRAME), time).await {
+        let most = limit.saturating_add(FRAME);
+        let bytes = match body::read_or_discard(body, most, MOST_REFUSED, time).await {
             Ok(bytes) => bytes,
             // What was not opened is missing in the context: the connection is of no use now.
             Err(error) => return (refuse_body(error), true),

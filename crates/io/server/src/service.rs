@@ -416,7 +416,7 @@ impl Gate {
         let connection = Arc::new(Connection::new(self.core, peer, path, channel, place, pace));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
-            async move { Ok::<_, std::convert::Infallible>(connection.respond(request).await) }
+            async move { Ok::<_, std::convert::Infallible>(connection.handle(request).await) }
         });
         let served = http1::Builder::new()
             .header_read_timeout(None)

@@ -42,6 +42,7 @@ pub(super) struct NetworkArgs {
 /// Runs the network process to its end.
 pub(super) fn run(args: NetworkArgs) -> ExitCode {
     let lost_lines = log::start(args.log);
+    crate::memory::keep_freed();
     match try_run(args, lost_lines) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -25,6 +25,7 @@ use super::args::{Invocation, Scheme};
 use super::records::{self, Done, Records};
 use super::stdio::{self, Handle, Output};
 use crate::command_error::{CommandError, Origin};
+use crate::memory;
 use crate::signals::{Interruption, Signals};
 use crate::terminal::EchoOff;
 
@@ -92,6 +93,7 @@ pub(super) async fn run(
     signals: &mut Signals,
 ) -> Result<u8, CommandError> {
     let started = Instant::now();
+    memory::keep_freed();
     let output = Output::new();
     let mut records = invocation.json.then(Records::default);
     let client = Client::new(config(&invocation, user, password)?)?;
@@ -234,6 +236,7 @@ async fn converse(
             // Input that is there already goes first: while a Receive waits, it would need a connection of its own. But
             // a command that writes before it reads must be listened to ([MS-WSMV] 3.1.4.14).
             let piece = stdin.try_recv().ok();
+            let piece = piece.map(|piece| stdio::gather(piece, &mut stdin, input.capacity()));
             let mut first = pin!(async {
                 match piece {
                     Some(piece) => send(&input, piece).await,
@@ -260,8 +263,9 @@ async fn forward_output(
     command: &mut Command,
     (output, mut records): (&Output, Option<&mut Records>),
 ) -> End {
+    let mut next = command.next().await;
     loop {
-        let (handle, data) = match command.next().await {
+        let (handle, data) = match next {
             Ok(Some(Event::Stdout(data))) => (Handle::Stdout, data),
             Ok(Some(Event::Stderr(data))) => (Handle::Stderr, data),
             Ok(Some(Event::Done { exit_code })) => return End::Done(exit_code),
@@ -272,9 +276,21 @@ async fn forward_output(
             Some(records) => (Handle::Stdout, records.chunk(handle, &data)),
             None => (handle, data),
         };
-        if let Err(error) = output.write(handle, data).await {
+        // While our reader takes this piece, the host gathers the next one; never more than one.
+        let mut write = pin!(output.write(handle, data));
+        let mut following = pin!(command.next());
+        let (written, early) = tokio::select! {
+            biased;
+            written = &mut write => (written, None),
+            event = &mut following => (write.await, Some(event)),
+        };
+        if let Err(error) = written {
             return End::Failed(output_error(error));
         }
+        next = match early {
+            Some(event) => event,
+            None => following.await,
+        };
     }
 }
 
@@ -289,7 +305,10 @@ async fn forward_input(
     loop {
         match sent {
             Ok(()) => match stdin.recv().await {
-                Some(piece) => sent = send(input, piece).await,
+                Some(piece) => {
+                    let piece = stdio::gather(piece, &mut stdin, input.capacity());
+                    sent = send(input, piece).await;
+                }
                 None => return future::pending().await,
             },
             Err(error) if error.is_end_of_reading() => return future::pending().await,

@@ -14,6 +14,8 @@ use super::escape::Filter;
 
 /// The largest piece of input handed on at once, in bytes.
 const PIECE: usize = 32 * 1024;
+/// Pieces that are read ahead: together they fill a message while the one before is on its way.
+const AHEAD: usize = 12;
 
 /// What was read from stdin.
 #[derive(Debug)]
@@ -28,7 +30,7 @@ pub(crate) struct Input {
 ///
 /// What is there is taken at once, the end included, so that short input needs one message only.
 pub(crate) fn input() -> mpsc::Receiver<Input> {
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, receiver) = mpsc::channel(AHEAD);
     thread::spawn(move || {
         let stdin = io::stdin();
         loop {
@@ -40,6 +42,16 @@ pub(crate) fn input() -> mpsc::Receiver<Input> {
         }
     });
     receiver
+}
+
+/// Adds what has been read meanwhile, as far as all of it has at most `most` bytes.
+pub(crate) fn gather(mut first: Input, more: &mut mpsc::Receiver<Input>, most: usize) -> Input {
+    while !first.end && most.saturating_sub(first.data.len()) >= PIECE {
+        let Ok(mut next) = more.try_recv() else { break };
+        first.data.append(&mut next.data);
+        first.end = next.end;
+    }
+    first
 }
 
 /// Waits for input, and takes all that can be had without waiting again.
@@ -135,5 +147,26 @@ impl Output {
         let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
         self.0.send(Piece { handle, data, written }).await.map_err(|_| gone())?;
         result.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_that_are_there_go_together_up_to_the_bound_and_the_end() {
+        let piece = |size: usize, end| Input { data: vec![1; size], end };
+        let (sender, mut more) = mpsc::channel(AHEAD);
+        for _ in 0..4 {
+            sender.try_send(piece(PIECE, false)).unwrap();
+        }
+        sender.try_send(piece(7, true)).unwrap();
+        let gathered = gather(piece(1, false), &mut more, 3 * PIECE);
+        assert_eq!((gathered.data.len(), gathered.end), (1 + 2 * PIECE, false));
+        let gathered = gather(more.try_recv().unwrap(), &mut more, usize::MAX);
+        assert_eq!((gathered.data.len(), gathered.end), (2 * PIECE + 7, true));
+        let gathered = gather(piece(3, true), &mut more, usize::MAX);
+        assert_eq!((gathered.data.len(), gathered.end), (3, true));
     }
 }

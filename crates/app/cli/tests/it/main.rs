@@ -10,6 +10,7 @@
 
 mod account;
 mod administrator;
+mod bulk;
 mod cert;
 mod chaos;
 mod check;

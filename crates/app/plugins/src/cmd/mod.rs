@@ -12,6 +12,7 @@
 //! code page. Commands begin in a locale of UTF-8, so that tools write what is converted from.
 
 mod line;
+mod pipes;
 mod shell;
 
 use std::fmt;

@@ -12,6 +12,7 @@ use tokio::sync::RwLock;
 use wsman::fault::{ErrorCode, Fault};
 
 use super::line::{program_arguments, shell_line};
+use super::pipes::Pipe;
 use super::provider_fault;
 
 /// The command interpreter.
@@ -95,9 +96,9 @@ impl ShellInstance for CmdShell {
                 return Err(Box::new(gone()));
             };
             Ok(Running {
-                stdin: Box::new(stdin),
-                stdout: Box::new(stdout),
-                stderr: Box::new(stderr),
+                stdin: Box::new(Pipe::new(stdin)),
+                stdout: Box::new(Pipe::new(stdout)),
+                stderr: Box::new(Pipe::new(stderr)),
                 control: Box::new(Control(process)),
             })
         })

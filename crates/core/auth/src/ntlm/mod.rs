@@ -6,6 +6,7 @@
 mod acceptor;
 mod flags;
 mod initiator;
+mod key_stream;
 mod keys;
 mod messages;
 mod response;

@@ -6,27 +6,30 @@
 //!  new ──► Ready ─┴──seal/unseal──► Ready (sequence + 1, stream goes on)
 //!              └────wrong signature──► Broken
 //! ```
+//!
+//! The key stream does not depend on the messages: what the next one needs is made ahead where the caller has time.
 
 use std::fmt;
 
 use hmac::Mac as _;
-use rc4::{Rc4, StreamCipher as _};
 use subtle::ConstantTimeEq as _;
 
 use super::{
     Flags,
+    key_stream::KeyStream,
     keys::{self, Key, Writer},
     response::{HmacMd5, keyed},
 };
 use crate::{Error, SealError, Sealed, Sealer};
 
 const SIGNATURE_LENGTH: usize = 16;
+const CHECKSUM_LENGTH: usize = 8;
 
 /// One direction of a connection: its keys, its key stream, its count of messages.
 struct Direction {
     mac: HmacMd5,
     seal_key: Key,
-    stream: Rc4,
+    stream: KeyStream,
     /// The number of the next message; `None` when all are used.
     sequence: Option<u32>,
     /// With KEY_EXCH the checksum is encrypted as well ([MS-NLMP] 3.4.4.2).
@@ -38,7 +41,7 @@ impl Direction {
         let seal_key = keys::seal_key(flags, session_key, writer);
         Self {
             mac: keyed(&keys::sign_key(session_key, writer)),
-            stream: keys::rc4(&seal_key),
+            stream: KeyStream::new(&seal_key),
             seal_key,
             sequence: Some(0),
             encrypts_checksum: flags.contains(Flags::KEY_EXCH),
@@ -57,7 +60,7 @@ impl Direction {
     /// Completes the message: its signature, with the key stream standing behind its data.
     fn signature(&mut self, sequence: u32, mut checksum: [u8; 8]) -> [u8; SIGNATURE_LENGTH] {
         if self.encrypts_checksum {
-            self.stream.apply_keystream(&mut checksum);
+            self.stream.apply(&mut checksum);
         }
         self.sequence = sequence.checked_add(1);
         let [c0, c1, c2, c3, c4, c5, c6, c7] = checksum;
@@ -72,7 +75,8 @@ impl Direction {
     fn seal(&mut self, data: &mut [u8]) -> Result<[u8; SIGNATURE_LENGTH], SealError> {
         let sequence = self.sequence()?;
         let checksum = self.checksum(sequence, data);
-        self.stream.apply_keystream(data);
+        self.stream.begin(data.len() + CHECKSUM_LENGTH);
+        self.stream.apply(data);
         Ok(self.signature(sequence, checksum))
     }
 
@@ -81,7 +85,8 @@ impl Direction {
         let [1, 0, 0, 0, ..] = signature else { return Err(SealError::MalformedSignature) };
         let signature: [u8; SIGNATURE_LENGTH] =
             signature.try_into().map_err(|_| SealError::MalformedSignature)?;
-        self.stream.apply_keystream(data);
+        self.stream.begin(data.len() + CHECKSUM_LENGTH);
+        self.stream.apply(data);
         let checksum = self.checksum(sequence, data);
         let expected = self.signature(sequence, checksum);
         if bool::from(expected.ct_eq(&signature)) { Ok(()) } else { Err(SealError::Tampered) }
@@ -92,7 +97,7 @@ impl Direction {
         let sequence = self.sequence()?;
         let checksum = self.checksum(sequence, mech_list);
         let signature = self.signature(sequence, checksum);
-        self.stream = keys::rc4(&self.seal_key);
+        self.stream = KeyStream::new(&self.seal_key);
         Ok(signature)
     }
 }
@@ -153,6 +158,13 @@ impl Sealer for NtlmSealer {
             data.clear();
             error.into()
         })
+    }
+
+    fn prepare(&mut self) {
+        if self.can_seal && !self.broken {
+            self.sending.stream.prepare();
+            self.receiving.stream.prepare();
+        }
     }
 
     fn mech_list_mic(&mut self, mech_list: &[u8]) -> Result<Vec<u8>, Error> {

@@ -158,13 +158,12 @@ pub fn seal(
     );
     let size = u32::try_from(sealed.header.len())
         .map_err(|_| SealedError::Frame("the mechanism's header is too long"))?;
+    // Long messages are framed where they are, not in a second buffer.
+    let mut body = message;
+    let before = [head.as_bytes(), &size.to_le_bytes(), &sealed.header].concat();
     let end = format!("--{BOUNDARY}--\r\n");
-    let mut body =
-        Vec::with_capacity(head.len() + 4 + sealed.header.len() + message.len() + end.len());
-    body.extend_from_slice(head.as_bytes());
-    body.extend_from_slice(&size.to_le_bytes());
-    body.extend_from_slice(&sealed.header);
-    body.extend_from_slice(&message);
+    body.reserve(before.len() + end.len());
+    body.splice(..0, before);
     body.extend_from_slice(end.as_bytes());
     let content_type = format!("multipart/encrypted;protocol=\"{media}\";boundary=\"{BOUNDARY}\"");
     Ok(Sealed { content_type, body })
@@ -183,13 +182,14 @@ pub fn open(
 ) -> Result<Opened, SealedError> {
     let announced = Announced::parse(content_type)?;
     let parts = Parts::parse(&body, &announced)?;
-    body.truncate(parts.data_end);
-    let data = body.split_off(parts.data_start);
     let header = body
-        .get(parts.header_start..)
-        .ok_or(SealedError::Frame("the mechanism's header is missing"))?;
-    let mut message = data;
-    sealer.unseal(header, &mut message)?;
+        .get(parts.header_start..parts.data_start)
+        .ok_or(SealedError::Frame("the mechanism's header is missing"))?
+        .to_vec();
+    body.truncate(parts.data_end);
+    body.drain(..parts.data_start);
+    let mut message = body;
+    sealer.unseal(&header, &mut message)?;
     // OMI and pwsh pad the plaintext with NULs and count them.
     let text = message.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     // The last letter of UTF-16 may end in one that is not padding.

@@ -512,9 +512,11 @@ fn first_illegal(text: &str) -> Option<(usize, char)> {
     // The scan of bytes has no branches to break it up: it is what makes the common case cheap.
     // 0xEF starts U+FFFE and U+FFFF, and much that is legal.
     let suspicious = text.as_bytes().chunks(4096).any(|chunk| {
-        chunk.iter().fold(false, |found, &byte| {
-            found | (byte < 0x20 && byte != 9 && byte != 10 && byte != 13) | (byte == 0xEF)
-        })
+        let found = chunk.iter().fold(0, |found, &byte| {
+            let control = (byte < 0x20) & (byte != 9) & (byte != 10) & (byte != 13);
+            found | u8::from(control | (byte == 0xEF))
+        });
+        found != 0
     });
     if suspicious { text.char_indices().find(|(_, c)| !is_legal(*c)) } else { None }
 }

@@ -158,9 +158,7 @@ impl Writer {
 /// Appends `text` escaped. Characters that XML cannot carry become `?`, as Windows writes them.
 fn escape(text: &str, in_attribute: bool, out: &mut String) {
     let mut rest = text;
-    while let Some(found) = rest.bytes().position(|byte| {
-        matches!(byte, b'<' | b'&' | b'>' | 0xEF) || byte < 0x20 || (in_attribute && byte == b'"')
-    }) {
+    while let Some(found) = first_special(rest.as_bytes(), in_attribute) {
         let (before, from) = rest.split_at(found);
         out.push_str(before);
         let mut chars = from.chars();
@@ -179,4 +177,52 @@ fn escape(text: &str, in_attribute: bool, out: &mut String) {
         rest = chars.as_str();
     }
     out.push_str(rest);
+}
+
+/// Bytes that are looked at together.
+const STRIDE: usize = 64;
+
+/// The place of the first byte that needs a closer look.
+fn first_special(bytes: &[u8], in_attribute: bool) -> Option<usize> {
+    // Without a branch for each byte, the compiler compares many of them at once; long text is
+    // base64, which has none of these.
+    let special = |byte: u8| {
+        (byte < 0x20)
+            | (byte == b'<')
+            | (byte == b'&')
+            | (byte == b'>')
+            | (byte == 0xEF)
+            | (in_attribute & (byte == b'"'))
+    };
+    let (strides, _) = bytes.as_chunks::<STRIDE>();
+    let clean = |stride: &&[u8; STRIDE]| {
+        stride.iter().fold(0, |found, &byte| found | u8::from(special(byte))) == 0
+    };
+    let start = strides.iter().take_while(clean).count() * STRIDE;
+    let rest = bytes.get(start..).unwrap_or_default();
+    rest.iter().position(|&byte| special(byte)).map(|place| start + place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn special_bytes_are_found_at_every_place_of_a_stride() {
+        for length in [0, 1, 63, 64, 65, 127, 128, 200] {
+            let clean = vec![b'A'; length];
+            assert_eq!(first_special(&clean, true), None);
+            for place in 0..length {
+                for byte in [b'<', b'&', b'>', 0xEF, b'\r', 0] {
+                    let mut bytes = clean.clone();
+                    bytes[place] = byte;
+                    assert_eq!(first_special(&bytes, false), Some(place), "{byte} at {place}");
+                }
+                let mut quoted = clean.clone();
+                quoted[place] = b'"';
+                assert_eq!(first_special(&quoted, true), Some(place));
+                assert_eq!(first_special(&quoted, false), None);
+            }
+        }
+    }
 }

@@ -309,9 +309,8 @@ fn largest_send_fills_the_envelope_and_no_more() {
         };
         let request = scene.request();
         scene.answer(&request, ns::action::CREATE_RESPONSE, created().to_body());
-        let (key, request) = scene.start();
+        let key = scene.start_as(COMMAND);
         assert_eq!(key, command);
-        scene.answer(&request, ns::action::COMMAND_RESPONSE, command_response(COMMAND));
         let max = scene.shell.max_send_payload(key).unwrap();
         let request = scene.send(key, &vec![b'x'; max], true);
         let size = u64::try_from(request.envelope.encode().len()).unwrap();
@@ -324,6 +323,30 @@ fn largest_send_fills_the_envelope_and_no_more() {
         let too_long = scene.shell.send(id, TIMEOUT, key, vec![0; got], false);
         assert_eq!(too_long, misuse(ApiMisuse::InputTooLong { got, max }));
     }
+}
+
+#[test]
+fn requests_stay_short_until_the_service_takes_a_chosen_command_id() {
+    let size = |max: usize| max / 3 * 4;
+    let mut scene = Scene { shell: Shell::new(context(512_000)), ..Scene::new() }.opened();
+    // Services before Windows 8 choose their own.
+    let (key, request) = scene.start();
+    scene.answer(&request, ns::action::COMMAND_RESPONSE, command_response(COMMAND));
+    let old = size(scene.shell.max_send_payload(key).unwrap());
+    assert!((150_000..153_600).contains(&old), "{old}");
+
+    let mut scene = Scene { shell: Shell::new(context(512_000)), ..Scene::new() }.opened();
+    let key = scene.start_as(COMMAND);
+    let modern = size(scene.shell.max_send_payload(key).unwrap());
+    assert!((508_000..512_000).contains(&modern), "{modern}");
+    // Its administrator may have lowered the limit.
+    assert!(scene.shell.handle_too_long());
+    assert_eq!(size(scene.shell.max_send_payload(key).unwrap()), old);
+    let key = scene.start_as("B0973E54-434E-4D99-B4BE-ADE584CE3BFC");
+    assert_eq!(size(scene.shell.max_send_payload(key).unwrap()), old, "it stays so");
+    while scene.shell.handle_too_long() {}
+    let least = size(scene.shell.max_send_payload(key).unwrap());
+    assert!((4_000..8_192).contains(&least), "{least}");
 }
 
 // Signal

@@ -73,13 +73,26 @@ impl Scene {
     }
 
     pub(crate) fn open() -> Self {
-        let mut scene = Self::new();
-        let id = scene.id();
+        Self::new().opened()
+    }
+
+    pub(crate) fn opened(mut self) -> Self {
+        let id = self.id();
         let (description, options) = (ShellDescription::default(), ShellOptions::default());
-        scene.shell.open(id, TIMEOUT, description, options).unwrap();
-        let request = scene.request();
-        scene.answer(&request, ns::action::CREATE_RESPONSE, created().to_body());
-        scene
+        self.shell.open(id, TIMEOUT, description, options).unwrap();
+        let request = self.request();
+        self.answer(&request, ns::action::CREATE_RESPONSE, created().to_body());
+        self
+    }
+
+    /// A command of that id, which the service takes.
+    pub(crate) fn start_as(&mut self, command_id: &str) -> CommandKey {
+        let id = self.id();
+        let line = CommandLine { command_id: Some(command_id.to_owned()), ..line() };
+        let key = self.shell.start(id, TIMEOUT, line, CommandOptions::default()).unwrap();
+        let request = self.request();
+        self.answer(&request, ns::action::COMMAND_RESPONSE, command_response(command_id));
+        key
     }
 
     pub(crate) fn start(&mut self) -> (CommandKey, Request) {

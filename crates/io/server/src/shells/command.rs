@@ -29,10 +29,10 @@ use wsman::shell::server::CommandKey;
 use super::budget::{Credit, Held, Memory};
 use crate::plugin::{CommandControl, CommandSignal, Running, ShellInstance, StartCommand};
 
-/// The first read of a stream asks for so many bytes; a command that fills them gets more.
+/// The first read of a stream asks for so many bytes; a command that writes much gets more.
 const LEAST_READ: usize = 4 * 1024;
-/// No read asks for more: what a pipe holds by default.
-const MOST_READ: usize = 64 * 1024;
+/// No read asks for more.
+const MOST_READ: usize = 256 * 1024;
 
 /// So long may a stream be silent after the command's end before what holds it is given up.
 const MOST_SILENCE: Duration = Duration::from_secs(2);
@@ -205,7 +205,7 @@ impl Source<'_> {
             if read == 0 {
                 break;
             }
-            wanted = if read == granted { (wanted * 2).min(MOST_READ) } else { LEAST_READ };
+            wanted = (read * 2).clamp(LEAST_READ, MOST_READ);
             if let Some(converter) = &mut converter {
                 // Credit counts what the client gets. Bytes that are held keep theirs.
                 let before = read + converter.held();

@@ -37,7 +37,7 @@ use crate::frames::root::{Event, FrameError, LENGTH, Reason, Request};
 pub use crate::frames::keeper::{Outcome, Signal, Stage, Start, Usage};
 pub use inherited::Inherited;
 pub use keeper::{Keeper, StartError};
-pub use process::{Exit, Process};
+pub use process::{Exit, Process, widen};
 
 /// The most Opens that are under way at a time; further ones wait here instead of being refused by the spawner.
 const PENDING_OPENS: usize = 64;

@@ -1,7 +1,7 @@
 //! A running command as the network process sees it.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,18 @@ pub(super) const LOST: Exit = Exit {
     usage: Usage { user: Duration::ZERO, system: Duration::ZERO },
     others: true,
 };
+
+/// What a widened pipe holds, in bytes; by default it is 65,536.
+const WIDE: usize = 512 * 1024;
+
+/// Lets a pipe of a command hold eight times as much, so that the command and we wait less often for each other.
+///
+/// The user of the command has a quota of pipe memory (`pipe-user-pages-soft`, 64 MiB by default), of which a widened
+/// pipe takes 512 KiB: meant for pipes through which much goes. Where the quota is used up the pipe stays as it is.
+pub fn widen(pipe: impl AsFd) {
+    // A pipe that cannot hold more is no worse than before.
+    let _holds = rustix::pipe::fcntl_setpipe_size(pipe, WIDE);
+}
 
 /// A command with its three pipes. Dropping it closes the pipes; the command runs on until it ends or its shell does.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use super::event::{CommandKey, Event, Operation};
 use super::{Outstanding, Shell, State};
 use crate::Envelope;
 use crate::compression;
-use crate::envelope::uuid_uri;
+use crate::envelope::{same_id, uuid_uri};
 use crate::fault::{ErrorCode, Fault};
 use crate::ns::action;
 use crate::shell::{
@@ -122,6 +122,9 @@ impl Shell {
                 let response = CommandResponse::from_body(body).map_err(malformed)?;
                 if response.command_id.is_empty() {
                     return Err(PeerMisbehaved::MissingCommandId);
+                }
+                if request.chosen.as_deref().is_some_and(|id| same_id(id, &response.command_id)) {
+                    self.is_modern();
                 }
                 self.change(command, |known| known.id = Some(response.command_id));
                 self.out.events.push_back(Event::Started { command });

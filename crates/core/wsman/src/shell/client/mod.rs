@@ -50,6 +50,8 @@ pub struct Shell {
     state: Result<State, PeerMisbehaved>,
     commands: BTreeMap<CommandKey, Command>,
     last_key: u64,
+    /// The longest request that the service surely takes, as far as that is known.
+    request_size: RequestSize,
     /// Requests without an answer, by their MessageID as it stands on the wire.
     outstanding: BTreeMap<String, Outstanding>,
     out: Output,
@@ -63,6 +65,21 @@ enum State {
     AwaitDeleteResponse { shell_id: String },
     Closed,
 }
+
+/// What is known of the longest request that the service takes. No message tells it: the
+/// MaxEnvelopeSize of a request is about the answer.
+#[derive(Clone, Copy, Debug)]
+struct RequestSize {
+    /// Octets that the service surely takes, as far as it has not refused as many.
+    sure: u64,
+    /// Whether it has refused a request as too long: then nothing longer is tried again.
+    is_refused: bool,
+}
+
+/// Octets of the longest request before Windows 8: the default of `MaxEnvelopeSizekb` there.
+const OLD_REQUEST: u64 = 153_600;
+/// Octets that every service takes (DSP0226 R6.2-4).
+const LEAST_REQUEST: u64 = 8_192;
 
 #[derive(Debug)]
 struct Outstanding {
@@ -85,6 +102,7 @@ impl Shell {
             state: Ok(State::BeforeOpen),
             commands: BTreeMap::new(),
             last_key: 0,
+            request_size: RequestSize { sure: OLD_REQUEST, is_refused: false },
             outstanding: BTreeMap::new(),
             out: Output {
                 requests: std::collections::VecDeque::new(),
@@ -128,7 +146,10 @@ impl Shell {
         self.commands.get(&command).is_none_or(|command| command.is_done)
     }
 
-    /// The most bytes that [`Self::send`] takes at once: what fits the context's MaxEnvelopeSize.
+    /// The most bytes that [`Self::send`] takes at once: what fits a request that the service
+    /// surely takes, of at most the context's MaxEnvelopeSize.
+    ///
+    /// That is 153,600 octets until the service has shown that it is no older than Windows 8.
     ///
     /// # Errors
     ///
@@ -140,10 +161,33 @@ impl Shell {
         // No timeout of the protocol is written longer than this one.
         let longest = Duration::from_secs(u32::MAX.into());
         let envelope = send.to_envelope(&self.context, Some(shell_id), Uuid::nil(), longest);
-        let limit = usize::try_from(self.context.max_envelope_size).unwrap_or(usize::MAX);
+        let limit = usize::try_from(self.request_limit()).unwrap_or(usize::MAX);
         let limit = self.context.charset.fits(limit);
         let room = limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3;
         Ok(if self.is_compressed { compression::fits(room) } else { room })
+    }
+
+    /// Octets that a request may have.
+    fn request_limit(&self) -> u64 {
+        self.context.max_envelope_size.min(self.request_size.sure)
+    }
+
+    /// Takes it that the service refused a Send as too long, by HTTP's 413 and before it looked at
+    /// it. Whether [`Self::max_send_payload`] is less from now on, so that what was to be sent may
+    /// go in smaller pieces.
+    pub fn handle_too_long(&mut self) -> bool {
+        let refused = self.request_limit();
+        let less = if refused > OLD_REQUEST { OLD_REQUEST } else { refused / 2 };
+        self.request_size = RequestSize { sure: less.max(LEAST_REQUEST), is_refused: true };
+        self.request_limit() < refused
+    }
+
+    /// Takes it that the service took the id that was chosen for a command: services before
+    /// Windows 8 choose their own, and only these take no more than [`OLD_REQUEST`] by default.
+    const fn is_modern(&mut self) {
+        if !self.request_size.is_refused {
+            self.request_size.sure = u64::MAX;
+        }
     }
 
     /// Makes the shell; [`Event::Opened`] follows.
