@@ -20,6 +20,7 @@ struct Required {
 
 const REQUIRED: &[Required] = &[
     Required { name: "openssl", possible: |_| true },
+    Required { name: "prometheus-client", possible: |_| true },
     Required { name: "pypsrp", possible: |_| true },
     Required { name: "pyspnego", possible: |_| true },
     Required { name: "pywinrm", possible: |_| true },

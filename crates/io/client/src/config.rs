@@ -26,7 +26,8 @@ pub struct Config {
     /// The largest envelope in bytes, both ways: 512,000 by default, as in Windows's client.
     ///
     /// Services with a lower limit answer up to that. Requests have at most 153,600 bytes, which
-    /// every Windows version takes, until the service has shown that it is no older than Windows 8.
+    /// every Windows version takes, until the service has shown that it is no older than Windows 8; on
+    /// plain HTTP always, where anybody on the way could refuse longer ones.
     pub max_envelope_size: u32,
     /// The charset of messages, both ways; UTF-8 by default, which everyone reads.
     pub charset: Charset,

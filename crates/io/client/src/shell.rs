@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use session::client::endpoint::Transport;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 use wsman::fault::{ErrorCode, Fault};
@@ -132,9 +133,13 @@ impl Shell {
     }
 
     fn new(calls: &Arc<Calls>, context: RequestContext) -> Self {
+        let mut machine = machine::Shell::new(context);
+        if calls.config().endpoint.transport == Transport::Https {
+            machine.trust_refusals();
+        }
         let core = Core {
             calls: Arc::clone(calls),
-            machine: Mutex::new(machine::Shell::new(context)),
+            machine: Mutex::new(machine),
             ended: Mutex::default(),
         };
         Self { core: Arc::new(core) }

@@ -27,6 +27,7 @@ use crate::answer::{self, Answer};
 use crate::audit;
 use crate::body::{self, BodyError};
 use crate::dispatch::{Caller, Reply};
+use crate::metrics::{Mechanism, Outcome, count};
 use crate::offer::{Channel, Offer};
 use crate::pace::Pace;
 use crate::places::Place;
@@ -92,11 +93,12 @@ impl Connection {
         Self { core, peer, path, offer, place, pace, state: Mutex::new(state) }
     }
 
-    /// Answers a request, and prepares for the next one while the client takes the answer.
+    /// Answers a request, counts the answer, and prepares for the next one while the client takes the answer.
     pub(crate) async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Answer {
         let length = |hint: hyper::body::SizeHint| hint.lower();
         let asked = length(request.body().size_hint());
         let answer = self.answer(request).await;
+        self.core.metrics.responded(answer.status());
         if asked.max(length(answer.body().size_hint())) >= LONG {
             tokio::spawn(async move { self.prepare().await });
         }
@@ -173,7 +175,7 @@ impl Connection {
         has_body: bool,
     ) -> Result<(), Answer> {
         let offer = &self.offer;
-        let mut note = None;
+        let (mut note, mut mechanism) = (None, None);
         let mut turn = state.login.handle_request(headers, has_body, offer);
         loop {
             turn = match turn {
@@ -181,9 +183,11 @@ impl Connection {
                     if let Some(user) = user_of(&question) {
                         state.attempt = user;
                     }
+                    mechanism = mechanism_of(&question);
                     let Core { gatekeeper, verifier, .. } = &*self.core;
                     let judged = gatekeeper.judge(verifier, question, self.peer.ip()).await;
                     if let Some(time) = judged.lockout {
+                        count(&self.core.metrics.lockouts);
                         audit::lockout_begins(self.actor(&state.attempt), time);
                     }
                     note = judged.note;
@@ -196,7 +200,10 @@ impl Connection {
                         Some(note) => format!("{reason} ({note})"),
                         None => reason.to_string(),
                     };
-                    audit::login_refused(actor, scheme_word(headers), &reason);
+                    let scheme = scheme_word(headers);
+                    audit::login_refused(actor, scheme, &reason);
+                    let mechanism = mechanism.unwrap_or_else(|| Mechanism::of_name(scheme));
+                    self.core.metrics.logins.add((mechanism, Outcome::Refused), 1);
                     state.attempt.clear();
                     return Err(match status {
                         StatusCode::UNAUTHORIZED => answer::challenge(offered),
@@ -222,6 +229,8 @@ impl Connection {
             return;
         }
         audit::login_accepted(self.actor(&established.account.name), established.mechanism);
+        let mechanism = Mechanism::of_name(established.mechanism);
+        self.core.metrics.logins.add((mechanism, Outcome::Accepted), 1);
         state.told = is_basic.then_some(id);
         state.login_id = random::bytes16();
     }
@@ -388,6 +397,15 @@ fn user_of(question: &Question) -> Option<String> {
         Question::Ntlm(attempt) if attempt.domain.is_empty() => Some(attempt.user.clone()),
         Question::Ntlm(attempt) => Some(format!("{}\\{}", attempt.domain, attempt.user)),
         Question::Password { user, .. } => Some(user.clone()),
+        Question::Challenge | _ => None,
+    }
+}
+
+/// The mechanism that asks; `None` where it is not told yet.
+fn mechanism_of(question: &Question) -> Option<Mechanism> {
+    match question {
+        Question::Ntlm(_) => Some(Mechanism::Ntlm),
+        Question::Password { .. } => Some(Mechanism::Basic),
         Question::Challenge | _ => None,
     }
 }

@@ -17,6 +17,7 @@ use wsman::xml::{Element, Limits};
 use wsman::{Charset, Envelope, Header};
 
 use crate::audit;
+use crate::metrics;
 use crate::random;
 use crate::service::Core;
 
@@ -75,21 +76,30 @@ impl Core {
             Ok(envelope) => envelope,
             Err(error) => {
                 audit::operation_refused(caller.actor(), "", &error.to_string());
-                return self.fault(None, &Fault::from(&error));
+                let fault = Fault::from(&error);
+                self.metrics.requested(metrics::Operation::Other, Some(&fault));
+                return self.fault(None, &fault);
             }
         };
         drop(bytes);
         if is_chunked {
             return self.refuse_chunked(caller, &envelope);
         }
-        let result = if Identify::from_envelope(&envelope).is_some() {
+        let (operation, result) = if Identify::from_envelope(&envelope).is_some() {
+            let operation = metrics::Operation::Identify;
             match access(caller, Operation::Identify, Target::Service) {
-                Ok(()) => return message(self.identify().to_envelope()),
-                Err(refusal) => Err(refusal),
+                Ok(()) => {
+                    self.metrics.requested(operation, None);
+                    return message(self.identify().to_envelope());
+                }
+                Err(refusal) => (operation, Err(refusal)),
             }
         } else {
-            self.operate(caller, &mut envelope).await
+            let operation = operation_of(envelope.action().unwrap_or_default());
+            let counted = operation.map_or(metrics::Operation::Other, Into::into);
+            (counted, self.operate(caller, &mut envelope).await)
         };
+        self.metrics.requested(operation, result.as_ref().err().map(|refusal| &*refusal.fault));
         match result {
             Ok((action, body)) => message(envelope.reply(action, random::uuid(), body)),
             Err(refusal) => {
@@ -124,10 +134,13 @@ impl Core {
     fn refuse_chunked(&self, caller: Caller<'_>, envelope: &Envelope) -> Reply {
         let action = envelope.action().unwrap_or_default();
         audit::operation_refused(caller.actor(), action, "chunked request");
-        if operation_of(action).is_none() {
+        let fault = Fault::new(ErrorCode::NOT_SUPPORTED, "The request is not supported. ");
+        let operation = operation_of(action);
+        let counted = operation.map_or(metrics::Operation::Other, Into::into);
+        self.metrics.requested(counted, Some(&fault));
+        if operation.is_none() {
             return Reply::Bare(StatusCode::LENGTH_REQUIRED);
         }
-        let fault = Fault::new(ErrorCode::NOT_SUPPORTED, "The request is not supported. ");
         self.fault(Some(&envelope.header), &fault)
     }
 
@@ -135,6 +148,7 @@ impl Core {
     pub(crate) fn identify_anonymous(&self, bytes: &[u8], charset: Charset) -> Option<Vec<u8>> {
         let envelope = Envelope::decode_as(bytes, charset, &self.limits()).ok()?;
         Identify::from_envelope(&envelope)?;
+        self.metrics.requested(metrics::Operation::Identify, None);
         Some(self.identify().unauthenticated().to_envelope().encode_as(charset))
     }
 

@@ -20,6 +20,7 @@ mod connection;
 mod dispatch;
 mod gatekeeper;
 mod listen;
+pub mod metrics;
 mod offer;
 mod pace;
 mod patience;

@@ -17,12 +17,19 @@ use transport::tls::{self, Facts, Identity};
 
 use crate::RunError;
 use crate::certificates::{Certificates, CertificatesError, Thumbprint};
+use crate::metrics::listener::Page;
 use crate::settings::listener::EVERY_ADDRESS;
 use crate::settings::{ListenAddress, Listener, Settings};
 
-/// Every socket that the settings ask for, open, and the certificates for https.
+/// Every socket that the settings ask for, open, the certificates for https, and what the metrics need.
 #[derive(Debug)]
-pub struct Listeners(Vec<(Listener, TcpListener, Open)>);
+pub struct Listeners {
+    sockets: Vec<(Listener, TcpListener, Open)>,
+    page: Option<Page>,
+}
+
+/// Sockets of the runtime, and what is served on each.
+type Accepting = Vec<(tokio::net::TcpListener, Open)>;
 
 /// What is served on an open socket.
 #[derive(Debug)]
@@ -41,8 +48,8 @@ impl Listeners {
     ///
     /// # Errors
     ///
-    /// [`RunError::Certificate`], before anything listens, [`RunError::Listen`] and
-    /// [`RunError::NoListener`].
+    /// [`RunError::Certificate`], before anything listens, [`RunError::Listen`],
+    /// [`RunError::NoListener`] and [`RunError::Metrics`].
     pub fn open(
         settings: &Settings,
         folder: Option<&Path>,
@@ -57,16 +64,21 @@ impl Listeners {
             let opened = opened.map_err(failed)?;
             all.extend(opened.into_iter().map(|(socket, open)| (listener.clone(), socket, open)));
         }
-        if all.is_empty() { Err(RunError::NoListener) } else { Ok(Self(all)) }
+        if all.is_empty() {
+            return Err(RunError::NoListener);
+        }
+        let page = settings.metrics.listen.map(Page::open).transpose()?;
+        Ok(Self { sockets: all, page })
     }
 
     /// The same as sockets of the runtime.
-    pub(crate) fn accepting(self) -> Result<Vec<(tokio::net::TcpListener, Open)>, RunError> {
+    pub(crate) fn accepting(self) -> Result<(Accepting, Option<Page>), RunError> {
         let accepting = |(listener, socket, open)| {
             let failed = |source| RunError::Listen { listener, source };
             Ok((tokio::net::TcpListener::from_std(socket).map_err(failed)?, open))
         };
-        self.0.into_iter().map(accepting).collect()
+        let sockets = self.sockets.into_iter().map(accepting).collect::<Result<_, _>>()?;
+        Ok((sockets, self.page))
     }
 }
 

@@ -36,12 +36,13 @@ use crate::certificates::CertificatesError;
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
 use crate::listen::{Listeners, Open};
+use crate::metrics::{Counted, Gauge, Metrics, Outcome, Quota, count};
 use crate::offer::{Channel, Offer};
 use crate::pace::Pace;
 use crate::patience::Patient;
 use crate::places::{Place, Places};
 use crate::plugin::ShellPlugin;
-use crate::settings::{Listener, Settings};
+use crate::settings::{Listener, MetricsAddress, Settings};
 use crate::shells::{Limits, Shells};
 
 /// A head of a request may have so many bytes: a token of 64 KiB in base64, and room beside it.
@@ -75,6 +76,8 @@ pub struct Config {
     pub names: MachineNames,
     /// The kinds of shells on offer, one for each resource URI.
     pub plugins: Vec<Arc<dyn ShellPlugin>>,
+    /// Counts the log lines that could not be written, for the metrics.
+    pub lost_log_lines: Arc<AtomicU64>,
     /// The privileged process: hears when the listeners accept, and says when to stop.
     pub spawner: Option<Spawner>,
     /// Becomes ready when the service is to stop.
@@ -105,6 +108,7 @@ impl Config {
             accounts,
             names: MachineNames::of_this_machine(),
             plugins: Vec::new(),
+            lost_log_lines: Arc::default(),
             spawner: None,
             stop: Box::pin(std::future::pending()),
             ready: Box::new(|_| {}),
@@ -121,6 +125,14 @@ pub enum RunError {
     Listen {
         /// Which one.
         listener: Listener,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The listener for metrics cannot be opened.
+    #[error("cannot listen on {address} for metrics")]
+    Metrics {
+        /// Where.
+        address: MetricsAddress,
         /// What the system said.
         source: io::Error,
     },
@@ -147,6 +159,7 @@ pub(crate) struct Core {
     pub(crate) verifier: Verifier,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) shells: Arc<Shells>,
+    pub(crate) metrics: Arc<Metrics>,
     /// The kernel's version, which an Identify after a login tells.
     pub(crate) os_version: String,
     plugins: Vec<Arc<dyn ShellPlugin>>,
@@ -174,7 +187,8 @@ impl Core {
 ///
 /// [`RunError`] when it cannot start.
 pub async fn run(config: Config) -> Result<(), RunError> {
-    let Config { settings, listeners, accounts, names, plugins, spawner, stop, ready } = config;
+    let Config { settings, listeners, accounts, names, plugins, .. } = config;
+    let Config { lost_log_lines, spawner, stop, ready, .. } = config;
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
         if plugins
@@ -186,18 +200,20 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         }
     }
     warn_of(&settings);
-    let open = listeners.accepting()?;
+    let (open, page) = listeners.accepting()?;
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
         users: u64::from(settings.winrs.max_concurrent_users),
         operations: u64::from(settings.service.max_concurrent_operations_per_user),
         descriptors: descriptors(&settings),
     };
-    let shells = Shells::new(limits);
+    let metrics = Arc::<Metrics>::default();
+    let shells = Shells::new(limits, Arc::clone(&metrics));
     let core = Arc::new(Core {
         verifier: Verifier::new(accounts, names),
         gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
         shells: Arc::clone(&shells),
+        metrics,
         os_version: os_version(),
         plugins,
         tokens: AtomicU64::new(0),
@@ -208,6 +224,10 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let addresses: Vec<_> =
         open.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect();
     let mut tasks = JoinSet::new();
+    if let Some(page) = page {
+        let (metrics, spawner) = (Arc::clone(&gate.core.metrics), spawner.clone());
+        tasks.spawn(page.serve(metrics, spawner, lost_log_lines, gate.stopped.clone()));
+    }
     for (socket, open) in open {
         info!(url = %open.url, "Listening");
         tasks.spawn(gate.clone().accept(socket, open));
@@ -314,19 +334,27 @@ impl Gate {
             match accepted {
                 Ok((stream, peer)) => {
                     // Without a place the connection is closed at once.
+                    let metrics = &self.core.metrics;
                     let Some(place) = self.places.take(peer.ip(), Instant::now()) else {
+                        metrics.connections.add(Outcome::Refused, 1);
+                        metrics.quotas.add(Quota::Connections, 1);
                         debug!(%peer, "MaxConnections reached");
                         continue;
                     };
+                    metrics.connections.add(Outcome::Accepted, 1);
+                    let present = metrics.enter(Gauge::Connections);
                     let (gate, place) = (self.clone(), Arc::new(place));
                     let (path, tls) = (open.path.clone(), open.tls.clone());
                     connections.spawn(async move {
+                        let metrics = Arc::clone(&gate.core.metrics);
                         tokio::select! {
                             () = gate.welcome(stream, peer, path, tls.as_deref(), &place) => {}
                             () = place.given_up() => {
+                                metrics.quotas.add(Quota::Connections, 1);
                                 debug!(%peer, "MaxConnections reached: gives way to another connection");
                             }
                         }
+                        drop(present);
                     });
                 }
                 Err(error) => {
@@ -366,7 +394,10 @@ impl Gate {
                 let channel = Channel::Tls(tls.channel_binding());
                 self.serve(stream, peer, path, channel, place).await;
             }
-            Err(error) => debug!(%peer, %error, "no TLS"),
+            Err(error) => {
+                count(&self.core.metrics.failed_handshakes);
+                debug!(%peer, %error, "no TLS");
+            }
         }
     }
 
@@ -380,6 +411,7 @@ impl Gate {
     ) {
         let time = self.core.settings.packet_retrieval_time();
         let (place, pace) = (Arc::clone(place), Arc::new(Pace::default()));
+        let stream = Counted::new(stream, Arc::clone(&self.core.metrics));
         let stream = Patient::new(stream, time, Arc::clone(&pace));
         let connection = Arc::new(Connection::new(self.core, peer, path, channel, place, pace));
         let service = service_fn(move |request| {

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// How log lines look. Each is one line on the standard error stream.
+/// How log lines look. Each is one line.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the two forms that the command line offers")]
 pub enum LogFormat {
@@ -46,6 +46,8 @@ pub struct Options {
     pub cgroups: bool,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// The file that takes the log lines of all processes, opened anew on SIGHUP; `None`: standard error.
+    pub log_file: Option<PathBuf>,
 }
 
 impl Options {
@@ -64,6 +66,7 @@ impl Options {
             memory_per_shell: None,
             cgroups: true,
             log_format: LogFormat::default(),
+            log_file: None,
         }
     }
 }

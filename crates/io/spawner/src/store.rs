@@ -358,7 +358,8 @@ fn permissions(stat: &Stat) -> u32 {
     stat.st_mode & 0o7777
 }
 
-fn open_folder(
+/// Opens a folder by its name in another one, without following a link; `path` is for texts.
+pub(crate) fn open_folder(
     at: impl std::os::fd::AsFd,
     name: &OsStr,
     path: &Path,

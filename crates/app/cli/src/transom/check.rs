@@ -16,7 +16,7 @@ use clap::Parser as _;
 use server::Settings;
 use server::accounts::{self, Accounts};
 use server::certificates::{Certificates, Thumbprint};
-use server::settings::{ListenAddress, Listener, Transport};
+use server::settings::{ListenAddress, Listener, MetricsAddress, Transport};
 use spawner::store::{ACCOUNTS, SERVICE, Store};
 use spawner::users::Users;
 use spawner::{Finding, LogFormat, Verdict};
@@ -134,6 +134,8 @@ fn settings(args: NetworkArgs, service_uid: Option<u32>, running: bool) -> Vec<F
         findings.push(Finding::new("listeners", Verdict::Failed, text));
     }
     findings.extend(listeners.iter().map(|listener| can_listen(listener, running)));
+    let metrics = args.metrics.or(settings.metrics.listen);
+    findings.extend(metrics.map(|address| metrics_listener(address, running)));
     let folder = args.state.join(SERVICE);
     let secure = listeners.iter().filter(|listener| listener.transport == Transport::Https);
     findings.extend(secure.map(|listener| {
@@ -207,6 +209,18 @@ fn can_listen(listener: &Listener, running: bool) -> Finding {
             );
             Finding::new(what, Verdict::Failed, text)
         }
+    }
+}
+
+fn metrics_listener(address: MetricsAddress, running: bool) -> Finding {
+    let what = format!("metrics {address}");
+    match TcpListener::bind(address.get()) {
+        Ok(_) => Finding::new(what, Verdict::Ok, "can be opened"),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && running => {
+            let text = "taken, by the service that runs from this state folder unless another does";
+            Finding::new(what, Verdict::Ok, text)
+        }
+        Err(error) => Finding::new(what, Verdict::Failed, format!("{error}; choose another port")),
     }
 }
 

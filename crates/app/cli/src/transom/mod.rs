@@ -5,6 +5,7 @@ mod cert;
 mod check;
 mod demo;
 mod doctor;
+mod log;
 mod manual;
 mod network;
 mod serve;
@@ -92,9 +93,15 @@ struct ServeArgs {
     /// `transom cert show` lists them
     #[arg(long, value_name = "THUMBPRINT")]
     certificate: Option<String>,
-    /// How log lines look, on stderr: text for people, json for programs
+    /// Where Prometheus reads figures, for instance 127.0.0.1:9985; loopback only [default: nowhere, or as configured]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    metrics: Option<String>,
+    /// How log lines look: text for people, json for programs
     #[arg(long, value_name = "FORMAT", default_value = "text", hide_possible_values = true)]
     log: LogFormat,
+    /// Takes the log lines in place of stderr; SIGHUP opens it anew, which is how it is rotated
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
     /// Starts nothing: says what would keep the service from starting or somebody from using it, one line each with
     /// ok, warning or failed; ends with 1 when something failed
     #[arg(long)]

@@ -4,29 +4,23 @@
 //! it has no right that those strangers may not have when something goes wrong: first everything is opened, by one
 //! thread, then the sandbox closes, and only then anybody is heard.
 
-use std::io::{self, IsTerminal as _};
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use clap::Args;
 use server::certificates::Thumbprint;
-use server::settings::Listener;
+use server::settings::{Listener, MetricsAddress};
 use server::{Config, Listeners, Settings};
 use spawner::network::{Inherited, sandbox};
 use spawner::store::SERVICE;
-use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
-use tracing_subscriber::EnvFilter;
 
-use super::LogFormat;
+use super::{LogFormat, log};
 use crate::command_error::{CommandError, Program};
-
-/// The variable RUST_LOG says how much is logged, for instance `debug` or `info,server=trace`. At `trace`, messages of
-/// users are logged whole.
-const LOG_VARIABLE: &str = EnvFilter::DEFAULT_ENV;
 
 /// The options of `serve` that the spawner passes on.
 #[derive(Args, Debug)]
@@ -37,6 +31,8 @@ pub(super) struct NetworkArgs {
     pub(super) listen: Vec<Listener>,
     #[arg(long)]
     pub(super) certificate: Option<Thumbprint>,
+    #[arg(long)]
+    pub(super) metrics: Option<MetricsAddress>,
     #[arg(long, default_value = super::STATE)]
     pub(super) state: PathBuf,
     #[arg(long, default_value = "text")]
@@ -45,9 +41,9 @@ pub(super) struct NetworkArgs {
 
 /// Runs the network process to its end.
 pub(super) fn run(args: NetworkArgs) -> ExitCode {
-    start_log(args.log);
+    let lost_lines = log::start(args.log);
     crate::memory::keep_freed();
-    match try_run(args) {
+    match try_run(args, lost_lines) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Whoever reads the log as JSON must find it there.
@@ -57,7 +53,7 @@ pub(super) fn run(args: NetworkArgs) -> ExitCode {
     }
 }
 
-fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
+fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandError> {
     let mut settings = match &args.config {
         Some(path) => Settings::load(path),
         None => Settings::load_default(),
@@ -65,6 +61,9 @@ fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
     .map_err(|error| CommandError::caused("reading the settings", &error))?;
     if !args.listen.is_empty() {
         settings.listeners = args.listen;
+    }
+    if args.metrics.is_some() {
+        settings.metrics.listen = args.metrics;
     }
     let mut spawner = Inherited::take().map_err(|error| {
         CommandError::caused(
@@ -94,27 +93,10 @@ fn try_run(args: NetworkArgs) -> Result<(), CommandError> {
         let mut config = Config::new(settings, listeners, Arc::new(spawner.clone()));
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];
         config.spawner = Some(spawner);
+        config.lost_log_lines = lost_lines;
         server::run(config).await.map_err(|error| CommandError::caused("serving", &error))
     });
     // A thread that still waits must not keep a service that is done.
     runtime.shutdown_background();
     result
-}
-
-fn start_log(format: LogFormat) {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .with_env_var(LOG_VARIABLE)
-        .from_env_lossy();
-    let colours = io::stderr().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    // A log that cannot be written, on a full disk, has nobody to be told to: telling stderr, which is the log, would panic.
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .log_internal_errors(false);
-    match format {
-        LogFormat::Text => log.with_ansi(colours).init(),
-        LogFormat::Json => log.json().init(),
-    }
 }

@@ -1,6 +1,6 @@
 //! `transom serve`: reads its command line by hand and becomes the spawner.
 //!
-//! This runs as root, before any log or thread exists: everything but the five options below, and the memory of a
+//! This runs as root, before any log or thread exists: everything but the options below, and the memory of a
 //! shell from settings that only root can write, is left to the network process, which is this same program under
 //! a hidden name.
 
@@ -10,7 +10,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use server::certificates::{InvalidThumbprint, Thumbprint};
-use server::settings::{ListenAddress, Listener, ListenerError};
+use server::settings::{
+    ListenAddress, Listener, ListenerError, MetricsAddress, MetricsAddressError,
+};
 use spawner::{LogFormat, Options};
 
 use super::serve_limits::memory_per_shell;
@@ -20,8 +22,16 @@ use crate::command_error::CommandError;
 const CHECK: &str = "--check";
 
 /// The other options of `transom serve`; each takes a value.
-const OPTIONS: [&str; 6] =
-    ["--state", "--config", "--service-user", "--listen", "--certificate", "--log"];
+const OPTIONS: [&str; 8] = [
+    "--state",
+    "--config",
+    "--service-user",
+    "--listen",
+    "--certificate",
+    "--metrics",
+    "--log",
+    "--log-file",
+];
 
 /// From here on every user may listen.
 const FIRST_FREE_PORT: u16 = 1024;
@@ -46,6 +56,8 @@ pub(super) struct Start {
     pub(super) service_user: Option<String>,
     /// How the spawner's own log lines look.
     pub(super) log_format: LogFormat,
+    /// The file that takes the log.
+    pub(super) log_file: Option<PathBuf>,
     /// Listeners on ports that only root may open.
     pub(super) privileged: Vec<SocketAddr>,
     /// The settings, where they are not in their usual place.
@@ -70,6 +82,7 @@ impl Start {
         options.network_args.extend(["--state".into(), state.into_os_string()]);
         options.privileged_listeners = self.privileged;
         options.log_format = self.log_format;
+        options.log_file = self.log_file;
         options.memory_per_shell = memory;
         Ok(options)
     }
@@ -83,6 +96,7 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
     let mut state = None;
     let mut service_user = None;
     let mut log_format = LogFormat::default();
+    let mut log_file = None;
     let mut low_ports = Vec::new();
     let mut config = None;
     let mut network = Vec::new();
@@ -110,6 +124,7 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
         seen.push(option);
         match option {
             "--state" => state = Some(PathBuf::from(value)),
+            "--log-file" => log_file = Some(absolute(option, value)?),
             "--service-user" => {
                 let name = value
                     .to_str()
@@ -122,6 +137,7 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
                     "--listen" => low_ports.extend(privileged(value)?),
                     "--config" => config = Some(PathBuf::from(value)),
                     "--certificate" => drop(thumbprint(value)?),
+                    "--metrics" => drop(metrics(value)?),
                     _ => {}
                 }
                 network.extend([OsString::from(passed_on), for_network(passed_on, value)?]);
@@ -130,7 +146,7 @@ pub(super) fn scan(words: &[OsString]) -> Result<Request, CommandError> {
     }
     let state = state.unwrap_or_else(|| PathBuf::from(super::STATE));
     let privileged = low_ports;
-    let start = Start { state, service_user, log_format, privileged, config, network };
+    let start = Start { state, service_user, log_format, log_file, privileged, config, network };
     Ok(if check { Request::Check(start) } else { Request::Run(start) })
 }
 
@@ -162,14 +178,21 @@ fn thumbprint(value: &OsStr) -> Result<Thumbprint, CommandError> {
     value.to_string_lossy().parse().map_err(|error: InvalidThumbprint| usage(error.to_string()))
 }
 
+fn metrics(value: &OsStr) -> Result<MetricsAddress, CommandError> {
+    value.to_string_lossy().parse().map_err(|error: MetricsAddressError| usage(error.to_string()))
+}
+
 /// The network process may have another current directory.
 fn for_network(option: &str, value: &OsStr) -> Result<OsString, CommandError> {
     if option != "--config" {
         return Ok(value.to_owned());
     }
-    let path = std::path::absolute(value)
-        .map_err(|error| CommandError::caused("reading --config", &error))?;
-    Ok(path.into_os_string())
+    absolute(option, value).map(PathBuf::into_os_string)
+}
+
+fn absolute(option: &str, value: &OsStr) -> Result<PathBuf, CommandError> {
+    std::path::absolute(value)
+        .map_err(|error| CommandError::caused(format!("reading {option}"), &error))
 }
 
 fn usage(message: impl Into<String>) -> CommandError {
@@ -202,11 +225,13 @@ mod tests {
             "t",
             "--config",
             "/c",
+            "--log-file=/l",
         ];
         let expected = Start {
             state: "/s".into(),
             service_user: Some("t".to_owned()),
             log_format: LogFormat::Json,
+            log_file: Some("/l".into()),
             privileged: Vec::new(),
             config: Some("/c".into()),
             network: words(&["--listen", "http://a:1", "--log", "json", "--config", "/c"]),
@@ -222,6 +247,7 @@ mod tests {
             &["--log", "xml"],
             &["--sta", "/s"],
             &["--certificate", "00"],
+            &["--metrics", "0.0.0.0:9985"],
         ] {
             assert!(scan(&words(typed)).is_err(), "{typed:?}");
         }

@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
 
 use crate::service::{Service, flavours};
-use crate::tool;
+use crate::tool::{self, Ran};
 
 const MEGABYTE: usize = 1024 * 1024;
 /// What goes through: enough that memory which grew with it would be seen.
@@ -47,23 +47,43 @@ fn output_of_any_length_takes_a_bounded_memory_on_both_sides() {
     assert!((1..SERVICE).contains(&largest), "service: {largest} KiB");
 }
 
+/// Longer than one message.
+fn input() -> Vec<u8> {
+    (0..300_000_u32).flat_map(u32::to_le_bytes).collect()
+}
+
+/// What `cksum` says of the input on the other side.
+fn sum(mut winrs: Command) -> Ran {
+    let mut child =
+        winrs.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Whoever gives up reads no more of it.
+    let writer = thread::spawn(move || drop(stdin.write_all(&input())));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    Ran::from(output)
+}
+
 #[test]
 fn input_goes_in_smaller_pieces_to_a_service_that_takes_only_those() {
+    let expected = tool::run_with_input(&mut tool::program("cksum"), &input()).ended(0);
     // Less than our client sends when it may, and less than what every service takes by default.
     for kilobytes in [200, 64] {
         let settings = format!("MaxEnvelopeSizekb = {kilobytes}\n");
-        let service = Service::configured(flavours()[0], &settings);
-        let input: Vec<u8> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
-        let expected = tool::run_with_input(&mut tool::program("cksum"), &input).ended(0);
-        let mut command = service.winrs(&["cksum"]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let writer = thread::spawn(move || stdin.write_all(&input));
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap().unwrap();
-        assert!(output.status.success());
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), expected.stdout, "{kilobytes} KB");
+        let service = Service::https(flavours()[0], &settings);
+        let authority = service.certificate();
+        let summed = sum(service.winrs(&["--ca", authority.to_str().unwrap(), "cksum"])).ended(0);
+        assert_eq!(summed.stdout, expected.stdout, "{kilobytes} KB");
     }
+    let service = Service::configured(flavours()[0], "MaxEnvelopeSizekb = 200\n");
+    assert_eq!(sum(service.winrs(&["cksum"])).ended(0).stdout, expected.stdout);
+}
+
+#[test]
+fn refusal_that_anybody_could_have_made_up_repeats_no_input() {
+    let service = Service::configured(flavours()[0], "MaxEnvelopeSizekb = 64\n");
+    let refused = sum(service.winrs(&["cksum"])).ended(255);
+    assert!(refused.stderr.contains("MaxEnvelopeSizekb"), "{}", refused.stderr);
 }
 
 /// The most memory that a process has had, in KiB; `None` when it is gone.

@@ -12,7 +12,7 @@ fn guide() -> String {
 }
 
 /// The cells of each row of the guide's tables, without headings and rules.
-fn rows(guide: &str) -> Vec<Vec<String>> {
+pub(crate) fn rows(guide: &str) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
     let mut lines = guide.lines().peekable();
     while let Some(line) = lines.next() {
@@ -27,7 +27,7 @@ fn rows(guide: &str) -> Vec<Vec<String>> {
 }
 
 /// What stands between backticks.
-fn quoted(cell: &str) -> Vec<&str> {
+pub(crate) fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
@@ -110,6 +110,8 @@ fn unit_lets_the_service_manage_its_shells_and_does_not_restrict_commands() {
         "OOMPolicy=continue",
         "TasksMax=infinity",
         "ExecStart=/usr/bin/transom serve",
+        "ExecReload=/bin/kill -HUP $MAINPID",
+        "ConditionPathExists=/var/lib/transom/accounts",
         "WantedBy=multi-user.target",
     ] {
         assert!(keys.contains(wanted), "{wanted}");

@@ -9,6 +9,7 @@
 )]
 
 mod account;
+mod administrator;
 mod bulk;
 mod cert;
 mod chaos;
@@ -27,9 +28,11 @@ mod full_disk;
 mod help;
 mod https;
 mod json;
+mod log_file;
 mod manual;
 mod many_shells;
 mod memory;
+mod metrics;
 mod odd;
 mod peers;
 mod processes;

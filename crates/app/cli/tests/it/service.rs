@@ -169,6 +169,48 @@ impl Service {
         Self { url, port, flavour, folder, program, child, log }
     }
 
+    /// Starts a service whose log, as JSON, goes to the file `log` in a folder of its own beside the state.
+    #[track_caller]
+    pub(crate) fn with_log_file(flavour: Flavour, options: &[&str]) -> Self {
+        let service = Self::with_options(flavour, "", &[]);
+        let file = service.log_file();
+        service.again_with_log_at(&file, options)
+    }
+
+    /// Ends a service and starts it again, with this file for its log.
+    #[track_caller]
+    pub(crate) fn again_with_log_at(mut self, file: &Path, options: &[&str]) -> Self {
+        let flavour = self.flavour;
+        let service = &mut self;
+        kill(pid(service.child.id()), Signal::SIGTERM).unwrap();
+        tool::wait(&mut service.child);
+        if flavour == Flavour::Root {
+            chown(service.state().join("service"), Some(0), Some(0)).unwrap();
+        }
+        let mut command = serve("http", flavour, &service.program, service.folder.path());
+        command.args(["--log", "json", "--log-file"]).arg(file).args(options);
+        service.child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        let url = || {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            text.lines().find_map(listening_url)
+        };
+        tool::until("the service listens", || url().is_some());
+        let url = url().unwrap();
+        service.port = port_of(&url);
+        service.url = url;
+        self
+    }
+
+    /// The file of [`Service::with_log_file`].
+    pub(crate) fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    /// Sends a signal to the process that was started.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(pid(self.child.id()), signal).unwrap();
+    }
+
     /// Waits until the service has ended by itself, and starts it again on the same state.
     #[track_caller]
     pub(crate) fn start_again(&mut self) {

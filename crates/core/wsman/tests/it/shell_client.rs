@@ -337,6 +337,13 @@ fn requests_stay_short_until_the_service_takes_a_chosen_command_id() {
 
     let mut scene = Scene { shell: Shell::new(context(512_000)), ..Scene::new() }.opened();
     let key = scene.start_as(COMMAND);
+    let untrusted = size(scene.shell.max_send_payload(key).unwrap());
+    assert_eq!(untrusted, old, "anybody on the way could refuse more");
+
+    let mut shell = Shell::new(context(512_000));
+    shell.trust_refusals();
+    let mut scene = Scene { shell, ..Scene::new() }.opened();
+    let key = scene.start_as(COMMAND);
     let modern = size(scene.shell.max_send_payload(key).unwrap());
     assert!((508_000..512_000).contains(&modern), "{modern}");
     // Its administrator may have lowered the limit.

@@ -15,6 +15,7 @@ use wsman::{Envelope, Header, HeaderValue, guid};
 
 use super::{Caller, Content, Refusal, access, no_resource};
 use crate::audit;
+use crate::metrics::Gauge;
 use crate::plugin::OpenShell;
 use crate::random;
 use crate::service::Core;
@@ -99,7 +100,10 @@ impl Core {
             return Err(no_resource(uri).into());
         }
         keep_for_the_reply(envelope);
+        let is_receive = operation == Operation::Receive;
+        let waiting = is_receive.then(|| self.metrics.enter(Gauge::Receives));
         let reply = found.ask(incoming).await?;
+        drop(waiting);
         Ok((reply.action(), reply.into_body()))
     }
 

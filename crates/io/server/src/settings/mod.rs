@@ -21,6 +21,7 @@
 
 pub mod failed_logins;
 pub mod listener;
+pub mod metrics;
 mod range;
 
 use std::fs::File;
@@ -33,6 +34,7 @@ use serde::Deserialize;
 
 pub use failed_logins::FailedLogins;
 pub use listener::{ListenAddress, Listener, ListenerError};
+pub use metrics::{Metrics, MetricsAddress, MetricsAddressError};
 pub use session::client::endpoint::Transport;
 
 /// A configuration file may have so many bytes.
@@ -58,6 +60,9 @@ pub struct Settings {
     /// Where the service listens; by default HTTP on port 5985 of every address.
     #[serde(rename = "Listener")]
     pub listeners: Vec<Listener>,
+    /// Where Prometheus reads figures; by default nowhere.
+    #[serde(rename = "Metrics")]
+    pub metrics: Metrics,
 }
 
 /// `winrm/config/Service`.
@@ -186,6 +191,7 @@ impl Default for Settings {
             service: Service::default(),
             winrs: Winrs::default(),
             listeners: vec![Listener::default()],
+            metrics: Metrics::default(),
         }
     }
 }

@@ -27,6 +27,7 @@ use super::command::{Event, Handle, Streams, Write};
 use super::operations::Operation;
 use super::{Registration, faults};
 use crate::audit;
+use crate::metrics::{self, Gauge, Metrics, Outcome, Present};
 use crate::plugin::{CommandSignal, ShellInstance, StartCommand};
 
 /// Events that may wait; the commands wait when it is full.
@@ -59,6 +60,9 @@ pub(super) struct Actor {
     pub(super) registration: Registration,
     /// How the streams of commands are read and written.
     pub(super) streams: Streams,
+    pub(super) metrics: Arc<Metrics>,
+    /// Counts the shell while it is open.
+    pub(super) present: Present,
     /// The memory of the shell's owner.
     pub(super) memory: Memory,
 }
@@ -70,6 +74,8 @@ struct Started {
     line: String,
     /// The command counts until it is forgotten.
     _operation: Option<Operation>,
+    /// And among those that run until its end.
+    running: Option<Present>,
 }
 
 /// The parts that change while the actor runs.
@@ -79,6 +85,7 @@ struct Work {
     machine: Shell,
     instance: Arc<dyn ShellInstance>,
     streams: Streams,
+    metrics: Arc<Metrics>,
     memory: Memory,
     commands: BTreeMap<CommandKey, Started>,
     waiting: BTreeMap<RequestToken, Answer>,
@@ -100,7 +107,8 @@ enum End {
 impl Actor {
     /// Runs until the shell is over.
     pub(super) async fn run(self) {
-        let Self { id, user, machine, instance, mut mailbox, registration, streams, memory } = self;
+        let Self { id, user, machine, instance, mut mailbox, registration, .. } = self;
+        let Self { streams, metrics, present, memory, .. } = self;
         let (events, mut reports) = mpsc::channel(EVENTS);
         let mut work = Work {
             id,
@@ -108,6 +116,7 @@ impl Actor {
             machine,
             instance,
             streams,
+            metrics,
             memory,
             commands: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -122,7 +131,7 @@ impl Actor {
         mailbox.close();
         drop(reports);
         work.end(end, mailbox).await;
-        drop(registration);
+        drop((registration, present));
     }
 }
 
@@ -182,14 +191,19 @@ impl Work {
 
     fn report(&mut self, key: CommandKey, event: Event) {
         // A command that was forgotten may still have reports on their way.
-        let Some(started) = self.commands.get(&key) else { return };
+        let Some(started) = self.commands.get_mut(&key) else { return };
         let now = Instant::now();
         let result = match event {
             Event::Started(result) => {
-                let Started { id, line, .. } = started;
+                let Started { id, line, running, .. } = started;
                 match &result {
-                    Ok(()) => audit::command_accepted(&self.user, self.id, id, line),
+                    Ok(()) => {
+                        self.metrics.commands.add(Outcome::Accepted, 1);
+                        *running = Some(self.metrics.enter(Gauge::Commands));
+                        audit::command_accepted(&self.user, self.id, id, line);
+                    }
                     Err(fault) => {
+                        self.metrics.commands.add(Outcome::Refused, 1);
                         let reason = fault.to_string();
                         audit::command_failed(&self.user, self.id, id, line, &reason);
                     }
@@ -200,6 +214,7 @@ impl Work {
             Event::End(stream) => self.machine.handle_end(key, stream, now),
             Event::Written => self.machine.handle_written(key, Ok(()), now),
             Event::Exit(code) => {
+                started.running = None;
                 audit::command_ended(&self.user, self.id, &started.id, code);
                 self.machine.handle_exit(key, code, now)
             }
@@ -248,7 +263,8 @@ impl Work {
         let streams = self.streams.clone();
         let handle = Handle::start(shell, start, key, streams, &self.memory, self.events.clone());
         let operation = self.operation.take();
-        self.commands.insert(key, Started { handle, id, line, _operation: operation });
+        let started = Started { handle, id, line, _operation: operation, running: None };
+        self.commands.insert(key, started);
     }
 
     /// Hands out the machine's answers.
@@ -262,15 +278,18 @@ impl Work {
     }
 
     async fn end(mut self, end: End, mut mailbox: mpsc::UnboundedReceiver<Message>) {
-        let (reason, fault) = match end {
-            End::Closed(CloseReason::Deleted) => ("deleted", faults::no_such_shell()),
-            End::Closed(CloseReason::Idle) => ("idle", faults::no_such_shell()),
-            End::Closed(CloseReason::Lifetime) => ("lifetime", faults::no_such_shell()),
-            End::Closed(_) => ("closed", faults::no_such_shell()),
-            End::HostGone => ("its processes are gone", faults::host_gone()),
-            End::Stopped => ("the service stops", faults::stopping()),
+        use metrics::End as Counted;
+        let gone = faults::no_such_shell;
+        let (reason, counted, fault) = match end {
+            End::Closed(CloseReason::Deleted) => ("deleted", Counted::Deleted, gone()),
+            End::Closed(CloseReason::Idle) => ("idle", Counted::Idle, gone()),
+            End::Closed(CloseReason::Lifetime) => ("lifetime", Counted::Other, gone()),
+            End::Closed(_) => ("closed", Counted::Other, gone()),
+            End::HostGone => ("its processes are gone", Counted::HostGone, faults::host_gone()),
+            End::Stopped => ("the service stops", Counted::Stopped, faults::stopping()),
         };
         audit::shell_ended(&self.user, self.id, reason);
+        self.metrics.shells_ended.add(counted, 1);
         self.commands.clear();
         if timeout(MOST_CLOSE, self.instance.close()).await.is_err() {
             debug!(shell = %self.id, "the processes of the shell end late");

@@ -23,6 +23,7 @@ pub(crate) use self::command::Streams;
 use self::actor::{Actor, Message};
 use self::budget::{Held, Memory};
 use self::operations::{Kind, Operation, Operations};
+use crate::metrics::{Gauge, Metrics, count as count_one};
 use crate::plugin::ShellInstance;
 
 /// Shells in all, whatever the settings say of each user: what the spawner keeps at most.
@@ -47,6 +48,7 @@ pub(crate) struct Limits {
 pub(crate) struct Shells {
     limits: Limits,
     operations: Arc<Operations>,
+    metrics: Arc<Metrics>,
     state: Mutex<State>,
     /// The number of shells that are open, opening or closing.
     alive: watch::Sender<usize>,
@@ -90,10 +92,10 @@ pub(crate) struct Registration {
 }
 
 impl Shells {
-    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(limits: Limits, metrics: Arc<Metrics>) -> Arc<Self> {
         let operations = Operations::new(limits.operations, limits.descriptors);
         let alive = watch::Sender::new(0);
-        Arc::new(Self { limits, operations, state: Mutex::default(), alive })
+        Arc::new(Self { limits, operations, metrics, state: Mutex::default(), alive })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -199,8 +201,22 @@ impl Registration {
         entry.mailbox = Some(sender);
         drop(state);
         let id = self.id;
-        let actor =
-            Actor { id, user, machine, instance, mailbox, registration: self, streams, memory };
+        let metrics = Arc::clone(&self.table.metrics);
+        count_one(&metrics.shells_opened);
+        let present = metrics.enter(Gauge::Shells);
+        let registration = self;
+        let actor = Actor {
+            id,
+            user,
+            machine,
+            instance,
+            mailbox,
+            registration,
+            streams,
+            memory,
+            metrics,
+            present,
+        };
         tokio::spawn(actor.run());
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0 version   u8    1
-//!  1 verb      u8    1-6 a request, 129-133 an event
+//!  1 verb      u8    1-6 a request, 129-134 an event
 //!  2 zeros     2
 //!  4 sequence  u32   chosen by the requester, echoed by the answer; 0 in an event that nobody asked for
 //!  8 shell     u64   chosen by the spawner, never reused
@@ -90,6 +90,8 @@ pub enum Event {
     File,
     /// The service is to drain and to exit.
     Stop,
+    /// The log goes on in the file whose descriptor comes with the frame.
+    Log,
 }
 
 macro_rules! reasons {
@@ -360,6 +362,7 @@ impl Event {
             131 => (Self::Ended { shell: fields.shell()? }, &["shell"]),
             132 => (Self::File, &[]),
             133 => (Self::Stop, &[]),
+            134 => (Self::Log, &[]),
             other => return Err(FrameError::Verb(other)),
         };
         fields.only(used)?;
@@ -379,6 +382,7 @@ impl Event {
             Self::Ended { shell } => Fields { verb: 131, shell, ..none },
             Self::File => Fields { verb: 132, ..none },
             Self::Stop => Fields { verb: 133, ..none },
+            Self::Log => Fields { verb: 134, ..none },
         }
         .encode()
     }

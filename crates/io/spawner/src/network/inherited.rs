@@ -65,6 +65,10 @@ impl Inherited {
                     self.stop = true;
                     continue;
                 }
+                (Event::Log, Some(file)) => {
+                    let _replaced = rustix::stdio::dup2_stderr(&file);
+                    continue;
+                }
                 (Event::File, Some(socket)) if sequence == self.sequence => Ok(socket.into()),
                 (Event::Refused { reason, errno }, _) if sequence == self.sequence => {
                     Err(RequestError::Refused { reason, errno })

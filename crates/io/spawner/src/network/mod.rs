@@ -24,6 +24,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
@@ -94,6 +95,8 @@ struct Shared {
     runtime: Handle,
     state: Mutex<State>,
     opens: Semaphore,
+    /// How often each of [`Reason::ALL`] was given.
+    refusals: Vec<AtomicU64>,
     stop: watch::Sender<bool>,
     lost: watch::Sender<bool>,
 }
@@ -123,6 +126,7 @@ impl Spawner {
             runtime: runtime.clone(),
             state: Mutex::default(),
             opens: Semaphore::new(PENDING_OPENS),
+            refusals: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             stop: watch::Sender::new(stop),
             lost: watch::Sender::new(false),
         });
@@ -172,6 +176,12 @@ impl Spawner {
         }
     }
 
+    /// How often the spawner has refused something, for each reason that there is.
+    pub fn refusals(&self) -> impl Iterator<Item = (Reason, u64)> {
+        let counts = self.0.refusals.iter().map(|count| count.load(Ordering::Relaxed));
+        Reason::ALL.iter().copied().zip(counts)
+    }
+
     /// Resolves when the service is to drain and to exit, or the spawner is gone.
     pub async fn stop_requested(&self) {
         reached(self.0.stop.subscribe()).await;
@@ -194,6 +204,13 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn count(&self, reason: Reason) {
+        let at = Reason::ALL.iter().position(|one| *one == reason);
+        if let Some(count) = at.and_then(|at| self.refusals.get(at)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     async fn ask(&self, request: &Request) -> Result<Answer, RequestError> {
         let (sender, receiver) = oneshot::channel();
         let sequence = self.expect(sender)?;
@@ -203,7 +220,9 @@ impl Shared {
         let answer = receiver.await.map_err(|_| RequestError::Lost)?;
         match answer.event {
             Event::Refused { reason, errno } => Err(RequestError::Refused { reason, errno }),
-            Event::Opened { .. } | Event::Ended { .. } | Event::File | Event::Stop => Ok(answer),
+            Event::Opened { .. } | Event::Ended { .. } | Event::File | Event::Stop | Event::Log => {
+                Ok(answer)
+            }
         }
     }
 
@@ -264,7 +283,17 @@ impl Shared {
                     drop(waiting.send(Answer { event, descriptor: None, keeper: Some(keeper) }));
                 }
             }
+            // The file in which standard error goes on, for every thread at once.
+            Event::Log => {
+                if let Some(file) = descriptor {
+                    // Descriptor 2 is open, so that it can be replaced.
+                    let _replaced = rustix::stdio::dup2_stderr(&file);
+                }
+            }
             Event::Refused { .. } | Event::File => {
+                if let Event::Refused { reason, .. } = event {
+                    self.count(reason);
+                }
                 let waiting = self.state().answers.remove(&sequence);
                 if let Some(waiting) = waiting {
                     // Who stopped waiting needs no answer.

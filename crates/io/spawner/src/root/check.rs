@@ -82,6 +82,10 @@ pub fn check(options: &Options) -> Report {
     report.add("rights", rights(privileged));
     report.findings.push(sandbox());
     report.findings.push(control_groups(options));
+    if let Some(path) = &options.log_file {
+        let checked = super::log_file::check(path).map(|()| path.display().to_string());
+        report.add("log file", checked);
+    }
     match Store::open_for_service(&options.state, privileged) {
         Ok(store) => {
             report.running = store.in_use();

@@ -1,11 +1,18 @@
 //! Root's own log lines: one line each on standard error, never waiting for whoever reads it.
+//!
+//! Where there is a log file, it takes the place of descriptor 2 in this process and in those that it starts; what is an
+//! error goes to the standard error stream that the service was started with as well.
 
 use std::fmt::{Display, Write as _};
-use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
+use super::log_file;
+use super::start::{StartError, system};
 use crate::LogFormat;
 
 /// A pipe with room for anything has room for this many bytes, so a line of this length is written at once and whole.
@@ -33,12 +40,25 @@ impl Level {
 #[derive(Debug)]
 pub(super) struct Log {
     format: LogFormat,
+    /// Lines that could not be written, and about which nobody was told yet.
     lost: u64,
+    /// Whether a line broke off in its middle.
+    torn: bool,
+    /// The standard error stream from before a log file took its place.
+    console: Option<OwnedFd>,
 }
 
 impl Log {
     pub(super) fn new(format: LogFormat) -> Self {
-        Self { format, lost: 0 }
+        Self { format, lost: 0, torn: false, console: None }
+    }
+
+    /// Lets a file take the place of standard error.
+    pub(super) fn move_to(&mut self, path: &Path) -> Result<(), StartError> {
+        let file = log_file::open(path)?;
+        let failed = |error: Errno| system("make the log file standard error")(error.into());
+        self.console = rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 3).ok();
+        rustix::stdio::dup2_stderr(&file).map_err(failed)
     }
 
     pub(super) fn info(&mut self, message: &str, fields: &[(&str, &dyn Display)]) {
@@ -54,22 +74,70 @@ impl Log {
     }
 
     fn line(&mut self, level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
-        if !writable() {
+        let line = render(self.format, now(), level, message, fields);
+        if level == Level::Error
+            && let Some(console) = self.console.as_ref().filter(|console| writable(console))
+        {
+            // Nobody may be there to read it any more.
+            let _unread = write_whole(console, line.as_bytes());
+        }
+        if !self.write(&line) {
             self.lost = self.lost.saturating_add(1);
-            return;
+        }
+    }
+
+    /// Writes a line, and before it how many were lost, if any were.
+    fn write(&mut self, line: &str) -> bool {
+        let stderr = std::io::stderr();
+        if !writable(&stderr) {
+            return false;
+        }
+        let mut text = String::new();
+        if self.torn {
+            text.push('\n');
         }
         if self.lost > 0 {
-            let lost = std::mem::take(&mut self.lost);
-            write_line(&render(
-                self.format,
-                now(),
-                Level::Warn,
-                "log lines were lost",
-                &[("lines", &lost)],
-            ));
+            let fields: &[(&str, &dyn Display)] = &[("lines", &self.lost)];
+            text.push_str(&render(self.format, now(), Level::Warn, "log lines were lost", fields));
         }
-        write_line(&render(self.format, now(), level, message, fields));
+        text.push_str(line);
+        match write_whole(&stderr, text.as_bytes()) {
+            Ok(()) => {
+                (self.lost, self.torn) = (0, false);
+                true
+            }
+            Err(written) => {
+                self.torn |= written > 0;
+                false
+            }
+        }
     }
+}
+
+/// Writes everything, at once where the system takes it so; an error says how much was taken before it.
+fn write_whole(to: impl AsFd, text: &[u8]) -> Result<(), usize> {
+    let mut written = 0;
+    while let Some(rest) = text.get(written..).filter(|rest| !rest.is_empty()) {
+        match rustix::io::write(&to, rest) {
+            Ok(count) if count > 0 => written += count,
+            Err(Errno::INTR) => {}
+            Ok(_) | Err(_) => return Err(written),
+        }
+    }
+    Ok(())
+}
+
+/// Whether the standard error stream is a terminal that is gone.
+pub(super) fn terminal_is_gone() -> bool {
+    let stderr = std::io::stderr();
+    let mut descriptors = [PollFd::new(&stderr, PollFlags::empty())];
+    let found = poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }));
+    let gone = PollFlags::HUP | PollFlags::ERR;
+    // A terminal's device stays a character device; a pipe without a reader shows an error as well.
+    let is_device = rustix::fs::fstat(&stderr).is_ok_and(|stat| {
+        rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::CharacterDevice
+    });
+    found.is_ok() && is_device && descriptors.iter().any(|one| one.revents().intersects(gone))
 }
 
 fn now() -> (u64, u32) {
@@ -77,16 +145,10 @@ fn now() -> (u64, u32) {
     (since.as_secs(), since.subsec_micros())
 }
 
-fn writable() -> bool {
-    let stderr = std::io::stderr();
-    let mut descriptors = [PollFd::new(&stderr, PollFlags::OUT)];
+fn writable(to: impl AsFd) -> bool {
+    let mut descriptors = [PollFd::new(&to, PollFlags::OUT)];
     // A file or terminal is always writable; an error counts as writable, and the write is then lost without harm.
     poll(&mut descriptors, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ready| ready > 0)
-}
-
-fn write_line(line: &str) {
-    // A log that cannot be written has nobody to be told to.
-    drop(std::io::stderr().write_all(line.as_bytes()));
 }
 
 fn render(

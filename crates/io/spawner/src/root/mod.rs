@@ -17,6 +17,7 @@ mod check;
 mod ending;
 mod launch;
 mod log;
+mod log_file;
 mod notify;
 mod requests;
 mod service;
@@ -90,6 +91,8 @@ struct Root {
     privileged: bool,
     house: House,
     log: Log,
+    /// The log file that was opened anew, until the network process has it too.
+    log_to_pass: Option<OwnedFd>,
     manager: ServiceManager,
     signals: SignalFd,
     cgroups: Option<Cgroups>,
@@ -118,14 +121,19 @@ pub(crate) fn enter(
 pub(crate) fn run(options: Options) -> ExitCode {
     let mut log = Log::new(options.log_format);
     match start(options, &mut log) {
-        Ok(mut root) => match root.serve() {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(error) => {
-                root.log.error("the spawner failed", &[("error", &error)]);
-                ExitCode::FAILURE
+        Ok(mut root) => {
+            let served = root.serve();
+            if let Err(error) = &served {
+                root.log.error("the spawner failed", &[("error", error)]);
             }
-        },
+            if served.is_ok_and(|success| success) {
+                return ExitCode::SUCCESS;
+            }
+            if let Some(path) = root.options.log_file.take() {
+                root.log.error("the log says why", &[("log", &path.display())]);
+            }
+            ExitCode::FAILURE
+        }
         Err(error) => {
             match error.hint() {
                 Some(hint) => {
@@ -153,6 +161,9 @@ fn language(own: Option<OsString>) -> OsString {
 fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
     let before = start::become_spawner()?;
     sys::join_freed_at_once();
+    if let Some(path) = &options.log_file {
+        log.move_to(path)?;
+    }
     let store = Store::create_for_service(&options.state, before.privileged)?;
     let serving = lock(&store)?;
     let service = service::choose(&store, options.service_user.as_deref(), before.privileged)?;
@@ -186,7 +197,8 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
         state: store.path().to_owned(),
         privileged: before.privileged,
         house,
-        log: Log::new(options.log_format),
+        log: std::mem::replace(log, Log::new(options.log_format)),
+        log_to_pass: None,
         manager: ServiceManager::from_environment(),
         signals,
         cgroups,
@@ -333,7 +345,7 @@ impl Root {
         });
         let mut descriptors = vec![PollFd::new(&self.signals, PollFlags::IN)];
         if let Some(socket) = &self.network.socket {
-            let interest = if self.outgoing.is_empty() { PollFlags::IN } else { PollFlags::OUT };
+            let interest = if self.is_behind() { PollFlags::OUT } else { PollFlags::IN };
             descriptors.push(PollFd::new(socket, interest));
         }
         descriptors
@@ -372,6 +384,11 @@ impl Root {
             if signal.ssi_signo == Signal::SIGCHLD as u32 {
                 continue;
             }
+            // A terminal that goes away takes what was started in it along; otherwise it is about the log.
+            if signal.ssi_signo == Signal::SIGHUP as u32 && !log::terminal_is_gone() {
+                self.reopen_log();
+                continue;
+            }
             match self.life {
                 Life::Serving => {
                     self.log.info("the service is to stop", &[("signal", &signal.ssi_signo)]);
@@ -391,6 +408,29 @@ impl Root {
         Ok(())
     }
 
+    /// Opens the log file anew: the old one was renamed, and nothing of it may be missing in the new one.
+    fn reopen_log(&mut self) {
+        let Some(path) = self.options.log_file.clone() else {
+            return self.log.info("SIGHUP opens the log file anew, and there is none", &[]);
+        };
+        let opened = log_file::open(&path).map_err(|error| error.to_string());
+        let opened = opened.and_then(|file| {
+            rustix::stdio::dup2_stderr(&file).map_err(|error| error.to_string())?;
+            Ok(file)
+        });
+        match opened {
+            Ok(file) => {
+                self.log.info("the log goes on here", &[("log", &path.display())]);
+                self.log_to_pass = self.network.socket.is_some().then_some(file);
+                self.flush();
+            }
+            Err(error) => {
+                let what = "the log file cannot be opened anew, and the log goes on in the old one";
+                self.log.error(what, &[("error", &error)]);
+            }
+        }
+    }
+
     fn tell_manager(&mut self, state: &str) {
         if let Err(error) = self.manager.say(state) {
             self.log.warn(
@@ -407,6 +447,7 @@ impl Root {
         }
         self.life = Life::Falling { until: Instant::now() + FALL, success };
         self.outgoing.clear();
+        self.log_to_pass = None;
         self.network.socket = None;
         if self.network.alive && self.network.kill_at.is_none() {
             self.network.kill_at = Some(Instant::now() + NETWORK_EXIT);
@@ -471,7 +512,7 @@ impl Root {
 
     fn handle_requests(&mut self) {
         for _ in 0..REQUESTS_PER_TURN {
-            if !self.outgoing.is_empty() {
+            if self.is_behind() {
                 return;
             }
             let Some(socket) = &self.network.socket else { return };
@@ -512,6 +553,20 @@ impl Root {
                 Err(_) => return self.outgoing.clear(),
             }
         }
+        let Some(file) = self.log_to_pass.take() else { return };
+        match self.send_with(0, Event::Log, &file) {
+            Ok(()) => {}
+            Err(Errno::AGAIN | Errno::INTR) => self.log_to_pass = Some(file),
+            Err(error) => {
+                let what = "the network process goes on in the old log file: send SIGHUP again";
+                self.log.error(what, &[("error", &error)]);
+            }
+        }
+    }
+
+    /// Whether something is still to be sent.
+    fn is_behind(&self) -> bool {
+        !self.outgoing.is_empty() || self.log_to_pass.is_some()
     }
 
     /// Sends an event with a descriptor, or says why not. Never behind queued frames, which would mean keeping it open.

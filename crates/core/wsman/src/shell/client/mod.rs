@@ -52,6 +52,8 @@ pub struct Shell {
     last_key: u64,
     /// The longest request that the service surely takes, as far as that is known.
     request_size: RequestSize,
+    /// Whether a refusal by HTTP is surely the service's own.
+    trusts_refusals: bool,
     /// Requests without an answer, by their MessageID as it stands on the wire.
     outstanding: BTreeMap<String, Outstanding>,
     out: Output,
@@ -103,12 +105,20 @@ impl Shell {
             commands: BTreeMap::new(),
             last_key: 0,
             request_size: RequestSize { sure: OLD_REQUEST, is_refused: false },
+            trusts_refusals: false,
             outstanding: BTreeMap::new(),
             out: Output {
                 requests: std::collections::VecDeque::new(),
                 events: std::collections::VecDeque::new(),
             },
         }
+    }
+
+    /// Says that nobody but the service itself can refuse a request by HTTP, as inside TLS. Only then
+    /// are longer requests tried than every service takes: what was refused has to be sent again in
+    /// pieces, and a refusal that somebody on the way made up would make the service take it twice.
+    pub const fn trust_refusals(&mut self) {
+        self.trusts_refusals = true;
     }
 
     /// Whether commands can be started.
@@ -149,7 +159,8 @@ impl Shell {
     /// The most bytes that [`Self::send`] takes at once: what fits a request that the service
     /// surely takes, of at most the context's MaxEnvelopeSize.
     ///
-    /// That is 153,600 octets until the service has shown that it is no older than Windows 8.
+    /// That is 153,600 octets until the service has shown that it is no older than Windows 8, and
+    /// always where [refusals](Self::trust_refusals) may be somebody else's.
     ///
     /// # Errors
     ///
@@ -185,7 +196,7 @@ impl Shell {
     /// Takes it that the service took the id that was chosen for a command: services before
     /// Windows 8 choose their own, and only these take no more than [`OLD_REQUEST`] by default.
     const fn is_modern(&mut self) {
-        if !self.request_size.is_refused {
+        if self.trusts_refusals && !self.request_size.is_refused {
             self.request_size.sure = u64::MAX;
         }
     }

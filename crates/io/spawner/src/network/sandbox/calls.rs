@@ -208,6 +208,10 @@ fn allowed() -> Result<Rules, BackendError> {
     );
     let requests = [FIONBIO, FIOCLEX].into_iter().map(|request| when(&[equal(1, request)?]));
     rules.insert(libc::SYS_ioctl, requests.collect::<Result<_, _>>()?);
+    // Another log file in the place of standard error, and of nothing else.
+    rules.insert(libc::SYS_dup3, vec![when(&[equal(1, libc::STDERR_FILENO)?])?]);
+    #[cfg(target_arch = "x86_64")]
+    rules.insert(libc::SYS_dup2, vec![when(&[equal(1, libc::STDERR_FILENO)?])?]);
     // Names of threads.
     rules.insert(libc::SYS_prctl, vec![when(&[equal(0, libc::PR_SET_NAME)?])?]);
     // Asking for limits, not setting them: the third argument, the new one, is null.
