@@ -41,5 +41,5 @@ pub(crate) fn run(bytes: &[u8]) {
 fn check_listener(listener: &Listener) {
     let again: Listener = listener.to_string().parse().expect("our own writing");
     assert_eq!(again, Listener { certificate: None, ..listener.clone() });
-    assert!(listener.port != 0 && listener.path().starts_with('/'));
+    assert!(listener.path().starts_with('/'));
 }
