@@ -77,7 +77,8 @@ mod tests {
     use super::*;
 
     /// How much a pipe takes while nobody reads.
-    fn holds(sender: &pipe::Sender) -> usize {
+    async fn holds(sender: &pipe::Sender) -> usize {
+        sender.writable().await.unwrap();
         let mut held = 0;
         while let Ok(written) = sender.try_write(&[0; 4096]) {
             held += written;
@@ -88,17 +89,17 @@ mod tests {
     #[tokio::test]
     async fn pipe_is_widened_once_much_went_through_it() {
         let (mut sender, receiver) = pipe::pipe().unwrap();
-        let narrow = holds(&sender);
+        let narrow = holds(&sender).await;
         let mut reading = Pipe::new(receiver);
         let mut buffer = vec![0; narrow];
         reading.read_exact(&mut buffer).await.unwrap();
-        assert_eq!(holds(&sender), narrow, "little went through it");
+        assert_eq!(holds(&sender).await, narrow, "little went through it");
         reading.read_exact(&mut buffer).await.unwrap();
         while !reading.is_wide {
             sender.write_all(&[0; 4096]).await.unwrap();
             reading.read_exact(&mut buffer[..4096]).await.unwrap();
         }
         // Less where this user's quota is used up already.
-        assert!(holds(&sender) >= narrow);
+        assert!(holds(&sender).await >= narrow);
     }
 }
