@@ -10,7 +10,7 @@ use crate::tool::{self, Ran};
 
 const MEGABYTE: usize = 1024 * 1024;
 /// What goes through: enough that memory which grew with it would be seen.
-const MUCH: usize = if cfg!(debug_assertions) { 256 * MEGABYTE } else { 1024 * MEGABYTE };
+const MUCH: usize = if cfg!(debug_assertions) { 160 * MEGABYTE } else { 1024 * MEGABYTE };
 /// Most memory of `winrs`, in KiB.
 const CLIENT: u64 = 64 * 1024;
 /// Most memory of each process of the service, in KiB.

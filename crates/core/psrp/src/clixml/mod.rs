@@ -9,11 +9,6 @@
 //! that the module's tests list. Objects keep what is on the wire: type names without the prefix
 //! `Deserialized.`, both kinds of properties, and who is the same object as whom.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "of the many elements and kinds of values a place takes a few, and treats the rest alike"
-)]
-
 mod characters;
 mod date_time;
 mod decimal;

@@ -27,7 +27,8 @@ impl Body for ConnectRunspacePool {
             return Ok(Self::default());
         }
         let bag = Bag::new("CONNECT_RUNSPACEPOOL", &value)?;
-        let runspaces = match bag.optional("MinRunspaces").or(bag.optional("MaxRunspaces")) {
+        let runspaces = match bag.optional("MinRunspaces").or_else(|| bag.optional("MaxRunspaces"))
+        {
             Some(_) => Some((bag.i32("MinRunspaces")?, bag.i32("MaxRunspaces")?)),
             None => None,
         };

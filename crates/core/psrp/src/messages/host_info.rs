@@ -142,9 +142,13 @@ impl HostDefaultData {
             entry.and_then(|(_, value)| value.as_object()?.property("V"))
         };
         let number = |key| find(key).map_or(Some(0), Value::as_i32).ok_or_else(wrong);
-        let place =
-            |key| find(key).map_or(Some(Coordinates::default()), Coordinates::of).ok_or_else(wrong);
-        let size = |key| find(key).map_or(Some(Size::default()), Size::of).ok_or_else(wrong);
+        let place = |key| {
+            find(key)
+                .map_or_else(|| Some(Coordinates::default()), Coordinates::of)
+                .ok_or_else(wrong)
+        };
+        let size =
+            |key| find(key).map_or_else(|| Some(Size::default()), Size::of).ok_or_else(wrong);
         let title = find(9).and_then(Value::as_text);
         Ok(Self {
             foreground_color: number(0)?,

@@ -13,7 +13,7 @@ struct Node {
     name: String,
     attributes: BTreeMap<String, String>,
     text: String,
-    children: Vec<Node>,
+    children: Vec<Self>,
 }
 
 /// The canonical text.

@@ -58,10 +58,7 @@ impl Pair {
             for target in [None, Some(PIPELINE)] {
                 for priority in [Priority::Response, Priority::Default] {
                     let data = self.client.poll_fragments(target, priority, self.size);
-                    moved |= !data.is_empty();
-                    if !data.is_empty() {
-                        self.server.handle_fragments(target, &data).unwrap();
-                    }
+                    moved |= self.serve(target, &data);
                 }
                 let data = self.server.poll_fragments(target, self.size);
                 moved |= !data.is_empty();
@@ -71,6 +68,15 @@ impl Pair {
                 return;
             }
         }
+    }
+
+    /// Hands in what the client sent; false when that was nothing.
+    fn serve(&mut self, target: Option<Uuid>, data: &[u8]) -> bool {
+        if data.is_empty() {
+            return false;
+        }
+        self.server.handle_fragments(target, data).unwrap();
+        true
     }
 
     fn told(&mut self) -> Vec<Told> {

@@ -303,6 +303,7 @@ fn largest_send_fills_the_envelope_and_no_more() {
         let context = context(limit);
         scene.shell = {
             let mut shell = Shell::new(context);
+            shell.trust_refusals();
             let (description, options) = (ShellDescription::default(), ShellOptions::default());
             shell.open(Uuid::from_u128(1), TIMEOUT, description, options).unwrap();
             shell
