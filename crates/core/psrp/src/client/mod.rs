@@ -13,7 +13,7 @@
 //!
 //! The caller is the transport: it takes what [`Pool::poll_request`] asks for, carries what
 //! [`Pool::poll_fragments`] gives to the target, and hands in what comes for a target with
-//! [`Pool::handle_fragments`]. Pipelines are in [`pipeline`]. After every call that takes
+//! [`Pool::handle_fragments`]. Pipelines are in `pipeline`. After every call that takes
 //! `&mut self`, drain [`Pool::poll_request`] and [`Pool::poll_event`].
 
 mod error;

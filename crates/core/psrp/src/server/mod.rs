@@ -11,7 +11,7 @@
 //!
 //! The caller is the transport and the engine at once: it hands in what came for a target, does what
 //! [`Pool::poll_event`] tells, and carries what [`Pool::poll_fragments`] gives. Pipelines are in
-//! [`pipeline`]. After every call that takes `&mut self`, drain [`Pool::poll_event`].
+//! `pipeline`. After every call that takes `&mut self`, drain [`Pool::poll_event`].
 
 mod error;
 mod event;
