@@ -23,7 +23,7 @@ use rsa::traits::PublicKeyParts as _;
 use rsa::{BoxedUint, Pkcs1v15Encrypt, PrivateKey, PublicKey};
 use zeroize::Zeroizing;
 
-use crate::clixml::{SecureString, Text};
+use crate::clixml::SecureString;
 use crate::entropy::Entropy;
 
 /// What stands before the modulus in a public key: a blob (6, 2) for key exchange with RSA
@@ -52,6 +52,54 @@ pub enum Error {
     /// A SecureString was encrypted with another key, or is none.
     #[error("a SecureString cannot be decrypted")]
     SecureString,
+}
+
+/// A string in the clear: wiped after use and never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Plain(Zeroizing<Vec<u16>>);
+
+impl Plain {
+    /// The string of these UTF-16 code units.
+    #[must_use]
+    pub fn new(units: Vec<u16>) -> Self {
+        Self(Zeroizing::new(units))
+    }
+
+    /// The code units.
+    #[must_use]
+    pub fn units(&self) -> &[u16] {
+        &self.0
+    }
+
+    /// The string in UTF-16, as it is encrypted.
+    fn bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(self.0.len() * 2));
+        bytes.extend(self.0.iter().flat_map(|unit| unit.to_le_bytes()));
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
+        let (pairs, rest) = bytes.as_chunks::<2>();
+        if !rest.is_empty() {
+            return Err(Error::SecureString);
+        }
+        Ok(Self::new(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect()))
+    }
+}
+
+impl From<&str> for Plain {
+    fn from(text: &str) -> Self {
+        // As many units as bytes at most: a vector that grew would leave copies behind.
+        let mut units = Vec::with_capacity(text.len());
+        units.extend(text.encode_utf16());
+        Self::new(units)
+    }
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Plain(***)")
+    }
 }
 
 /// The client's key pair.
@@ -143,8 +191,8 @@ impl SessionKey {
 
     /// Encrypts a string.
     #[must_use]
-    pub fn encrypt(&self, text: &Text) -> SecureString {
-        let plain = bytes(text);
+    pub fn encrypt(&self, plain: &Plain) -> SecureString {
+        let plain = plain.bytes();
         let cipher = cbc::Encryptor::<aes::Aes256>::new((&*self.0).into(), &IV.into());
         let encrypted = cipher.encrypt_padded_vec::<Pkcs7>(&plain);
         SecureString::from_wire(STANDARD.encode(encrypted))
@@ -155,11 +203,11 @@ impl SessionKey {
     /// # Errors
     ///
     /// [`Error::SecureString`].
-    pub fn decrypt(&self, string: &SecureString) -> Result<Zeroizing<Vec<u16>>, Error> {
+    pub fn decrypt(&self, string: &SecureString) -> Result<Plain, Error> {
         let encrypted = STANDARD.decode(string.as_wire()).map_err(|_| Error::SecureString)?;
         let cipher = cbc::Decryptor::<aes::Aes256>::new((&*self.0).into(), &IV.into());
         let plain = cipher.decrypt_padded_vec::<Pkcs7>(&encrypted).map(Zeroizing::new);
-        units(&plain.map_err(|_| Error::SecureString)?)
+        Plain::from_bytes(&plain.map_err(|_| Error::SecureString)?)
     }
 }
 
@@ -171,8 +219,8 @@ impl fmt::Debug for SessionKey {
 
 /// A string as both sides send it since version 2.4.
 #[must_use]
-pub fn plain(text: &Text) -> SecureString {
-    SecureString::from_wire(STANDARD.encode(&*bytes(text)))
+pub fn plain(plain: &Plain) -> SecureString {
+    SecureString::from_wire(STANDARD.encode(&*plain.bytes()))
 }
 
 /// Reads a string that was sent so.
@@ -180,23 +228,9 @@ pub fn plain(text: &Text) -> SecureString {
 /// # Errors
 ///
 /// [`Error::SecureString`].
-pub fn from_plain(string: &SecureString) -> Result<Zeroizing<Vec<u16>>, Error> {
+pub fn from_plain(string: &SecureString) -> Result<Plain, Error> {
     let bytes = STANDARD.decode(string.as_wire()).map(Zeroizing::new);
-    units(&bytes.map_err(|_| Error::SecureString)?)
-}
-
-/// The string in UTF-16.
-fn bytes(text: &Text) -> Zeroizing<Vec<u8>> {
-    let units = Zeroizing::new(text.to_utf16());
-    Zeroizing::new(units.iter().flat_map(|unit| unit.to_le_bytes()).collect())
-}
-
-fn units(bytes: &[u8]) -> Result<Zeroizing<Vec<u16>>, Error> {
-    let (pairs, rest) = bytes.as_chunks::<2>();
-    if !rest.is_empty() {
-        return Err(Error::SecureString);
-    }
-    Ok(Zeroizing::new(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect()))
+    Plain::from_bytes(&bytes.map_err(|_| Error::SecureString)?)
 }
 
 /// Entropy in the form that RSA asks for.
@@ -253,12 +287,16 @@ mod tests {
     fn both_sides_have_the_same_key() {
         let (pair, theirs, ours) = pair();
         assert_eq!(STANDARD.decode(pair.public_key()).unwrap().len(), PUBLIC_KEY.len() + MODULUS);
-        let text = Text::from_utf16(vec![0x70, 0xD83D, 0x20AC]);
+        let text = Plain::new(vec![0x70, 0xD83D, 0x20AC]);
         let encrypted = theirs.encrypt(&text);
-        assert_eq!(*ours.decrypt(&encrypted).unwrap(), text.to_utf16());
-        assert_eq!(*from_plain(&plain(&text)).unwrap(), text.to_utf16());
+        assert_eq!(ours.decrypt(&encrypted), Ok(text.clone()));
+        assert_eq!(from_plain(&plain(&text)), Ok(text.clone()));
+        assert_eq!(text.units(), [0x70, 0xD83D, 0x20AC]);
         assert_eq!(pair.open("AAAA").err(), Some(Error::SessionKey));
-        assert_eq!(format!("{pair:?} {ours:?}"), "KeyPair(***) SessionKey(***)");
+        assert_eq!(
+            format!("{pair:?} {ours:?} {text:?}"),
+            "KeyPair(***) SessionKey(***) Plain(***)"
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ use crate::messages::{
     HostResponse, InitRunspacePool, Message, PublicKey, ResetRunspaceState, SessionCapability,
     SetMaxRunspaces, SetMinRunspaces,
 };
-use crate::session_key::{self, KeyPair, SessionKey};
+use crate::session_key::{self, KeyPair, Plain, SessionKey};
 use crate::version;
 
 use pipeline::Pipeline;
@@ -386,10 +386,10 @@ impl Pool {
     /// # Errors
     ///
     /// [`ApiMisuse::NoKey`] before keys are exchanged, where the version needs them.
-    pub fn encrypt(&self, text: &Text) -> Result<SecureString, Error> {
+    pub fn encrypt(&self, text: &Plain) -> Result<SecureString, Error> {
         match &self.key {
-            Key::Known(key) => Ok(key.encrypt(text)),
             _ if !version::has_session_key(self.version) => Ok(session_key::plain(text)),
+            Key::Known(key) => Ok(key.encrypt(text)),
             _ => Err(ApiMisuse::NoKey.into()),
         }
     }
@@ -400,14 +400,13 @@ impl Pool {
     ///
     /// [`ApiMisuse::NoKey`] before keys are exchanged, where the version needs them;
     /// [`PeerMisbehaved::SessionKey`] where it is no such string.
-    pub fn decrypt(&self, string: &SecureString) -> Result<Text, Error> {
-        let units = match &self.key {
-            Key::Known(key) => key.decrypt(string),
+    pub fn decrypt(&self, string: &SecureString) -> Result<Plain, Error> {
+        let plain = match &self.key {
             _ if !version::has_session_key(self.version) => session_key::from_plain(string),
+            Key::Known(key) => key.decrypt(string),
             _ => return Err(ApiMisuse::NoKey.into()),
         };
-        let units = units.map_err(PeerMisbehaved::SessionKey)?;
-        Ok(Text::from_utf16(units.to_vec()))
+        Ok(plain.map_err(PeerMisbehaved::SessionKey)?)
     }
 
     /// Leaves the pool and its pipelines on the host; the transport says when that is done.

@@ -37,7 +37,7 @@ use crate::messages::{
     RunspacePoolInitData, RunspacePoolState, RunspacePoolStateMessage, SessionCapability,
     UserEvent,
 };
-use crate::session_key::{self, SessionKey};
+use crate::session_key::{self, Plain, SessionKey};
 use crate::version;
 
 use pipeline::Pipeline;
@@ -311,7 +311,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`ApiMisuse::NoKey`] before keys are exchanged, where the version needs them.
-    pub fn encrypt(&self, text: &Text) -> Result<SecureString, Error> {
+    pub fn encrypt(&self, text: &Plain) -> Result<SecureString, Error> {
         match &self.key {
             _ if !version::has_session_key(self.version) => Ok(session_key::plain(text)),
             Some(key) => Ok(key.encrypt(text)),
@@ -325,14 +325,13 @@ impl Pool {
     ///
     /// [`ApiMisuse::NoKey`] before keys are exchanged, where the version needs them;
     /// [`PeerMisbehaved::SessionKey`] where it is no such string.
-    pub fn decrypt(&self, string: &SecureString) -> Result<Text, Error> {
-        let units = match &self.key {
+    pub fn decrypt(&self, string: &SecureString) -> Result<Plain, Error> {
+        let plain = match &self.key {
             _ if !version::has_session_key(self.version) => session_key::from_plain(string),
             Some(key) => key.decrypt(string),
             None => return Err(ApiMisuse::NoKey.into()),
         };
-        let units = units.map_err(PeerMisbehaved::SessionKey)?;
-        Ok(Text::from_utf16(units.to_vec()))
+        Ok(plain.map_err(PeerMisbehaved::SessionKey)?)
     }
 
     /// The next thing that the caller should know or do.

@@ -17,7 +17,14 @@ impl Pool {
     ///
     /// [`Error::PeerMisbehaved`]: the pool is unusable from here on.
     pub fn handle_fragments(&mut self, pipeline: Option<Uuid>, data: &[u8]) -> Result<(), Error> {
-        self.state()?;
+        if matches!(self.state()?, State::Closed | State::Broken) {
+            // What was under way when the pool ended has no reader.
+            return Ok(());
+        }
+        if pipeline.is_some() && !self.is_open() {
+            // Nothing is kept for pipelines of a pool that nobody has opened.
+            return Err(self.broken(PeerMisbehaved::Unexpected("a fragment for a pipeline")));
+        }
         let most = self.limits.bytes;
         let assembler = match pipeline {
             None => &mut self.assembler,
@@ -30,11 +37,13 @@ impl Pool {
         let result = taken.map_err(PeerMisbehaved::from).and_then(|()| {
             messages.into_iter().try_for_each(|message| self.handle_message(pipeline, message))
         });
-        result.map_err(|error| {
-            self.state = Err(error.clone());
-            self.pipelines.clear();
-            error.into()
-        })
+        result.map_err(|error| self.broken(error))
+    }
+
+    fn broken(&mut self, error: PeerMisbehaved) -> Error {
+        self.state = Err(error.clone());
+        self.pipelines.clear();
+        error.into()
     }
 
     fn handle_message(
@@ -65,9 +74,6 @@ impl Pool {
 
     fn handle_for_pipeline(&mut self, id: Uuid, message: Message) -> Result<(), PeerMisbehaved> {
         let unexpected = PeerMisbehaved::Unexpected(message.name());
-        if !self.is_open() {
-            return Err(unexpected);
-        }
         let Some(pipeline) = self.pipelines.get_mut(&id) else { return Ok(()) };
         let event = match message {
             Message::CreatePipeline(what) if !pipeline.is_known => {
@@ -104,7 +110,6 @@ impl Pool {
         let unexpected = PeerMisbehaved::Unexpected(message.name());
         let Ok(state) = self.state.clone() else { return Ok(()) };
         match (state, message) {
-            (State::Closed | State::Broken, _) => {}
             (State::BeforeOpen, Message::SessionCapability(theirs)) => {
                 self.version = self.agreed(&theirs, version::OLDEST)?;
                 self.state = Ok(State::Negotiated);

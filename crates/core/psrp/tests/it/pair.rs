@@ -1,7 +1,7 @@
 //! Client and server against each other, in memory: pools and pipelines from beginning to end.
 
 use psrp::client::{self, Event as Told, Options, Priority, Record, Request};
-use psrp::clixml::{Limits, Object, Properties, Text, Value, Version};
+use psrp::clixml::{Limits, Object, Properties, Value, Version};
 use psrp::entropy::Entropy;
 use psrp::host::{Method, NO_ANSWER};
 use psrp::messages::{
@@ -10,7 +10,7 @@ use psrp::messages::{
     RemoteStreamOptions,
 };
 use psrp::server::{self, Event};
-use psrp::session_key::KeyPair;
+use psrp::session_key::{KeyPair, Plain};
 use uuid::Uuid;
 
 const POOL: Uuid = Uuid::from_u128(1);
@@ -230,7 +230,7 @@ fn runspaces_are_counted_and_set() {
 #[test]
 fn strings_are_encrypted_with_an_exchanged_key_or_by_the_transport() {
     let mut entropy = Counted(3);
-    let text = Text::from("p€ss");
+    let text = Plain::from("p€ss");
     let mut pair = Pair::opened(Version::new(2, 3));
     assert!(pair.client.needs_keys() && pair.client.encrypt(&text).is_err());
     pair.server.ask_for_key().unwrap();
@@ -246,8 +246,15 @@ fn strings_are_encrypted_with_an_exchanged_key_or_by_the_transport() {
     assert_eq!(pair.server.decrypt(&secret), Ok(text.clone()));
     assert_eq!(pair.client.decrypt(&pair.server.encrypt(&text).unwrap()), Ok(text.clone()));
 
-    let pair = Pair::opened(Version::new(2, 4));
+    let mut pair = Pair::opened(Version::new(2, 4));
     assert!(!pair.client.needs_keys());
+    // A key that is exchanged all the same is not used.
+    pair.client.exchange_keys(KeyPair::new(&mut entropy).unwrap()).unwrap();
+    pair.exchange();
+    let Some(Event::PublicKey(key)) = pair.server.poll_event() else { panic!("no key") };
+    pair.server.send_key(&key, &mut entropy).unwrap();
+    pair.exchange();
+    assert_eq!(pair.told(), [Told::KeyExchanged]);
     assert_eq!(pair.server.decrypt(&pair.client.encrypt(&text).unwrap()), Ok(text));
 }
 
@@ -296,6 +303,9 @@ fn what_breaks_a_rule_ends_the_pool_for_good() {
     let mut pair = Pair::opened(Version::new(2, 3));
     let garbage = pair.client.handle_fragments(None, b"garbage").unwrap_err();
     assert_eq!(pair.client.close().unwrap_err(), garbage);
+
+    let mut pair = Pair::new(Version::new(2, 3));
+    assert!(pair.server.handle_fragments(Some(PIPELINE), &[]).is_err(), "no pool is open");
 
     let mut pair = Pair::new(Version::new(2, 3));
     pair.client = client::Pool::new(Options {
