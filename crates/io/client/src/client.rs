@@ -5,6 +5,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::identify::{Identify, IdentifyResponse};
+use wsman::ns::resource;
 use wsman::xml::Limits;
 
 use crate::calls::{Call, Calls};
@@ -12,6 +13,7 @@ use crate::config::{Config, Protection};
 use crate::entropy;
 use crate::error::{Error, ProtocolError};
 use crate::options::ShellOptions;
+use crate::pool::{Pool, PoolOptions};
 use crate::record::Exchange;
 use crate::shell::{self, Shell};
 
@@ -67,8 +69,17 @@ impl Client {
     /// id, and opened anew once; hosts that choose ids themselves (Windows 7, 2008 R2) keep the lost
     /// one until its idle time is over.
     pub async fn open_shell(&self, options: ShellOptions) -> Result<Shell, Error> {
-        let context = shell::context(&self.calls, self.session_id);
+        let context = shell::context(&self.calls, self.session_id, resource::CMD);
         Shell::open(Arc::clone(&self.calls), context, options).await
+    }
+
+    /// Opens a runspace pool: PowerShell on the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn open_pool(&self, options: PoolOptions) -> Result<Pool, Error> {
+        Pool::open(Arc::clone(&self.calls), self.session_id, options).await
     }
 
     /// The mechanism of the last login, `NTLM` or `Basic`; `None` before the first.

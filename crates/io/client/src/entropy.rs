@@ -19,6 +19,12 @@ impl Entropy for SystemEntropy {
     }
 }
 
+impl psrp::entropy::Entropy for SystemEntropy {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        Entropy::fill(self, bytes);
+    }
+}
+
 /// A random UUID (RFC 9562 5.4).
 pub(crate) fn uuid() -> Uuid {
     let mut bytes = [0; 16];

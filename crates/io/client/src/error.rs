@@ -48,6 +48,9 @@ pub enum ErrorKind {
     /// The service answered with a fault.
     #[error("{0}")]
     Fault(Box<Fault>),
+    /// A runspace pool cannot do what it was asked for, or is over.
+    #[error(transparent)]
+    Pool(#[from] PoolError),
     /// The service broke the protocol.
     #[error("{0}")]
     Protocol(#[source] ProtocolError),
@@ -105,6 +108,21 @@ pub enum ConnectionError {
     /// The service closed it instead of answering.
     #[error("the service closed the connection without an answer")]
     Closed,
+}
+
+/// What became of a runspace pool.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// The host ended it, and says why.
+    #[error("the runspace pool is broken{}", .0.as_deref().map(|why| format!(": {why}")).unwrap_or_default())]
+    Broken(Option<String>),
+    /// It is closed.
+    #[error("the runspace pool is closed")]
+    Closed,
+    /// A wrong call, or the host broke the remoting protocol.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// How a service broke the protocol.
@@ -199,6 +217,7 @@ impl Error {
             ErrorKind::Config(_)
             | ErrorKind::Connect(_)
             | ErrorKind::Denied(_)
+            | ErrorKind::Pool(_)
             | ErrorKind::Protocol(_)
             | ErrorKind::Timeout(_) => None,
         }
@@ -283,7 +302,7 @@ impl Error {
                 .chain((*wanted == auth::Scheme::Basic).then(|| "or allow Basic in the service's settings: AllowUnencrypted = true in [Service] and Basic = true in [Service.Auth]".to_owned()))
                 .collect(),
             ErrorKind::Denied(LoginError::Status(status)) => status_hints(*status),
-            ErrorKind::Denied(_) => Vec::new(),
+            ErrorKind::Denied(_) | ErrorKind::Pool(_) => Vec::new(),
             ErrorKind::Fault(fault) => fault_hints(fault),
             ErrorKind::Protocol(ProtocolError::Status(status)) => status_hints(*status),
             ErrorKind::Protocol(ProtocolError::NotSealed(status))

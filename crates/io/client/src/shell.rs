@@ -549,7 +549,7 @@ fn is_ours(fault: &Fault) -> bool {
 }
 
 /// The operation as errors name it.
-const fn name(operation: Operation) -> &'static str {
+pub(crate) const fn name(operation: Operation) -> &'static str {
     match operation {
         Operation::Create => "Create",
         Operation::Command => "Command",
@@ -557,18 +557,21 @@ const fn name(operation: Operation) -> &'static str {
         Operation::Receive => "Receive",
         Operation::Signal => "Signal",
         Operation::Delete => "Delete",
+        Operation::Disconnect => "Disconnect",
+        Operation::Reconnect => "Reconnect",
+        Operation::Connect => "Connect",
         Operation::Get | _ => "Get",
     }
 }
 
 /// What all requests of a shell have in common.
-pub(crate) fn context(calls: &Calls, session_id: Uuid) -> RequestContext {
+pub(crate) fn context(calls: &Calls, session_id: Uuid, resource_uri: &str) -> RequestContext {
     let config = calls.config();
     RequestContext {
         max_envelope_size: config.max_envelope_size.into(),
         locale: config.locale.clone(),
         data_locale: config.locale.clone(),
         charset: config.charset,
-        ..RequestContext::new(&config.endpoint.to_string(), resource::CMD, session_id)
+        ..RequestContext::new(&config.endpoint.to_string(), resource_uri, session_id)
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod endpoint;
 pub mod login;
+pub mod pool;
 pub mod timing;
 pub mod trusted_hosts;

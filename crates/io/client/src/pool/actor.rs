@@ -1,0 +1,594 @@
+//! The task of a pool: it owns the machine, sends its requests, and hands out what comes.
+//!
+//! ```text
+//!            Open            the pool tells that it is open          Close, or the last handle gone
+//! (created) ─────► Opening ────────────────────────────────► Open ─────────────────────────────────► (ended)
+//!                     │ refused, lost                          │ the pool breaks
+//!                     └────────────────────────────────────────┴──► every waiting order gets an error, (ended)
+//! ```
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use psrp::client::{Event as Told, Options};
+use psrp::clixml::{SecureString, Value, Version};
+use psrp::messages::{Availability, CreatePipeline, ErrorRecord, HostResponse, RunspacePoolState};
+use psrp::session_key::{KeyPair, Plain};
+use session::client::pool::{self as machine, Event, Question, How};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use uuid::Uuid;
+use wsman::fault::Fault;
+use wsman::shell::client::{Operation, Request};
+use wsman::xml::Limits;
+
+use super::options::PoolOptions;
+use super::pipeline::PipelineEvent;
+use crate::calls::{Call, Calls};
+use crate::connection::Answer;
+use crate::entropy::{self, SystemEntropy};
+use crate::error::{Error, PoolError, ProtocolError};
+use crate::shell::{context, name};
+
+/// The longest wait for the end of a pool that nobody holds any more.
+const CLEAN_UP: Duration = Duration::from_secs(5);
+/// So long after the last pipeline's end the host is told of the finished ones.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Where the answer to an order goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
+
+/// What a handle wants.
+#[derive(Debug)]
+pub(super) enum Order {
+    Open(Reply<Opened>),
+    Invoke(Box<CreatePipeline>, Reply<Channels>),
+    Input(Uuid, Value, Reply<()>),
+    EndInput(Uuid, Reply<()>),
+    Stop(Uuid, Reply<()>),
+    Respond(Option<Uuid>, HostResponse, Reply<()>),
+    Question(Question, Reply<Availability>),
+    Encrypt(Plain, Reply<SecureString>),
+    Decrypt(SecureString, Reply<Plain>),
+    Forget(Uuid),
+    Close(Reply<()>),
+}
+
+/// What an open pool is.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) version: Version,
+    pub(super) private_data: Value,
+}
+
+/// Where a pipeline's events come out.
+#[derive(Debug)]
+pub(super) struct Channels {
+    pub(super) id: Uuid,
+    pub(super) batches: mpsc::Receiver<Vec<PipelineEvent>>,
+    pub(super) failure: oneshot::Receiver<Error>,
+}
+
+/// A pipeline as its pool's task knows it.
+#[derive(Debug)]
+struct Running {
+    batches: mpsc::Sender<Vec<PipelineEvent>>,
+    failure: Option<oneshot::Sender<Error>>,
+    /// Who waits for the host to take the Command.
+    starting: Option<(Reply<Channels>, Channels)>,
+    /// Who waits for the host to take input.
+    sending: Vec<Reply<()>>,
+    /// What came and is not handed out.
+    ready: Vec<PipelineEvent>,
+}
+
+/// A request whose answer has come, or never will.
+struct Landed {
+    request: Request,
+    /// Where the events of a pipeline's Receive go.
+    permit: Option<mpsc::OwnedPermit<Vec<PipelineEvent>>>,
+    /// `None`: it was not sent, because nobody reads the pipeline any more.
+    result: Option<Result<Answer, Error>>,
+    target: Option<Uuid>,
+}
+
+pub(super) struct Actor {
+    calls: Arc<Calls>,
+    machine: machine::Pool,
+    flying: JoinSet<Landed>,
+    pipelines: BTreeMap<Uuid, Running>,
+    questions: BTreeMap<i64, Reply<Availability>>,
+    encrypting: Vec<(Plain, Reply<SecureString>)>,
+    opening: Option<Reply<Opened>>,
+    closing: Option<Reply<()>>,
+    private_data: Value,
+    is_over: bool,
+}
+
+impl Actor {
+    pub(super) fn new(calls: Arc<Calls>, session_id: Uuid, options: PoolOptions) -> (Self, Uuid) {
+        let id = entropy::uuid();
+        let context = context(&calls, session_id, &options.resource_uri());
+        let wishes = How {
+            name: options.name.clone(),
+            idle_timeout: options.idle_timeout,
+            no_profile: options.no_machine_profile,
+            compression: options.compression,
+        };
+        let init = options.init();
+        let options = Options { id, protocol_version: options.protocol_version, init, limits: options.limits };
+        let mut machine = machine::Pool::new(context, options, wishes);
+        if calls.config().endpoint.transport == crate::Transport::Https {
+            machine.trust_refusals();
+        }
+        let actor = Self {
+            calls,
+            machine,
+            flying: JoinSet::new(),
+            pipelines: BTreeMap::new(),
+            questions: BTreeMap::new(),
+            encrypting: Vec::new(),
+            opening: None,
+            closing: None,
+            private_data: Value::Null,
+            is_over: false,
+        };
+        (actor, id)
+    }
+
+    /// Works until the pool is closed, or broken, or nobody holds it any more.
+    pub(super) async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Order>) {
+        while !self.is_over {
+            if let Err(error) = self.send() {
+                self.fail(&error);
+                break;
+            }
+            let is_idle = self.flying.is_empty() && self.machine.has_ended();
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.take(order),
+                    None => break,
+                },
+                // A task of ours neither panics nor is it stopped.
+                Some(Ok(landed)) = self.flying.join_next() => self.land(landed),
+                () = sleep(IDLE), if is_idle => self.tell_ended(),
+            }
+        }
+        orders.close();
+        if self.machine.has_shell() {
+            let left = timeout(CLEAN_UP, self.leave()).await;
+            tracing::debug!(pool = %self.machine.id(), in_time = left.is_ok(), "Pool closed in the background");
+        }
+    }
+
+    /// Sends what is to be sent, and asks for what is to be told.
+    fn send(&mut self) -> Result<(), machine::Error> {
+        let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
+        while let Some(request) = self.machine.poll_request(entropy::uuid(), operation_timeout)? {
+            self.fly(request, wait, None);
+        }
+        let receivable: Vec<Option<Uuid>> = self.machine.receivable().collect();
+        for target in receivable {
+            let batches = match target {
+                None => None,
+                // Nobody reads it any more: it is about to be forgotten.
+                Some(id) => match self.pipelines.get(&id) {
+                    Some(running) => Some(running.batches.clone()),
+                    None => continue,
+                },
+            };
+            if let Some(request) = self.machine.receive(target, entropy::uuid(), operation_timeout)? {
+                self.fly(request, wait, batches);
+            }
+        }
+        Ok(())
+    }
+
+    fn fly(&mut self, request: Request, wait: Duration, batches: Option<mpsc::Sender<Vec<PipelineEvent>>>) {
+        let calls = Arc::clone(&self.calls);
+        let target = self.machine.target(request.command);
+        self.flying.spawn(async move {
+            let permit = match batches {
+                // Whoever reads the pipeline has room for what comes.
+                Some(batches) => match batches.reserve_owned().await {
+                    Ok(permit) => Some(permit),
+                    Err(_) => return Landed { request, target, permit: None, result: None },
+                },
+                None => None,
+            };
+            let result = call(&calls, &request, wait).await;
+            Landed { request, target, permit, result: Some(result) }
+        });
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Open(reply) => {
+                let opened = self.machine.open();
+                if let Some(reply) = self.checked(opened, reply, "Create") {
+                    self.opening = Some(reply);
+                }
+            }
+            Order::Invoke(what, reply) => self.invoke(*what, reply),
+            Order::Input(id, object, reply) => {
+                let sent = self.machine.send_input(id, object);
+                self.input(id, sent, reply);
+            }
+            Order::EndInput(id, reply) => {
+                let sent = self.machine.end_input(id);
+                self.input(id, sent, reply);
+            }
+            Order::Stop(id, reply) => {
+                let stopped = self.machine.stop(id);
+                self.done(stopped, reply, "Signal");
+            }
+            Order::Respond(id, response, reply) => {
+                let responded = self.machine.respond(id, response);
+                self.done(responded, reply, "Send");
+            }
+            Order::Question(question, reply) => match self.machine.ask(question) {
+                Ok(call_id) => drop(self.questions.insert(call_id, reply)),
+                Err(error) => drop(reply.send(Err(self.error(&error, "Send")))),
+            },
+            Order::Encrypt(text, reply) => self.encrypt(text, reply),
+            Order::Decrypt(string, reply) => {
+                let plain = self.machine.decrypt(&string);
+                drop(reply.send(plain.map_err(|error| self.error(&error, "Receive"))));
+            }
+            Order::Forget(id) => {
+                self.pipelines.remove(&id);
+                // A pipeline that was refused, or a pool that is over.
+                drop(self.machine.forget(id));
+            }
+            Order::Close(reply) => {
+                let closed = self.machine.close();
+                if let Some(reply) = self.checked(closed, reply, "Delete") {
+                    // What waits in Receives ends with the pool.
+                    self.closing = Some(reply);
+                }
+            }
+        }
+    }
+
+    fn invoke(&mut self, what: CreatePipeline, reply: Reply<Channels>) {
+        let id = entropy::uuid();
+        let invoked = self.machine.invoke(id, what);
+        let Some(reply) = self.checked(invoked, reply, "Command") else { return };
+        let (batches, received) = mpsc::channel(1);
+        let (failure, failed) = oneshot::channel();
+        let channels = Channels { id, batches: received, failure: failed };
+        let running = Running {
+            batches,
+            failure: Some(failure),
+            starting: Some((reply, channels)),
+            sending: Vec::new(),
+            ready: Vec::new(),
+        };
+        self.pipelines.insert(id, running);
+    }
+
+    fn input(&mut self, id: Uuid, sent: Result<(), machine::Error>, reply: Reply<()>) {
+        if let Some(reply) = self.checked(sent, reply, "Send")
+            && let Some(running) = self.pipelines.get_mut(&id)
+        {
+            running.sending.push(reply);
+        }
+    }
+
+    fn encrypt(&mut self, text: Plain, reply: Reply<SecureString>) {
+        if !self.machine.needs_keys() {
+            let encrypted = self.machine.encrypt(&text);
+            drop(reply.send(encrypted.map_err(|error| self.error(&error, "Send"))));
+            return;
+        }
+        if self.encrypting.is_empty()
+            && let Err(error) = self.exchange_keys()
+        {
+            drop(reply.send(Err(error)));
+            return;
+        }
+        self.encrypting.push((text, reply));
+    }
+
+    fn exchange_keys(&mut self) -> Result<(), Error> {
+        let failed = |problem: String| self.calls.named_error(PoolError::Failed(problem), "Send");
+        let keys = KeyPair::new(&mut SystemEntropy).map_err(|error| failed(error.to_string()))?;
+        let exchanged = self.machine.exchange_keys(keys);
+        exchanged.map_err(|error| self.error(&error, "Send"))
+    }
+
+    /// Answers at once.
+    fn done<T>(&self, result: Result<T, machine::Error>, reply: Reply<T>, operation: &'static str) {
+        // Who does not wait any more does not want to know.
+        drop(reply.send(result.map_err(|error| self.error(&error, operation))));
+    }
+
+    /// Answers a failure at once; the answer to a success comes later.
+    fn checked<T>(
+        &self,
+        result: Result<(), machine::Error>,
+        reply: Reply<T>,
+        operation: &'static str,
+    ) -> Option<Reply<T>> {
+        match result {
+            Ok(()) => Some(reply),
+            Err(error) => {
+                drop(reply.send(Err(self.error(&error, operation))));
+                None
+            }
+        }
+    }
+
+    fn error(&self, error: &machine::Error, operation: &'static str) -> Error {
+        self.calls.named_error(PoolError::Failed(error.to_string()), operation)
+    }
+
+    /// Takes an answer.
+    fn land(&mut self, landed: Landed) {
+        let Landed { request, target, permit, result } = landed;
+        let Some(result) = result else {
+            self.machine.handle_unsent(request.message_id, request.operation, target);
+            return;
+        };
+        let result = result.and_then(|answer| self.understand(&request, &answer));
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                self.tell();
+                self.fail(&error);
+                return;
+            }
+            Err(error) => self.lost(&request, target, error),
+        }
+        self.tell();
+        if let (Some(permit), Some(running)) = (permit, target.and_then(|id| self.pipelines.get_mut(&id)))
+            && !running.ready.is_empty()
+        {
+            permit.send(std::mem::take(&mut running.ready));
+        }
+        // The last of a pipeline is handed out: its channels close behind it.
+        if let Some(id) = target
+            && request.operation == Operation::Receive
+            && !self.machine.is_running(id)
+        {
+            self.pipelines.remove(&id);
+        }
+    }
+
+    /// Hands an answer to the machine. The outer error is the connection's.
+    fn understand(&mut self, request: &Request, answer: &Answer) -> Result<Result<(), machine::Error>, Error> {
+        let broken = |error: wsman::Error| {
+            self.calls.named_error(ProtocolError::Message(error.to_string()), name(request.operation))
+        };
+        let bytes = usize::try_from(self.calls.config().max_envelope_size).unwrap_or(usize::MAX);
+        let envelope = answer.envelope(&Limits { bytes, ..Limits::default() }).map_err(broken)?;
+        Ok(match (envelope.header.relates_to(), Fault::from_envelope(&envelope)) {
+            (None, Ok(Some(fault))) => self.machine.handle_fault(request.message_id, fault),
+            _ => self.machine.handle_response(&envelope),
+        })
+    }
+
+    /// No answer to a request came, and none will.
+    fn lost(&mut self, request: &Request, target: Option<Uuid>, error: Error) {
+        if error.is_unsent() {
+            self.machine.handle_unsent(request.message_id, request.operation, target);
+        } else {
+            self.machine.handle_lost(request.message_id, request.operation, target);
+        }
+        match (request.operation, target) {
+            // Whether the pipeline began, its Receive tells.
+            (Operation::Command, Some(_)) if !error.is_unsent() => {
+                tracing::debug!(%error, "Command lost, asking for its pipeline");
+            }
+            (Operation::Signal, _) => tracing::debug!(%error, "Signal lost"),
+            (_, Some(id)) => self.give_up(id, error),
+            (Operation::Delete, None) => {
+                if let Some(closing) = self.closing.take() {
+                    drop(closing.send(Err(error)));
+                }
+                self.is_over = true;
+            }
+            (_, None) => {
+                if let Some(opening) = self.opening.take() {
+                    drop(opening.send(Err(error)));
+                } else {
+                    tracing::debug!(%error, "Pool lost");
+                }
+                self.end(&PoolError::Failed("the connection to the pool was lost".to_owned()));
+            }
+        }
+    }
+
+    /// Hands on what the machine tells.
+    fn tell(&mut self) {
+        while let Some(event) = self.machine.poll_event() {
+            match event {
+                Event::Started { pipeline } => self.started(pipeline),
+                Event::Sent { pipeline: Some(id) } => {
+                    let running = self.pipelines.get_mut(&id);
+                    for reply in running.map(|running| std::mem::take(&mut running.sending)).unwrap_or_default() {
+                        drop(reply.send(Ok(())));
+                    }
+                }
+                Event::Refused { operation, pipeline, fault } => self.refused(operation, pipeline, *fault),
+                Event::Told(told) => self.told(told),
+                Event::Sent { pipeline: None } | _ => {}
+            }
+        }
+    }
+
+    fn started(&mut self, id: Uuid) {
+        if let Some((reply, channels)) = self.pipelines.get_mut(&id).and_then(|running| running.starting.take())
+            && reply.send(Ok(channels)).is_err()
+        {
+            // Who started it is gone.
+            self.pipelines.remove(&id);
+            drop(self.machine.forget(id));
+        }
+    }
+
+    fn refused(&mut self, operation: Operation, pipeline: Option<Uuid>, fault: Fault) {
+        let error = self.calls.named_error(fault, name(operation));
+        match pipeline {
+            Some(_) if operation == Operation::Signal => tracing::debug!(%error, "Signal refused"),
+            Some(id) => self.give_up(id, error),
+            None => {
+                let waiting = match operation {
+                    Operation::Delete => self.closing.take().map(|reply| reply.send(Err(error))).is_some(),
+                    _ => self.opening.take().map(|reply| reply.send(Err(error))).is_some(),
+                };
+                if !waiting {
+                    tracing::debug!(operation = name(operation), "The pool's request was refused");
+                }
+                self.end(&PoolError::Closed);
+            }
+        }
+    }
+
+    fn told(&mut self, told: Told) {
+        match told {
+            Told::Opened { version } => {
+                let private_data = self.private_data.clone();
+                if let Some(opening) = self.opening.take() {
+                    drop(opening.send(Ok(Opened { version, private_data })));
+                }
+            }
+            Told::PrivateData(data) => self.private_data = data,
+            Told::Availability { call_id, response } => {
+                if let Some(reply) = self.questions.remove(&call_id) {
+                    drop(reply.send(Ok(response)));
+                }
+            }
+            Told::KeyExchanged => {
+                for (text, reply) in std::mem::take(&mut self.encrypting) {
+                    let encrypted = self.machine.encrypt(&text);
+                    drop(reply.send(encrypted.map_err(|error| self.error(&error, "Send"))));
+                }
+            }
+            Told::KeyWanted => {
+                if let Err(error) = self.exchange_keys() {
+                    tracing::debug!(%error, "The host wants a key, and there is none");
+                }
+            }
+            Told::Record { pipeline, record } => self.event(pipeline, PipelineEvent::Record(record)),
+            Told::HostCall { pipeline: Some(id), call } => self.event(id, PipelineEvent::HostCall(call)),
+            Told::PipelineState { pipeline, state, error } => {
+                if state.is_final() {
+                    self.event(pipeline, PipelineEvent::Ended { state, error });
+                }
+            }
+            Told::PipelineLost { pipeline } => {
+                let lost = PoolError::Failed("the host ended the pipeline without a word".to_owned());
+                let error = self.calls.named_error(lost, "Receive");
+                self.give_up(pipeline, error);
+            }
+            Told::Closed => {
+                if let Some(closing) = self.closing.take() {
+                    drop(closing.send(Ok(())));
+                }
+                self.end(&PoolError::Closed);
+            }
+            Told::PoolState { state: RunspacePoolState::Broken, error } => {
+                let error = PoolError::Broken(error.map(|error| reason(&error)));
+                if let Some(opening) = self.opening.take() {
+                    drop(opening.send(Err(self.calls.named_error(error.clone(), "Create"))));
+                }
+                self.end(&error);
+            }
+            Told::HostCall { pipeline: None, .. }
+            | Told::PoolState { .. }
+            | Told::Disconnected
+            | Told::Reconnected
+            | Told::User(_)
+            | _ => {}
+        }
+    }
+
+    fn event(&mut self, id: Uuid, event: PipelineEvent) {
+        if let Some(running) = self.pipelines.get_mut(&id) {
+            running.ready.push(event);
+        }
+    }
+
+    /// Ends a pipeline that tells nothing more.
+    fn give_up(&mut self, id: Uuid, error: Error) {
+        let Some(running) = self.pipelines.remove(&id) else { return };
+        let Running { failure, starting, sending, .. } = running;
+        let again = |operation| self.calls.named_error(PoolError::Failed(error.to_string()), operation);
+        for reply in sending {
+            drop(reply.send(Err(again("Send"))));
+        }
+        match (starting, failure) {
+            (Some((reply, _)), _) => drop(reply.send(Err(error))),
+            (None, Some(failure)) => drop(failure.send(error)),
+            (None, None) => {}
+        }
+        drop(self.machine.forget(id));
+    }
+
+    /// Ends everything because the machine cannot go on.
+    fn fail(&mut self, error: &machine::Error) {
+        let error = PoolError::Failed(error.to_string());
+        if let Some(opening) = self.opening.take() {
+            drop(opening.send(Err(self.calls.named_error(error.clone(), "Create"))));
+        }
+        self.end(&error);
+    }
+
+    /// Ends everything: whoever waits is told.
+    fn end(&mut self, cause: &PoolError) {
+        self.is_over = true;
+        for id in self.pipelines.keys().copied().collect::<Vec<_>>() {
+            let error = self.calls.named_error(cause.clone(), "Receive");
+            self.give_up(id, error);
+        }
+        for (_, reply) in std::mem::take(&mut self.questions) {
+            drop(reply.send(Err(self.calls.named_error(cause.clone(), "Send"))));
+        }
+        for (_, reply) in std::mem::take(&mut self.encrypting) {
+            drop(reply.send(Err(self.calls.named_error(cause.clone(), "Send"))));
+        }
+        if let Some(opening) = self.opening.take() {
+            drop(opening.send(Err(self.calls.named_error(cause.clone(), "Create"))));
+        }
+    }
+
+    /// Tells the host of finished pipelines, in an idle moment.
+    fn tell_ended(&mut self) {
+        let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
+        if let Ok(Some(request)) = self.machine.poll_ended(entropy::uuid(), operation_timeout) {
+            self.fly(request, wait, None);
+        }
+    }
+
+    /// Closes a shell that nobody holds any more.
+    async fn leave(&mut self) {
+        // What is on its way has no reader any more.
+        self.flying.shutdown().await;
+        if self.machine.close().is_err() {
+            return;
+        }
+        let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
+        if let Ok(Some(request)) = self.machine.poll_request(entropy::uuid(), operation_timeout)
+            && let Err(error) = call(&self.calls, &request, wait).await
+        {
+            tracing::debug!(%error, "Pool left behind");
+        }
+    }
+}
+
+async fn call(calls: &Calls, request: &Request, wait: Duration) -> Result<Answer, Error> {
+    let message = request.envelope.encode_as(calls.config().charset);
+    let replay = request.replay;
+    // A second Create with the same id is refused.
+    let repeatable = replay || request.operation == Operation::Create;
+    let operation = name(request.operation);
+    calls.call(Call { message: &message, operation, wait, replay, repeatable }).await
+}
+
+/// What an error of the host says.
+fn reason(error: &ErrorRecord) -> String {
+    error.message().unwrap_or_else(|| "the host says no more".to_owned())
+}

@@ -1,0 +1,193 @@
+//! Runspace pools: PowerShell on the host, over the connections of a client.
+//!
+//! ```text
+//!  Pool, Pipeline, PipelineInput ── orders ──► actor ── requests ──► calls (connections)
+//!                                ◄── batches ──  (session::client::pool) ◄── answers
+//! ```
+//!
+//! One task owns the pool's machine. Each request is on its way in a task of its own, so that a Receive waits while
+//! something else is said.
+
+mod actor;
+mod options;
+mod pipeline;
+
+use std::sync::Arc;
+
+use psrp::clixml::{SecureString, Value, Version};
+use psrp::messages::Availability;
+use psrp::session_key::Plain;
+use session::client::pool::Question;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use uuid::Uuid;
+
+pub use options::{DEFAULT_CONFIGURATION, PipelineOptions, PoolOptions};
+pub use pipeline::{Pipeline, PipelineEvent, PipelineInput};
+
+use actor::{Actor, Order, Reply};
+
+use crate::calls::Calls;
+use crate::error::{Error, ErrorKind, PoolError};
+
+/// A runspace pool on the host. [`close`](Self::close) it: the host keeps a pool that is only dropped until its idle time
+/// is over, though dropping it tries to close it in the background.
+#[derive(Debug)]
+pub struct Pool {
+    way: Way,
+    id: Uuid,
+    version: Version,
+    private_data: Value,
+}
+
+/// The way to a pool's task.
+#[derive(Debug, Clone)]
+struct Way {
+    orders: mpsc::UnboundedSender<Order>,
+    calls: Arc<Calls>,
+}
+
+impl Way {
+    /// Gives an order that nobody waits for.
+    fn tell(&self, order: Order) {
+        // A task that has ended has nothing left to do.
+        drop(self.orders.send(order));
+    }
+
+    async fn ask<T>(&self, operation: &'static str, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.tell(order(reply));
+        answer.await.unwrap_or_else(|_| Err(self.gone(operation)))
+    }
+
+    fn gone(&self, operation: &'static str) -> Error {
+        self.calls.named_error(PoolError::Closed, operation)
+    }
+}
+
+impl Pool {
+    pub(crate) async fn open(calls: Arc<Calls>, session_id: Uuid, options: PoolOptions) -> Result<Self, Error> {
+        let limit = options.open_timeout;
+        let (orders, queue) = mpsc::unbounded_channel();
+        let way = Way { orders, calls: Arc::clone(&calls) };
+        let (actor, id) = Actor::new(Arc::clone(&calls), session_id, options);
+        drop(tokio::spawn(actor.run(queue)));
+        // Dropping the way closes what may have been opened meanwhile.
+        let opening = timeout(limit, way.ask("Create", Order::Open));
+        let opened = opening.await.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Create"))??;
+        Ok(Self { way, id, version: opened.version, private_data: opened.private_data })
+    }
+
+    /// The pool's id, which is also that of its shell: `InstanceId` of a session.
+    #[must_use]
+    pub const fn id(&self) -> Uuid {
+        self.id
+    }
+
+    /// The version of PowerShell Remoting that both sides speak.
+    #[must_use]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// `ApplicationPrivateData`: what the host tells of itself, a dictionary with `PSVersionTable`.
+    #[must_use]
+    pub const fn private_data(&self) -> &Value {
+        &self.private_data
+    }
+
+    /// Starts a pipeline. Several may run at once, as many as the pool has runspaces; more wait on the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; a pipeline whose Command was lost on its way is never started again.
+    pub async fn invoke(&self, options: PipelineOptions) -> Result<Pipeline, Error> {
+        let what = Box::new(options.message());
+        let channels = self.way.ask("Command", |reply| Order::Invoke(what, reply)).await?;
+        let input = PipelineInput { way: self.way.clone(), id: channels.id };
+        let (batches, failure) = (channels.batches, channels.failure);
+        Ok(Pipeline { input, batches, failure, ready: std::collections::VecDeque::new(), is_over: false })
+    }
+
+    /// How many pipelines could start now without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn available_runspaces(&self) -> Result<i64, Error> {
+        match self.question(Question::AvailableRunspaces).await? {
+            Availability::Count(count) => Ok(count),
+            Availability::Done(_) => Err(self.unexpected()),
+        }
+    }
+
+    /// Changes the least runspaces; whether the host took it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn set_min_runspaces(&self, count: i32) -> Result<bool, Error> {
+        self.done(Question::SetMinRunspaces(count)).await
+    }
+
+    /// Changes the most runspaces; whether the host took it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn set_max_runspaces(&self, count: i32) -> Result<bool, Error> {
+        self.done(Question::SetMaxRunspaces(count)).await
+    }
+
+    /// Puts the pool's one runspace back to its beginning; whether the host did.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; hosts before version 2.3 cannot.
+    pub async fn reset(&self) -> Result<bool, Error> {
+        self.done(Question::Reset).await
+    }
+
+    async fn question(&self, question: Question) -> Result<Availability, Error> {
+        self.way.ask("Send", |reply| Order::Question(question, reply)).await
+    }
+
+    async fn done(&self, question: Question) -> Result<bool, Error> {
+        match self.question(question).await? {
+            Availability::Done(done) => Ok(done),
+            Availability::Count(_) => Err(self.unexpected()),
+        }
+    }
+
+    fn unexpected(&self) -> Error {
+        let text = "RUNSPACE_AVAILABILITY answers another question".to_owned();
+        self.way.calls.named_error(crate::error::ProtocolError::Message(text), "Send")
+    }
+
+    /// Encrypts a string for this pool, after an exchange of keys where there was none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn encrypt(&self, text: Plain) -> Result<SecureString, Error> {
+        self.way.ask("Send", |reply| Order::Encrypt(text, reply)).await
+    }
+
+    /// Decrypts a string of this pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn decrypt(&self, string: SecureString) -> Result<Plain, Error> {
+        self.way.ask("Receive", |reply| Order::Decrypt(string, reply)).await
+    }
+
+    /// Closes the pool with all its pipelines.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the host could not be told; it ends the pool itself when its idle time is over.
+    pub async fn close(self) -> Result<(), Error> {
+        self.way.ask("Delete", Order::Close).await
+    }
+}
