@@ -112,6 +112,7 @@ impl Shell {
                 self.out.events.push_back(Event::Opened { shell_id, info });
             }
             (Operation::Delete, _) => self.closed(),
+            (Operation::Disconnect | Operation::Reconnect | Operation::Connect, _) => {}
             (Operation::Get, _) => {
                 let missing = crate::Error::Missing { parent: "s:Body", name: "rsp:Shell" };
                 let element = body.first().ok_or(missing).map_err(malformed)?;
@@ -211,7 +212,13 @@ impl Shell {
             Operation::Signal => {
                 known.signals_under_way = known.signals_under_way.saturating_sub(1);
             }
-            Operation::Create | Operation::Command | Operation::Delete | Operation::Get => {}
+            Operation::Create
+            | Operation::Command
+            | Operation::Delete
+            | Operation::Get
+            | Operation::Disconnect
+            | Operation::Reconnect
+            | Operation::Connect => {}
         });
     }
 
@@ -282,5 +289,8 @@ const fn response_action(operation: Operation) -> &'static str {
         Operation::Signal => action::SIGNAL_RESPONSE,
         Operation::Delete => action::DELETE_RESPONSE,
         Operation::Get => action::GET_RESPONSE,
+        Operation::Disconnect => action::DISCONNECT_RESPONSE,
+        Operation::Reconnect => action::RECONNECT_RESPONSE,
+        Operation::Connect => action::CONNECT_RESPONSE,
     }
 }

@@ -37,6 +37,12 @@ pub enum Operation {
     Delete,
     /// Asks what the shell is.
     Get,
+    /// Leaves the shell without a client.
+    Disconnect,
+    /// Takes up the shell or a command again.
+    Reconnect,
+    /// Takes up a shell or a command of another session.
+    Connect,
 }
 
 impl Operation {
@@ -49,6 +55,9 @@ impl Operation {
             shell::Request::Signal(_) => Self::Signal,
             shell::Request::Delete => Self::Delete,
             shell::Request::Get => Self::Get,
+            shell::Request::Disconnect(_) => Self::Disconnect,
+            shell::Request::Reconnect(_) => Self::Reconnect,
+            shell::Request::Connect { .. } => Self::Connect,
         }
     }
 }
@@ -63,6 +72,9 @@ impl fmt::Display for Operation {
             Self::Signal => "Signal",
             Self::Delete => "Delete",
             Self::Get => "Get",
+            Self::Disconnect => "Disconnect",
+            Self::Reconnect => "Reconnect",
+            Self::Connect => "Connect",
         })
     }
 }

@@ -444,13 +444,19 @@ impl Shell {
 /// again; for the others it changes nothing whether they arrive once or twice.
 fn may_replay(request: &shell::Request) -> bool {
     match request {
-        shell::Request::Receive { .. } | shell::Request::Delete | shell::Request::Get => true,
+        shell::Request::Receive { .. }
+        | shell::Request::Delete
+        | shell::Request::Get
+        | shell::Request::Disconnect(_)
+        | shell::Request::Reconnect(_) => true,
         shell::Request::Signal(signal) => signal.code == SignalCode::Terminate,
         // The end of the input without input.
         shell::Request::Send(send) => {
             send.streams.iter().all(|stream| stream.end && stream.data.is_empty())
         }
-        shell::Request::Create { .. } | shell::Request::Command { .. } => false,
+        shell::Request::Create { .. }
+        | shell::Request::Command { .. }
+        | shell::Request::Connect { .. } => false,
     }
 }
 
