@@ -73,42 +73,43 @@ fn through_types(envelope: &Envelope) -> (&'static str, Envelope) {
             (ns::SHELL, "SignalResponse") => {
                 ("SignalResponse", SignalResponse::from_body(body).unwrap().to_body())
             }
-            (ns::SHELL, "Disconnect") => {
-                ("Disconnect", Disconnect::from_body(body).unwrap().to_body())
-            }
-            (ns::SHELL, "Reconnect") => {
-                ("Reconnect", Reconnect::from_body(body).unwrap().to_body())
-            }
-            (ns::SHELL, "Connect") => ("Connect", Connect::from_body(body).unwrap().to_body()),
-            (ns::SHELL, "ConnectResponse") => {
-                ("ConnectResponse", ConnectResponse::from_body(body).unwrap().to_body())
-            }
-            (ns::ENUMERATION, "Enumerate") => {
-                ("Enumerate", Enumerate::from_body(body).unwrap().to_body())
-            }
-            (ns::ENUMERATION, "EnumerateResponse") => {
-                let mut response = EnumerateResponse::from_body(body).unwrap();
-                let items = response.batch.items.iter_mut().flatten();
-                items.for_each(|item| *item = through_item(item));
-                ("EnumerateResponse", response.to_body())
-            }
-            (ns::ENUMERATION, "Pull") => ("Pull", Pull::from_body(body).unwrap().to_body()),
-            (ns::ENUMERATION, "PullResponse") => {
-                let mut response = PullResponse::from_body(body).unwrap();
-                let items = response.batch.items.iter_mut().flatten();
-                items.for_each(|item| *item = through_item(item));
-                ("PullResponse", response.to_body())
-            }
-            (ns::ENUMERATION, "Release") => {
-                ("Release", Release::from_body(body).unwrap().to_body())
-            }
             (ns::IDENTITY, "IdentifyResponse") => {
                 let response = IdentifyResponse::from_envelope(envelope).unwrap();
                 ("IdentifyResponse", response.to_envelope().body)
             }
-            _ => ("other", body.clone()),
+            _ => through_later_types(first, body),
         };
     (name, with_body(envelope, body))
+}
+
+/// Disconnecting shells and enumerating.
+fn through_later_types(first: &Element, body: &[Element]) -> (&'static str, Vec<Element>) {
+    match (first.name.namespace(), first.name.local()) {
+        (ns::SHELL, "Disconnect") => ("Disconnect", Disconnect::from_body(body).unwrap().to_body()),
+        (ns::SHELL, "Reconnect") => ("Reconnect", Reconnect::from_body(body).unwrap().to_body()),
+        (ns::SHELL, "Connect") => ("Connect", Connect::from_body(body).unwrap().to_body()),
+        (ns::SHELL, "ConnectResponse") => {
+            ("ConnectResponse", ConnectResponse::from_body(body).unwrap().to_body())
+        }
+        (ns::ENUMERATION, "Enumerate") => {
+            ("Enumerate", Enumerate::from_body(body).unwrap().to_body())
+        }
+        (ns::ENUMERATION, "EnumerateResponse") => {
+            let mut response = EnumerateResponse::from_body(body).unwrap();
+            let items = response.batch.items.iter_mut().flatten();
+            items.for_each(|item| *item = through_item(item));
+            ("EnumerateResponse", response.to_body())
+        }
+        (ns::ENUMERATION, "Pull") => ("Pull", Pull::from_body(body).unwrap().to_body()),
+        (ns::ENUMERATION, "PullResponse") => {
+            let mut response = PullResponse::from_body(body).unwrap();
+            let items = response.batch.items.iter_mut().flatten();
+            items.for_each(|item| *item = through_item(item));
+            ("PullResponse", response.to_body())
+        }
+        (ns::ENUMERATION, "Release") => ("Release", Release::from_body(body).unwrap().to_body()),
+        _ => ("other", body.to_vec()),
+    }
 }
 
 /// An item of an enumeration read into its type and written.
