@@ -7,6 +7,7 @@ mod check;
 pub mod code_page;
 pub mod compression;
 pub mod duration;
+pub mod enumeration;
 mod envelope;
 mod error;
 pub mod fault;

@@ -56,6 +56,9 @@ pub const FAULT_DETAIL: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault
 /// XPath 1.0, the default dialect of `w:FragmentTransfer` and `w:Filter`.
 pub const XPATH: &str = "http://www.w3.org/TR/1999/REC-xpath-19991116";
 
+/// The dialect of `w:Filter` whose content is a `w:SelectorSet`, DSP0226 8.3.
+pub const SELECTOR_FILTER: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/SelectorFilter";
+
 /// `a:Action` values of requests and replies.
 pub mod action {
     /// WS-Transfer Get.
@@ -96,6 +99,37 @@ pub mod action {
     /// The reply to [`SIGNAL`].
     pub const SIGNAL_RESPONSE: &str =
         "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/SignalResponse";
+    /// Leaves a shell without a client, [MS-WSMV] 3.1.4.15.
+    pub const DISCONNECT: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/Disconnect";
+    /// The reply to [`DISCONNECT`].
+    pub const DISCONNECT_RESPONSE: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/DisconnectResponse";
+    /// Takes up a shell from the same client session, [MS-WSMV] 3.1.4.16.
+    pub const RECONNECT: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/Reconnect";
+    /// The reply to [`RECONNECT`].
+    pub const RECONNECT_RESPONSE: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/ReconnectResponse";
+    /// Takes up a shell from another client session, [MS-WSMV] 3.1.4.17.
+    pub const CONNECT: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/Connect";
+    /// The reply to [`CONNECT`].
+    pub const CONNECT_RESPONSE: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/ConnectResponse";
+    /// Begins an enumeration, DSP0226 8.2.
+    pub const ENUMERATE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Enumerate";
+    /// The reply to [`ENUMERATE`].
+    pub const ENUMERATE_RESPONSE: &str =
+        "http://schemas.xmlsoap.org/ws/2004/09/enumeration/EnumerateResponse";
+    /// Asks for the next items, DSP0226 8.4.
+    pub const PULL: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Pull";
+    /// The reply to [`PULL`].
+    pub const PULL_RESPONSE: &str =
+        "http://schemas.xmlsoap.org/ws/2004/09/enumeration/PullResponse";
+    /// Gives an enumeration up, DSP0226 8.5.
+    pub const RELEASE: &str = "http://schemas.xmlsoap.org/ws/2004/09/enumeration/Release";
+    /// The reply to [`RELEASE`].
+    pub const RELEASE_RESPONSE: &str =
+        "http://schemas.xmlsoap.org/ws/2004/09/enumeration/ReleaseResponse";
 
     /// Faults of WS-Management itself.
     pub const WSMAN_FAULT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault";
@@ -115,6 +149,9 @@ pub mod resource {
     pub const CMD: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/cmd";
     /// Any shell: what Get and Enumerate name (Windows 7 and later).
     pub const SHELL: &str = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell";
+    /// The commands of a shell: what Enumerate names, with the shell in a selector filter.
+    pub const SHELL_COMMAND: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/Command";
     /// PowerShell's endpoints start with this, the configuration name follows.
     pub const POWERSHELL_PREFIX: &str = "http://schemas.microsoft.com/powershell/";
     /// The configuration tree.

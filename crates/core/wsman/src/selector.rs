@@ -201,6 +201,17 @@ impl OptionSet {
 }
 
 impl OptionItem {
+    /// An option that the service must comply with.
+    #[must_use]
+    pub fn required(name: &str, value: impl Into<String>) -> Self {
+        Self {
+            name: name.to_owned(),
+            value: Some(value.into()),
+            must_comply: Some(true),
+            ..Self::default()
+        }
+    }
+
     /// Whether the service must refuse the request when it does not know the option.
     #[must_use]
     pub fn must_comply(&self) -> bool {

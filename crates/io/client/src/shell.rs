@@ -160,6 +160,7 @@ impl Shell {
             no_profile: Some(options.no_profile),
             code_page: options.code_page,
             compression: options.compression,
+            other: Vec::new(),
         };
         let opened = self
             .core

@@ -1,6 +1,10 @@
 //! Command: starts a command in a shell, [MS-WSMV] 3.1.4.11.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::description::flag;
+use super::stream::decode_base64;
 use super::{attribute, only, rsp};
 use crate::error::Error;
 use crate::header::Header;
@@ -26,6 +30,23 @@ pub struct CommandLine {
 }
 
 impl CommandLine {
+    /// A command of a plug-in's shell: no text, and what the plug-in is told as its argument.
+    #[must_use]
+    pub fn plug_in(command_id: Option<String>, payload: &[u8]) -> Self {
+        Self { command_id, arguments: vec![STANDARD.encode(payload)], ..Self::default() }
+    }
+
+    /// What a plug-in is told: the bytes out of the first argument's base64. PowerShell's client
+    /// puts the first fragment of the pipeline there; without an argument there are none.
+    ///
+    /// # Errors
+    ///
+    /// The argument is not base64.
+    pub fn payload(&self) -> Result<Vec<u8>, Error> {
+        let text = self.arguments.first().map(String::as_str).unwrap_or_default();
+        decode_base64(text).ok_or(Error::Value("rsp:Arguments"))
+    }
+
     /// Reads the body.
     ///
     /// # Errors

@@ -1,12 +1,12 @@
 //! Create: what a new shell shall be, and the answer, [MS-WSMV] 3.1.4.5.2.
 
 use super::info::ShellInfo;
-use super::{attribute, duration, names, rsp};
+use super::{attribute, duration, names, payload, rsp};
 use crate::duration::Duration;
 use crate::error::Error;
 use crate::header::Header;
 use crate::ns;
-use crate::selector::{EndpointReference, OptionSet, attributes_except};
+use crate::selector::{EndpointReference, OptionItem, OptionSet, attributes_except};
 use crate::xml::{Attribute, Element, Node};
 
 /// `rsp:Shell` of a Create request.
@@ -29,9 +29,11 @@ pub struct ShellDescription {
     pub input_streams: Vec<String>,
     /// Names of the output streams; empty when the element is absent.
     pub output_streams: Vec<String>,
+    /// What a plug-in is told when it makes the shell: the bytes out of `creationXml`'s base64.
+    pub creation_xml: Option<Vec<u8>>,
     /// Other attributes.
     pub attributes: Vec<Attribute>,
-    /// Other elements, such as `creationXml`.
+    /// Other elements.
     pub other: Vec<Element>,
 }
 
@@ -75,6 +77,9 @@ impl ShellDescription {
                 }
                 (ns::SHELL, "InputStreams") => shell.input_streams = names(child),
                 (ns::SHELL, "OutputStreams") => shell.output_streams = names(child),
+                (ns::POWERSHELL, "creationXml") if shell.creation_xml.is_none() => {
+                    shell.creation_xml = Some(payload::read(child, "creationXml")?);
+                }
                 _ => shell.other.push(child.clone()),
             }
         }
@@ -106,6 +111,9 @@ impl ShellDescription {
             if let Some(text) = text {
                 shell.push(rsp(name, text));
             }
+        }
+        if let Some(data) = &self.creation_xml {
+            shell.push(payload::write("creationXml", data));
         }
         shell.children.extend(self.other.iter().cloned().map(Node::Element));
         shell
@@ -147,6 +155,8 @@ pub struct ShellOptions {
     pub code_page: Option<u32>,
     /// `rsp:CompressionType` says `xpress`: streams shall be compressed.
     pub compression: bool,
+    /// Options that the command shell does not know, such as [`super::PROTOCOL_VERSION`].
+    pub other: Vec<OptionItem>,
 }
 
 impl ShellOptions {
@@ -164,13 +174,22 @@ impl ShellOptions {
         };
         let compression =
             header.compression_type().is_some_and(|name| name.eq_ignore_ascii_case("xpress"));
-        Ok(Self { no_profile, code_page, compression })
+        let known = [super::WINRS_NOPROFILE, super::WINRS_CODEPAGE];
+        let is_known = |name: &str| known.iter().any(|known| known.eq_ignore_ascii_case(name));
+        let other = options.options.iter().filter(|option| !is_known(&option.name));
+        Ok(Self { no_profile, code_page, compression, other: other.cloned().collect() })
     }
 
-    pub(super) fn to_options(&self) -> OptionSet {
-        let mut options = OptionSet::default();
+    /// The options as the client of that kind of shell writes them.
+    pub(super) fn to_options(&self, is_command_shell: bool) -> OptionSet {
+        let mut options = OptionSet { options: self.other.clone() };
         if let Some(no_profile) = self.no_profile {
-            options = options.with(super::WINRS_NOPROFILE, flag(no_profile));
+            options = if is_command_shell {
+                options.with(super::WINRS_NOPROFILE, flag(no_profile))
+            } else {
+                let value = if no_profile { "1" } else { "0" };
+                options.with_item(OptionItem::required(super::WINRS_NOPROFILE, value))
+            };
         }
         if let Some(page) = self.code_page {
             options = options.with(super::WINRS_CODEPAGE, page.to_string());

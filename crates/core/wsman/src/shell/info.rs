@@ -65,6 +65,18 @@ pub struct ShellInfo {
 }
 
 impl ShellInfo {
+    /// [`Self::state`] of a shell with a client.
+    pub const CONNECTED: &str = "Connected";
+    /// [`Self::state`] of a shell that waits for one.
+    pub const DISCONNECTED: &str = "Disconnected";
+
+    /// Whether the shell waits for a client to reconnect or connect. Services before Windows 8 do
+    /// not say.
+    #[must_use]
+    pub fn is_disconnected(&self) -> bool {
+        self.state.as_deref().is_some_and(|state| state.eq_ignore_ascii_case(Self::DISCONNECTED))
+    }
+
     /// Reads `rsp:Shell`.
     ///
     /// # Errors

@@ -7,10 +7,16 @@
 
 pub mod client;
 mod command;
+mod connect;
 mod description;
+mod disconnect;
 mod info;
+mod listed;
 mod output_stream;
+mod payload;
+mod profile;
 mod receive;
+mod reconnect;
 mod request;
 pub mod server;
 mod signal;
@@ -21,10 +27,15 @@ use crate::ns;
 use crate::xml::{Element, is_space};
 
 pub use command::{CommandLine, CommandOptions, CommandResponse};
+pub use connect::{Connect, ConnectResponse};
 pub use description::{CreateResponse, ShellDescription, ShellOptions, Variable};
+pub use disconnect::{BufferMode, Disconnect};
 pub use info::ShellInfo;
+pub use listed::ListedCommand;
 pub use output_stream::OutputStream;
+pub use profile::{InputStream, Profile};
 pub use receive::{CommandState, DesiredStream, Receive, ReceiveResponse, State};
+pub use reconnect::Reconnect;
 pub use request::{Request, RequestContext};
 pub use signal::{Signal, SignalCode, SignalResponse};
 pub use stream::{Send, SendResponse, Stream};
@@ -40,7 +51,11 @@ pub const WINRS_SKIP_CMD_SHELL: &str = "WINRS_SKIP_CMD_SHELL";
 /// Option of a Receive: `TRUE` asks to be kept waiting instead of an empty answer.
 pub const KEEP_ALIVE: &str = "WSMAN_CMDSHELL_OPTION_KEEPALIVE";
 
-/// The names that stdout, stderr and stdin have in every command shell.
+/// Option of a PowerShell shell's Create and Connect: the version of the remoting protocol, such as
+/// `2.3`, which the service must comply with.
+pub const PROTOCOL_VERSION: &str = "protocolversion";
+
+/// The names of streams.
 pub mod stream_name {
     /// Input.
     pub const STDIN: &str = "stdin";
@@ -48,6 +63,8 @@ pub mod stream_name {
     pub const STDOUT: &str = "stdout";
     /// Error output.
     pub const STDERR: &str = "stderr";
+    /// Input of a PowerShell shell that goes before what waits on `stdin`: answers to host calls.
+    pub const PRIORITY: &str = "pr";
 }
 
 /// A 32-bit number as unsigned or signed text: exit codes and error codes come as both.

@@ -1,8 +1,8 @@
-//! The output streams of a command shell, [MS-WSMV] 3.1.4.1.31.1.
+//! The output streams of shells, [MS-WSMV] 3.1.4.1.31.1.
 
 use std::fmt;
 
-/// One of the two streams that a command writes to.
+/// One of the two streams that a command writes to. A plug-in's shell has `stdout` alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "[MS-WSMV] 2.2.5.7 names two output streams")]
 pub enum OutputStream {

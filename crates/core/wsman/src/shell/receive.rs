@@ -66,6 +66,17 @@ impl Receive {
         Self { desired: vec![desired], ..Self::default() }
     }
 
+    /// A Receive for the one output stream of a plug-in's shell, or of a command of it.
+    #[must_use]
+    pub fn plug_in(command_id: Option<&str>) -> Self {
+        let desired = DesiredStream {
+            streams: vec!["stdout".to_owned()],
+            command_id: command_id.map(str::to_owned),
+            attributes: Vec::new(),
+        };
+        Self { desired: vec![desired], ..Self::default() }
+    }
+
     /// The command that the first wanted stream belongs to.
     #[must_use]
     pub fn command_id(&self) -> Option<&str> {
@@ -170,6 +181,25 @@ impl State {
             Self::Running => Cow::Owned([STATE, "Running"].concat()),
             Self::Other(uri) => Cow::Borrowed(uri),
         }
+    }
+
+    /// The short name, which lists of commands have; the URI of another state.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Done => "Done",
+            Self::Pending => "Pending",
+            Self::Running => "Running",
+            Self::Other(uri) => uri,
+        }
+    }
+
+    /// The state of that short name, in any case, or of that URI.
+    #[must_use]
+    pub fn from_name(name: &str) -> Self {
+        let known = [Self::Done, Self::Pending, Self::Running];
+        let known = known.into_iter().find(|state| state.name().eq_ignore_ascii_case(name));
+        known.unwrap_or_else(|| Self::from_uri(name))
     }
 
     fn from_uri(uri: &str) -> Self {

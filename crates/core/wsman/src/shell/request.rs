@@ -3,8 +3,9 @@
 use uuid::Uuid;
 
 use super::{
-    CommandLine, CommandOptions, KEEP_ALIVE, Receive, Send, ShellDescription, ShellOptions, Signal,
-    WINRS_CODEPAGE, WINRS_CONSOLEMODE_STDIN, WINRS_NOPROFILE, WINRS_SKIP_CMD_SHELL,
+    CommandLine, CommandOptions, Connect, Disconnect, KEEP_ALIVE, Receive, Reconnect, Send,
+    ShellDescription, ShellOptions, Signal, WINRS_CODEPAGE, WINRS_CONSOLEMODE_STDIN,
+    WINRS_NOPROFILE, WINRS_SKIP_CMD_SHELL,
 };
 use crate::charset::Charset;
 use crate::duration::Duration;
@@ -46,6 +47,17 @@ pub enum Request {
     },
     /// Interrupts or ends a command.
     Signal(Signal),
+    /// Leaves the shell without a client.
+    Disconnect(Disconnect),
+    /// Takes up the shell, or a command of it, from the session that left it.
+    Reconnect(Reconnect),
+    /// Takes up the shell, or a command of it, from another session.
+    Connect {
+        /// What is meant, and what the plug-in is told.
+        connect: Box<Connect>,
+        /// What the header asks for, such as [`super::PROTOCOL_VERSION`].
+        options: OptionSet,
+    },
     /// Ends the shell and everything in it.
     Delete,
     /// Asks what the shell is.
@@ -134,6 +146,9 @@ impl Request {
             Self::Send(_) => action::SEND,
             Self::Receive { .. } => action::RECEIVE,
             Self::Signal(_) => action::SIGNAL,
+            Self::Disconnect(_) => action::DISCONNECT,
+            Self::Reconnect(_) => action::RECONNECT,
+            Self::Connect { .. } => action::CONNECT,
             Self::Delete => action::DELETE,
             Self::Get => action::GET,
         }
@@ -148,6 +163,9 @@ impl Request {
             Self::Send(_) => action::SEND_RESPONSE,
             Self::Receive { .. } => action::RECEIVE_RESPONSE,
             Self::Signal(_) => action::SIGNAL_RESPONSE,
+            Self::Disconnect(_) => action::DISCONNECT_RESPONSE,
+            Self::Reconnect(_) => action::RECONNECT_RESPONSE,
+            Self::Connect { .. } => action::CONNECT_RESPONSE,
             Self::Delete => action::DELETE_RESPONSE,
             Self::Get => action::GET_RESPONSE,
         }
@@ -164,7 +182,10 @@ impl Request {
         timeout: std::time::Duration,
     ) -> Envelope {
         let (options, body) = match self {
-            Self::Create { shell, options } => (options.to_options(), vec![shell.to_element()]),
+            Self::Create { shell, options } => {
+                let is_cmd = context.resource_uri.eq_ignore_ascii_case(resource::CMD);
+                (options.to_options(is_cmd), vec![shell.to_element()])
+            }
             Self::Command { command, options } => (options.to_options(), command.to_body()),
             Self::Send(send) => (OptionSet::default(), send.to_body()),
             Self::Receive { receive, keep_alive } => {
@@ -175,6 +196,9 @@ impl Request {
                 (options, receive.to_body())
             }
             Self::Signal(signal) => (OptionSet::default(), signal.to_body()),
+            Self::Disconnect(disconnect) => (OptionSet::default(), disconnect.to_body()),
+            Self::Reconnect(reconnect) => (OptionSet::default(), reconnect.to_body()),
+            Self::Connect { connect, options } => (options.clone(), connect.to_body()),
             Self::Delete | Self::Get => (OptionSet::default(), Vec::new()),
         };
         let selectors = shell_id.map(SelectorSet::shell).unwrap_or_default();
@@ -202,6 +226,12 @@ impl Request {
             action::SEND => Self::Send(Send::from_body(body).map_err(invalid)?),
             action::RECEIVE => Self::receive(header, body)?,
             action::SIGNAL => Self::Signal(Signal::from_body(body).map_err(invalid)?),
+            action::DISCONNECT => Self::Disconnect(Disconnect::from_body(body).map_err(invalid)?),
+            action::RECONNECT => Self::Reconnect(Reconnect::from_body(body).map_err(invalid)?),
+            action::CONNECT => {
+                let connect = Box::new(Connect::from_body(body).map_err(invalid)?);
+                Self::Connect { connect, options: header.options().cloned().unwrap_or_default() }
+            }
             action::DELETE if body.is_empty() => Self::Delete,
             action::GET if !is_cmd(header) && body.is_empty() => Self::Get,
             action::DELETE => return Err(invalid(unexpected(body))),

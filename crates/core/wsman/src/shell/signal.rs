@@ -30,7 +30,7 @@ pub enum SignalCode {
     CtrlBreak,
     /// As Ctrl+C does.
     CtrlC,
-    /// PowerShell's Ctrl+C; its URI is misspelt in the protocol.
+    /// PowerShell's Ctrl+C, which stops a pipeline; its URI is misspelt in the protocol.
     PowerShellCtrlC,
     /// End it, and forget its output.
     Terminate,

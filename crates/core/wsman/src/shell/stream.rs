@@ -14,7 +14,7 @@ use crate::xml::{Attribute, Element, Node, is_space};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::exhaustive_structs, reason = "both roles build it field by field")]
 pub struct Stream {
-    /// The stream's name: `stdin`, `stdout`, `stderr`, `pr`.
+    /// The stream's name: `stdin`, `stdout`, `stderr`, `pr`; see [`super::stream_name`].
     pub name: String,
     /// The command that it belongs to; absent for streams of the shell itself.
     pub command_id: Option<String>,
@@ -81,7 +81,7 @@ impl Stream {
 }
 
 /// The bytes of a base64 text; the output is smaller than the text, which the reader bounded.
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
+pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let text = text.trim_matches(is_space);
     if let Ok(data) = STANDARD.decode(text) {
         return Some(data);

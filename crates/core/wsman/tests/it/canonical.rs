@@ -165,7 +165,8 @@ fn normalise(tree: &mut Tree) {
     // False is the default.
     tree.attributes.retain(|(key, value)| (key.as_str(), value.as_str()) != ("End", "false"));
     tree.attributes.sort();
-    if matches!(local, "Header" | "SelectorSet" | "OptionSet" | "Shell" | "ReceiveResponse") {
+    let unordered = ["Header", "SelectorSet", "OptionSet", "Shell", "ReceiveResponse", "Enumerate"];
+    if unordered.contains(&local) {
         tree.children.sort_by(|one, other| one.name.cmp(&other.name));
     }
 }

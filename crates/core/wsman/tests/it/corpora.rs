@@ -77,7 +77,13 @@ pub(crate) fn ms_wsmv(folder: &Path) -> Vec<Document> {
     let index = read(&folder.join("INDEX.tsv"));
     let well_formed = index.lines().filter(|line| line.ends_with("\tyes"));
     let names = well_formed.filter_map(|line| line.split('\t').next());
-    names.map(|name| document(&folder.join("xml").join(name))).collect()
+    let document = |name| {
+        let mut document = document(&folder.join("xml").join(name));
+        // A remark of the authors that stands between the elements of one example.
+        document.text = document.text.replace("* //optional", "");
+        document
+    };
+    names.map(document).collect()
 }
 
 /// Answers of several stacks, their placeholders filled in.

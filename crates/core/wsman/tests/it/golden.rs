@@ -77,8 +77,12 @@ fn create_is_written_as_windows_writes_it() {
         output_streams: vec!["stdout".to_owned(), "stderr".to_owned()],
         ..ShellDescription::default()
     };
-    let options =
-        ShellOptions { no_profile: Some(false), code_page: Some(65001), compression: true };
+    let options = ShellOptions {
+        no_profile: Some(false),
+        code_page: Some(65001),
+        compression: true,
+        other: Vec::new(),
+    };
     let written = request(&Request::Create { shell: Box::new(shell), options }, None);
     let expected = [
         &head(RSP, ns::action::CREATE),

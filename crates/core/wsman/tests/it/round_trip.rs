@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use wsman::enumeration::{Enumerate, EnumerateResponse, Item, Pull, PullResponse, Release};
 use wsman::identify::{Identify, IdentifyResponse};
 use wsman::ns::action;
 use wsman::shell::{
-    CommandLine, CommandResponse, CreateResponse, Receive, ReceiveResponse, Send, SendResponse,
-    ShellDescription, ShellInfo, Signal, SignalResponse,
+    CommandLine, CommandResponse, Connect, ConnectResponse, CreateResponse, Disconnect,
+    ListedCommand, Receive, ReceiveResponse, Reconnect, Send, SendResponse, ShellDescription,
+    ShellInfo, Signal, SignalResponse,
 };
 use wsman::xml::{Element, Limits};
 use wsman::{Envelope, Fault, HeaderValue, ns};
@@ -35,6 +37,9 @@ fn through_types(envelope: &Envelope) -> (&'static str, Envelope) {
             action::DELETE => "Delete",
             action::DELETE_RESPONSE => "DeleteResponse",
             action::GET => "Get",
+            action::DISCONNECT_RESPONSE => "DisconnectResponse",
+            action::RECONNECT => "Reconnect",
+            action::RECONNECT_RESPONSE => "ReconnectResponse",
             _ => "empty",
         };
         return (name, envelope.clone());
@@ -72,9 +77,48 @@ fn through_types(envelope: &Envelope) -> (&'static str, Envelope) {
                 let response = IdentifyResponse::from_envelope(envelope).unwrap();
                 ("IdentifyResponse", response.to_envelope().body)
             }
-            _ => ("other", body.clone()),
+            _ => through_later_types(first, body),
         };
     (name, with_body(envelope, body))
+}
+
+/// Disconnecting shells and enumerating.
+fn through_later_types(first: &Element, body: &[Element]) -> (&'static str, Vec<Element>) {
+    match (first.name.namespace(), first.name.local()) {
+        (ns::SHELL, "Disconnect") => ("Disconnect", Disconnect::from_body(body).unwrap().to_body()),
+        (ns::SHELL, "Reconnect") => ("Reconnect", Reconnect::from_body(body).unwrap().to_body()),
+        (ns::SHELL, "Connect") => ("Connect", Connect::from_body(body).unwrap().to_body()),
+        (ns::SHELL, "ConnectResponse") => {
+            ("ConnectResponse", ConnectResponse::from_body(body).unwrap().to_body())
+        }
+        (ns::ENUMERATION, "Enumerate") => {
+            ("Enumerate", Enumerate::from_body(body).unwrap().to_body())
+        }
+        (ns::ENUMERATION, "EnumerateResponse") => {
+            let mut response = EnumerateResponse::from_body(body).unwrap();
+            let items = response.batch.items.iter_mut().flatten();
+            items.for_each(|item| *item = through_item(item));
+            ("EnumerateResponse", response.to_body())
+        }
+        (ns::ENUMERATION, "Pull") => ("Pull", Pull::from_body(body).unwrap().to_body()),
+        (ns::ENUMERATION, "PullResponse") => {
+            let mut response = PullResponse::from_body(body).unwrap();
+            let items = response.batch.items.iter_mut().flatten();
+            items.for_each(|item| *item = through_item(item));
+            ("PullResponse", response.to_body())
+        }
+        (ns::ENUMERATION, "Release") => ("Release", Release::from_body(body).unwrap().to_body()),
+        _ => ("other", body.to_vec()),
+    }
+}
+
+/// An item of an enumeration read into its type and written.
+fn through_item(element: &Element) -> Element {
+    match (element.name.namespace(), element.name.local()) {
+        (ns::SHELL, "Shell") => ShellInfo::from_element(element).unwrap().to_element(),
+        (ns::SHELL, "Command") => ListedCommand::from_element(element).unwrap().to_element(),
+        _ => Item::from_element(element).to_element(),
+    }
 }
 
 fn with_body(envelope: &Envelope, body: Vec<Element>) -> Envelope {
@@ -132,6 +176,14 @@ fn conversations_with_windows_survive() {
         ("Delete", 72),
         ("Get", 11),
         ("Fault", 10),
+        ("Disconnect", 5),
+        ("DisconnectResponse", 5),
+        ("Reconnect", 3),
+        ("ReconnectResponse", 3),
+        ("Connect", 6),
+        ("ConnectResponse", 6),
+        ("Enumerate", 6),
+        ("EnumerateResponse", 6),
     ] {
         assert!(kinds.get(kind).is_some_and(|count| *count >= least), "{kind}: {kinds:?}");
     }
@@ -144,7 +196,9 @@ fn examples_of_the_specification_survive() {
     };
     let kinds = check(&corpora::ms_wsmv(&folder));
     assert!(kinds.values().sum::<usize>() >= 70, "{kinds:?}");
-    for kind in ["Create", "Command", "Send", "Receive", "Signal", "Delete", "Get", "Fault"] {
+    let shell = ["Create", "Command", "Send", "Receive", "Signal", "Delete", "Get", "Fault"];
+    let enumeration = ["Enumerate", "EnumerateResponse", "Pull", "PullResponse", "Reconnect"];
+    for kind in shell.iter().chain(&enumeration) {
         assert!(kinds.contains_key(kind), "{kind}: {kinds:?}");
     }
 }
@@ -157,6 +211,16 @@ fn answers_of_other_stacks_survive() {
     let kinds = check(&corpora::rb_winrm(&folder));
     assert!(kinds.values().sum::<usize>() >= 15, "{kinds:?}");
     assert!(kinds.get("Fault").is_some_and(|count| *count >= 4), "{kinds:?}");
+}
+
+#[test]
+fn answers_of_management_engines_survive() {
+    let test = "answers_of_management_engines_survive";
+    let Some(folder) = corpora::folder(test, "intel-amt/go-amt") else { return };
+    let kinds = check(&corpora::requests(&folder));
+    for kind in ["Enumerate", "EnumerateResponse", "Pull", "PullResponse"] {
+        assert!(kinds.get(kind).is_some_and(|count| *count >= 4), "{kind}: {kinds:?}");
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::envelope::{same_id, uuid_uri};
 use crate::fault::{ErrorCode, Fault};
 use crate::ns::action;
 use crate::shell::{
-    CommandResponse, CreateResponse, ReceiveResponse, SendResponse, ShellInfo, SignalCode,
-    SignalResponse,
+    CommandResponse, ConnectResponse, CreateResponse, ReceiveResponse, SendResponse, ShellInfo,
+    SignalCode, SignalResponse,
 };
 
 impl Shell {
@@ -55,8 +55,10 @@ impl Shell {
     /// counts as open, so that [`Self::close`] ends it if it is there, and the command can be asked
     /// for by [`Self::receive`], which fails with
     /// [`UNEXPECTED_SELECTORS`](ErrorCode::UNEXPECTED_SELECTORS) if it is not. Without a chosen id
-    /// both are forgotten (and a shell may live on until its idle time-out). A lost Delete can be
-    /// tried again.
+    /// both are forgotten (and a shell may live on until its idle time-out). A lost Delete,
+    /// Disconnect or Reconnect can be tried again, and a lost Disconnect be followed by
+    /// [`Self::reconnect`]. What a lost Connect to a shell would have told is lost with it: the
+    /// machine is as before.
     pub fn handle_lost(&mut self, message_id: Uuid) {
         let Some(request) = self.outstanding.remove(&uuid_uri(message_id)) else { return };
         self.settle(&request);
@@ -64,7 +66,7 @@ impl Shell {
             (Operation::Create, _, Some(id)) => {
                 self.state = Ok(State::Opened { shell_id: id.clone() });
             }
-            (Operation::Command, Some(command), Some(id)) => {
+            (Operation::Command | Operation::Connect, Some(command), Some(id)) => {
                 self.change(command, |known| known.id = Some(id.clone()));
             }
             _ => self.roll_back(&request),
@@ -112,6 +114,12 @@ impl Shell {
                 self.out.events.push_back(Event::Opened { shell_id, info });
             }
             (Operation::Delete, _) => self.closed(),
+            (Operation::Disconnect, _) => self.disconnected(),
+            (Operation::Reconnect, command) => self.reconnected(command),
+            (Operation::Connect, command) => {
+                let response = ConnectResponse::from_body(body).map_err(malformed)?;
+                self.connected(command, request.chosen.unwrap_or_default(), response);
+            }
             (Operation::Get, _) => {
                 let missing = crate::Error::Missing { parent: "s:Body", name: "rsp:Shell" };
                 let element = body.first().ok_or(missing).map_err(malformed)?;
@@ -139,7 +147,7 @@ impl Shell {
                     decompress(&mut response)?;
                 }
                 if let Some(known) = self.commands.get_mut(&command) {
-                    known.take(command, response, &mut self.out)?;
+                    known.take(command, response, self.profile.outputs, &mut self.out)?;
                 }
                 self.forget_if_gone(command);
             }
@@ -180,7 +188,10 @@ impl Shell {
             self.forget_if_gone(command);
             return;
         }
-        let benign = self.is_benign(code, command);
+        if self.is_done_already(&request, code) {
+            return;
+        }
+        let benign = self.is_benign(code, &request);
         self.roll_back(&request);
         self.out.events.push_back(if benign {
             Event::Aborted { operation, command }
@@ -190,13 +201,27 @@ impl Shell {
     }
 
     /// Whether a fault only says that a signal or a close of ours came first.
-    fn is_benign(&self, code: Option<ErrorCode>, command: Option<CommandKey>) -> bool {
+    fn is_benign(&mut self, code: Option<ErrorCode>, request: &Outstanding) -> bool {
         let closing = matches!(self.state, Ok(State::AwaitDeleteResponse { .. } | State::Closed));
-        let command = command.and_then(|command| self.commands.get(&command));
+        let was_left = request.times_left < self.times_left;
+        let takes_up = matches!(request.operation, Operation::Reconnect | Operation::Connect);
+        let command = request.command.and_then(|command| self.commands.get(&command));
         let terminating = command.is_some_and(|command| command.is_terminating);
         let signaled = command.is_some_and(|command| command.is_signaled);
         match code {
-            Some(ErrorCode::OPERATION_ABORTED | ErrorCode::CANCELLED) => closing || signaled,
+            Some(ErrorCode::OPERATION_ABORTED | ErrorCode::CANCELLED) => {
+                closing || signaled || was_left
+            }
+            Some(ErrorCode::SHELL_DISCONNECTED | ErrorCode::SERVICE_STREAM_DISCONNECTED)
+                if !takes_up && self.profile.is_plug_in =>
+            {
+                if !was_left && self.is_open() {
+                    // The service has noticed before we did.
+                    self.times_left += 1;
+                    self.disconnected();
+                }
+                true
+            }
             Some(ErrorCode::UNEXPECTED_SELECTORS) => closing || terminating,
             Some(_) | None => false,
         }
@@ -211,22 +236,75 @@ impl Shell {
             Operation::Signal => {
                 known.signals_under_way = known.signals_under_way.saturating_sub(1);
             }
-            Operation::Create | Operation::Command | Operation::Delete | Operation::Get => {}
+            Operation::Create
+            | Operation::Command
+            | Operation::Delete
+            | Operation::Get
+            | Operation::Disconnect
+            | Operation::Reconnect
+            | Operation::Connect => {}
         });
+    }
+
+    /// Whether a fault says that the shell is as the request wants it.
+    fn is_done_already(&mut self, request: &Outstanding, code: Option<ErrorCode>) -> bool {
+        match (request.operation, code) {
+            (
+                Operation::Disconnect,
+                Some(
+                    ErrorCode::SHELL_DISCONNECT_OPERATION_NOT_VALID | ErrorCode::SHELL_DISCONNECTED,
+                ),
+            ) => self.disconnected(),
+            (
+                Operation::Reconnect,
+                Some(
+                    ErrorCode::SHELL_RECONNECT_OPERATION_NOT_VALID
+                    | ErrorCode::SHELLCOMMAND_RECONNECT_OPERATION_NOT_VALID,
+                ),
+            ) => self.reconnected(request.command),
+            _ => return false,
+        }
+        true
+    }
+
+    fn disconnected(&mut self) {
+        if let Ok(State::AwaitDisconnectResponse { shell_id } | State::Opened { shell_id }) =
+            &self.state
+        {
+            self.state = Ok(State::Disconnected { shell_id: shell_id.clone() });
+            self.out.events.push_back(Event::Disconnected);
+        }
+    }
+
+    fn reconnected(&mut self, command: Option<CommandKey>) {
+        if let Some(command) = command {
+            self.out.events.push_back(Event::CommandReconnected { command });
+        } else if let Ok(State::AwaitReconnectResponse { shell_id, .. }) = &self.state {
+            self.state = Ok(State::Opened { shell_id: shell_id.clone() });
+            self.out.events.push_back(Event::Reconnected);
+        }
+    }
+
+    fn connected(&mut self, command: Option<CommandKey>, id: String, response: ConnectResponse) {
+        if let Some(command) = command {
+            self.change(command, |known| known.id = Some(id));
+            self.out.events.push_back(Event::CommandConnected { command });
+        } else {
+            self.state = Ok(State::Opened { shell_id: id.clone() });
+            let response = Box::new(response);
+            self.out.events.push_back(Event::Connected { shell_id: id, response });
+        }
     }
 
     /// The request has not done what it was for.
     fn roll_back(&mut self, request: &Outstanding) {
-        if request.operation == Operation::Create {
-            self.state = Ok(State::BeforeOpen);
-        }
-        if let (Operation::Delete, Ok(State::AwaitDeleteResponse { shell_id })) =
-            (request.operation, &self.state)
+        if request.command.is_none()
+            && let Some(state) = self.state_before(request.operation)
         {
-            self.state = Ok(State::Opened { shell_id: shell_id.clone() });
+            self.state = Ok(state);
         }
         let Some(command) = request.command else { return };
-        if request.operation == Operation::Command {
+        if matches!(request.operation, Operation::Command | Operation::Connect) {
             self.commands.remove(&command);
         } else if request.signal == Some(SignalCode::Terminate) {
             // Terminating may be tried again.
@@ -235,6 +313,30 @@ impl Shell {
             self.change(command, |known| known.input_ended = false);
         }
         self.forget_if_gone(command);
+    }
+
+    /// What the shell was before a request that has failed; `None` where it stays what it is.
+    fn state_before(&self, operation: Operation) -> Option<State> {
+        let reachable = |shell_id: &String, is_disconnected| {
+            let shell_id = shell_id.clone();
+            if is_disconnected {
+                State::Disconnected { shell_id }
+            } else {
+                State::Opened { shell_id }
+            }
+        };
+        Some(match (operation, self.state.as_ref().ok()?) {
+            (Operation::Create, State::AwaitCreateResponse)
+            | (Operation::Connect, State::AwaitConnectResponse { .. }) => State::BeforeOpen,
+            (Operation::Delete, State::AwaitDeleteResponse { shell_id, is_disconnected })
+            | (Operation::Reconnect, State::AwaitReconnectResponse { shell_id, is_disconnected }) => {
+                reachable(shell_id, *is_disconnected)
+            }
+            (Operation::Disconnect, State::AwaitDisconnectResponse { shell_id }) => {
+                reachable(shell_id, false)
+            }
+            _ => return None,
+        })
     }
 
     fn signaled(&mut self, command: CommandKey, code: Option<SignalCode>) {
@@ -282,5 +384,8 @@ const fn response_action(operation: Operation) -> &'static str {
         Operation::Signal => action::SIGNAL_RESPONSE,
         Operation::Delete => action::DELETE_RESPONSE,
         Operation::Get => action::GET_RESPONSE,
+        Operation::Disconnect => action::DISCONNECT_RESPONSE,
+        Operation::Reconnect => action::RECONNECT_RESPONSE,
+        Operation::Connect => action::CONNECT_RESPONSE,
     }
 }

@@ -17,6 +17,8 @@ use crate::shell::{OutputStream, ReceiveResponse, State, Stream};
 pub(super) struct Command {
     /// `CommandId`, once the service has told it. It may differ from the one that was chosen.
     pub(super) id: Option<String>,
+    /// Whether it stands for the shell itself, which has no id.
+    pub(super) is_shell: bool,
     pub(super) is_sending: bool,
     pub(super) is_receiving: bool,
     pub(super) signals_under_way: usize,
@@ -32,12 +34,20 @@ pub(super) struct Command {
 }
 
 impl Command {
-    /// The id, for a request.
-    pub(super) fn id(&self, key: CommandKey) -> Result<&str, ApiMisuse> {
+    /// What stands for the shell itself.
+    pub(super) fn shell() -> Self {
+        Self { is_shell: true, ..Self::default() }
+    }
+
+    /// The id, for a request; none for the shell itself.
+    pub(super) fn id(&self, key: CommandKey) -> Result<Option<&str>, ApiMisuse> {
         if self.is_terminating {
             return Err(ApiMisuse::Terminated(key));
         }
-        self.id.as_deref().ok_or(ApiMisuse::NotStarted(key))
+        if self.id.is_none() && !self.is_shell {
+            return Err(ApiMisuse::NotStarted(key));
+        }
+        Ok(self.id.as_deref())
     }
 
     /// Whether nothing more can come.
@@ -50,17 +60,18 @@ impl Command {
         &mut self,
         key: CommandKey,
         response: ReceiveResponse,
+        streams: &[OutputStream],
         out: &mut Output,
     ) -> Result<(), PeerMisbehaved> {
         for stream in response.streams {
             self.check_id(stream.command_id.as_deref())?;
-            self.take_stream(key, stream, out)?;
+            self.take_stream(key, stream, streams, out)?;
         }
         let Some(state) = response.state else { return Ok(()) };
         self.check_id(state.command_id.as_deref())?;
         if state.state == State::Done && !self.is_done {
             // Not every service marks the ends.
-            for stream in OutputStream::ALL {
+            for &stream in streams {
                 self.end(key, stream, out);
             }
             self.is_done = true;
@@ -73,9 +84,11 @@ impl Command {
         &mut self,
         key: CommandKey,
         stream: Stream,
+        streams: &[OutputStream],
         out: &mut Output,
     ) -> Result<(), PeerMisbehaved> {
         let name = OutputStream::from_name(&stream.name)
+            .filter(|name| streams.contains(name))
             .ok_or_else(|| PeerMisbehaved::UnknownStream(shorten(&stream.name)))?;
         if !stream.data.is_empty() {
             if *self.ended(name) {

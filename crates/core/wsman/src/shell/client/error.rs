@@ -2,7 +2,7 @@
 
 use super::event::{CommandKey, Operation};
 use crate::compression;
-use crate::shell::OutputStream;
+use crate::shell::{InputStream, OutputStream};
 
 /// Why a call of the machine failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +56,12 @@ pub enum ApiMisuse {
     /// The command has told its end.
     #[error("{0} is done")]
     Done(CommandKey),
+    /// The shell has no such input stream.
+    #[error("the shell has no input stream {0}")]
+    UnknownStream(InputStream),
+    /// A command shell has no client but the one that made it, [MS-WSMV] 3.1.4.15.
+    #[error("a command shell cannot be disconnected")]
+    CommandShell,
     /// The command has been signalled to terminate.
     #[error("{0} is being terminated")]
     Terminated(CommandKey),

@@ -6,15 +6,23 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::fault::Fault;
-use crate::shell::{OutputStream, ShellInfo, SignalCode};
+use crate::shell::{ConnectResponse, OutputStream, ShellInfo, SignalCode};
 use crate::{Envelope, shell};
 
-/// The machine's name for a command, never used again within a shell.
+/// The machine's name for a command, never used again within a shell, or for the shell itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandKey(pub(super) u64);
 
+impl CommandKey {
+    /// The shell itself, whose own streams a plug-in's shell has beside those of its commands.
+    pub const SHELL: Self = Self(0);
+}
+
 impl fmt::Display for CommandKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::SHELL {
+            return f.write_str("the shell itself");
+        }
         write!(f, "command {}", self.0)
     }
 }
@@ -37,6 +45,12 @@ pub enum Operation {
     Delete,
     /// Asks what the shell is.
     Get,
+    /// Leaves the shell without a client.
+    Disconnect,
+    /// Takes up the shell or a command again.
+    Reconnect,
+    /// Takes up a shell or a command of another session.
+    Connect,
 }
 
 impl Operation {
@@ -49,6 +63,9 @@ impl Operation {
             shell::Request::Signal(_) => Self::Signal,
             shell::Request::Delete => Self::Delete,
             shell::Request::Get => Self::Get,
+            shell::Request::Disconnect(_) => Self::Disconnect,
+            shell::Request::Reconnect(_) => Self::Reconnect,
+            shell::Request::Connect { .. } => Self::Connect,
         }
     }
 }
@@ -63,6 +80,9 @@ impl fmt::Display for Operation {
             Self::Signal => "Signal",
             Self::Delete => "Delete",
             Self::Get => "Get",
+            Self::Disconnect => "Disconnect",
+            Self::Reconnect => "Reconnect",
+            Self::Connect => "Connect",
         })
     }
 }
@@ -81,7 +101,8 @@ pub struct Request {
     pub envelope: Envelope,
     /// Whether the identical message may be sent again when the connection broke before the answer
     /// was there: the service then gives the same answer, or nothing is left to be done. True for
-    /// Receive, Delete, Get, the Signal terminate, and a Send of nothing but the input's end.
+    /// Receive, Delete, Get, Disconnect, Reconnect, the Signal terminate, and a Send of nothing but
+    /// the input's end.
     pub replay: bool,
 }
 
@@ -141,7 +162,31 @@ pub enum Event {
         /// The signal.
         code: SignalCode,
     },
-    /// A request ended without a result because of a signal or a close of ours.
+    /// The service keeps the shell without a client: it was told so by [`Shell::disconnect`], or it
+    /// found out itself that the client was gone.
+    ///
+    /// [`Shell::disconnect`]: super::Shell::disconnect
+    Disconnected,
+    /// The shell is taken up again: receive the output of everything that runs in it.
+    Reconnected,
+    /// The shell of another session is taken up, which has become this one's.
+    Connected {
+        /// Its id.
+        shell_id: String,
+        /// Its streams, and what the plug-in says.
+        response: Box<ConnectResponse>,
+    },
+    /// A command of another session is taken up: receive its output.
+    CommandConnected {
+        /// The command.
+        command: CommandKey,
+    },
+    /// A command is taken up again: receive its output.
+    CommandReconnected {
+        /// The command.
+        command: CommandKey,
+    },
+    /// A request ended without a result because of a signal, a close or a disconnect.
     Aborted {
         /// What the request asked for.
         operation: Operation,

@@ -1,4 +1,5 @@
-//! A command shell as its client sees it, [MS-WSMV] 3.1.4.1.31.
+//! A shell as its client sees it, [MS-WSMV] 3.1.4.1.31: a command shell, or one of a plug-in such as
+//! PowerShell.
 //!
 //! One machine per shell. The caller says what it wants; the machine hands out requests and turns
 //! the answers, which may come in any order, into events.
@@ -14,19 +15,39 @@
 //!                                                         Closed
 //! ```
 //!
-//! In `Opened` there is one `command::Command` for each Command, see there. After every call that
-//! takes `&mut self`, drain [`Shell::poll_request`] and [`Shell::poll_event`].
+//! In `Opened` there is one `command::Command` for each Command, see there, and one for the streams
+//! of the shell itself ([`CommandKey::SHELL`]) where it is a plug-in's. That can also be left and
+//! taken up again:
+//!
+//! ```text
+//!          disconnect                          DisconnectResponse
+//! Opened ────────────► AwaitDisconnectResponse ─────────────────► Disconnected
+//!   ▲ │                         ▲ │ other fault                      │     │ close
+//!   │ └─ fault: disconnected ───┼─┼─────────────────────────────►────┤     ▼
+//!   │                           │ └► Opened                          │ reconnect
+//!   │   ReconnectResponse       │                                    ▼
+//!   └───────────────────────────┴─────────────────── AwaitReconnectResponse
+//!
+//!             connect                        ConnectResponse
+//! BeforeOpen ─────────► AwaitConnectResponse ────────────────► Opened
+//! ```
+//!
+//! After every call that takes `&mut self`, drain [`Shell::poll_request`] and
+//! [`Shell::poll_event`].
 
 mod answer;
 mod command;
+mod connection;
 mod error;
 mod event;
+mod size;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use uuid::Uuid;
 
+pub use connection::KnownShell;
 pub use error::{ApiMisuse, Error, PeerMisbehaved};
 pub use event::{CommandKey, Event, Operation, Request};
 
@@ -34,22 +55,26 @@ use crate::compression;
 use crate::envelope::uuid_uri;
 use crate::ns::resource;
 use crate::shell::{
-    self, CommandLine, CommandOptions, Receive, RequestContext, Send, ShellDescription,
-    ShellOptions, Signal, SignalCode, Stream, stream_name,
+    self, CommandLine, CommandOptions, InputStream, Profile, Receive, RequestContext, Send,
+    ShellDescription, ShellOptions, Signal, SignalCode, Stream,
 };
 use command::Command;
 use event::Output;
+use size::RequestSize;
 
-/// A command shell, client side.
+/// A shell, client side.
 #[derive(Debug)]
 pub struct Shell {
     context: RequestContext,
+    profile: Profile,
     /// Whether the Create asked for compressed streams, in both directions.
     is_compressed: bool,
     /// What the service did wrong stays: every later call returns it again.
     state: Result<State, PeerMisbehaved>,
     commands: BTreeMap<CommandKey, Command>,
     last_key: u64,
+    /// How often the shell has been left: a fault that tells so of a request from before is no news.
+    times_left: u64,
     /// The longest request that the service surely takes, as far as that is known.
     request_size: RequestSize,
     /// Whether a refusal by HTTP is surely the service's own.
@@ -63,25 +88,44 @@ pub struct Shell {
 enum State {
     BeforeOpen,
     AwaitCreateResponse,
-    Opened { shell_id: String },
-    AwaitDeleteResponse { shell_id: String },
+    AwaitConnectResponse {
+        shell_id: String,
+    },
+    Opened {
+        shell_id: String,
+    },
+    AwaitDisconnectResponse {
+        shell_id: String,
+    },
+    Disconnected {
+        shell_id: String,
+    },
+    /// `is_disconnected` is what the shell was before, and is again where the request fails.
+    AwaitReconnectResponse {
+        shell_id: String,
+        is_disconnected: bool,
+    },
+    AwaitDeleteResponse {
+        shell_id: String,
+        is_disconnected: bool,
+    },
     Closed,
 }
 
-/// What is known of the longest request that the service takes. No message tells it: the
-/// MaxEnvelopeSize of a request is about the answer.
-#[derive(Clone, Copy, Debug)]
-struct RequestSize {
-    /// Octets that the service surely takes, as far as it has not refused as many.
-    sure: u64,
-    /// Whether it has refused a request as too long: then nothing longer is tried again.
-    is_refused: bool,
+impl State {
+    /// The shell's id, while there is a shell.
+    const fn shell_id(&self) -> Option<&String> {
+        match self {
+            Self::BeforeOpen | Self::AwaitCreateResponse | Self::Closed => None,
+            Self::AwaitConnectResponse { shell_id }
+            | Self::Opened { shell_id }
+            | Self::AwaitDisconnectResponse { shell_id }
+            | Self::Disconnected { shell_id }
+            | Self::AwaitReconnectResponse { shell_id, .. }
+            | Self::AwaitDeleteResponse { shell_id, .. } => Some(shell_id),
+        }
+    }
 }
-
-/// Octets of the longest request before Windows 8: the default of `MaxEnvelopeSizekb` there.
-const OLD_REQUEST: u64 = 153_600;
-/// Octets that every service takes (DSP0226 R6.2-4).
-const LEAST_REQUEST: u64 = 8_192;
 
 #[derive(Debug)]
 struct Outstanding {
@@ -90,21 +134,36 @@ struct Outstanding {
     signal: Option<SignalCode>,
     /// Whether it is the Send that ends the input.
     ends_input: bool,
-    /// The id that was chosen for what a Create or Command makes.
+    /// The id that was chosen for what a Create or Command makes, or that a Connect names.
     chosen: Option<String>,
+    /// [`Shell::times_left`] when it was made.
+    times_left: u64,
 }
 
 impl Shell {
-    /// A shell that is not open yet. The context's resource URI is that of a command shell.
+    /// A command shell that is not open yet. The context's resource URI is that of a command shell.
     #[must_use]
-    pub const fn new(context: RequestContext) -> Self {
+    pub fn new(context: RequestContext) -> Self {
+        Self::with_profile(context, Profile::COMMAND)
+    }
+
+    /// A shell of that kind that is not open yet. The context's resource URI is the plug-in's, such
+    /// as [`resource::POWERSHELL_PREFIX`] and a configuration's name.
+    #[must_use]
+    pub fn with_profile(context: RequestContext, profile: Profile) -> Self {
+        let mut commands = BTreeMap::new();
+        if profile.is_plug_in {
+            commands.insert(CommandKey::SHELL, Command::shell());
+        }
         Self {
             context,
+            profile,
             is_compressed: false,
             state: Ok(State::BeforeOpen),
-            commands: BTreeMap::new(),
+            commands,
             last_key: 0,
-            request_size: RequestSize { sure: OLD_REQUEST, is_refused: false },
+            times_left: 0,
+            request_size: RequestSize::UNKNOWN,
             trusts_refusals: false,
             outstanding: BTreeMap::new(),
             out: Output {
@@ -127,15 +186,22 @@ impl Shell {
         matches!(self.state, Ok(State::Opened { .. }))
     }
 
-    /// The shell's id, while it is open.
+    /// Whether the shell waits on the service for [`Self::reconnect`].
+    #[must_use]
+    pub const fn is_disconnected(&self) -> bool {
+        matches!(self.state, Ok(State::Disconnected { .. }))
+    }
+
+    /// The shell's id, from the answer to its Create (or its Connect's request) until its end.
     #[must_use]
     pub fn shell_id(&self) -> Option<&str> {
-        match &self.state {
-            Ok(State::Opened { shell_id } | State::AwaitDeleteResponse { shell_id }) => {
-                Some(shell_id)
-            }
-            Ok(State::BeforeOpen | State::AwaitCreateResponse | State::Closed) | Err(_) => None,
-        }
+        self.state.as_ref().ok().and_then(State::shell_id).map(String::as_str)
+    }
+
+    /// A command's id, once the service has told it. Windows 7 takes another one than was chosen.
+    #[must_use]
+    pub fn command_id(&self, command: CommandKey) -> Option<&str> {
+        self.commands.get(&command).and_then(|command| command.id.as_deref())
     }
 
     /// Requests without an answer.
@@ -156,51 +222,6 @@ impl Shell {
         self.commands.get(&command).is_none_or(|command| command.is_done)
     }
 
-    /// The most bytes that [`Self::send`] takes at once: what fits a request that the service
-    /// surely takes, of at most the context's MaxEnvelopeSize.
-    ///
-    /// That is 153,600 octets until the service has shown that it is no older than Windows 8, and
-    /// always where [refusals](Self::trust_refusals) may be somebody else's.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::send`], but for the state of the input.
-    pub fn max_send_payload(&self, command: CommandKey) -> Result<usize, Error> {
-        let shell_id = self.opened()?;
-        let command_id = self.known(command)?.id(command)?;
-        let send = send_request(command_id, Vec::new(), true);
-        // No timeout of the protocol is written longer than this one.
-        let longest = Duration::from_secs(u32::MAX.into());
-        let envelope = send.to_envelope(&self.context, Some(shell_id), Uuid::nil(), longest);
-        let limit = usize::try_from(self.request_limit()).unwrap_or(usize::MAX);
-        let limit = self.context.charset.fits(limit);
-        let room = limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3;
-        Ok(if self.is_compressed { compression::fits(room) } else { room })
-    }
-
-    /// Octets that a request may have.
-    fn request_limit(&self) -> u64 {
-        self.context.max_envelope_size.min(self.request_size.sure)
-    }
-
-    /// Takes it that the service refused a Send as too long, by HTTP's 413 and before it looked at
-    /// it. Whether [`Self::max_send_payload`] is less from now on, so that what was to be sent may
-    /// go in smaller pieces.
-    pub fn handle_too_long(&mut self) -> bool {
-        let refused = self.request_limit();
-        let less = if refused > OLD_REQUEST { OLD_REQUEST } else { refused / 2 };
-        self.request_size = RequestSize { sure: less.max(LEAST_REQUEST), is_refused: true };
-        self.request_limit() < refused
-    }
-
-    /// Takes it that the service took the id that was chosen for a command: services before
-    /// Windows 8 choose their own, and only these take no more than [`OLD_REQUEST`] by default.
-    const fn is_modern(&mut self) {
-        if self.trusts_refusals && !self.request_size.is_refused {
-            self.request_size.sure = u64::MAX;
-        }
-    }
-
     /// Makes the shell; [`Event::Opened`] follows.
     ///
     /// # Errors
@@ -213,16 +234,7 @@ impl Shell {
         description: ShellDescription,
         options: ShellOptions,
     ) -> Result<(), Error> {
-        match &self.state {
-            Ok(State::BeforeOpen) => {}
-            Ok(
-                State::AwaitCreateResponse
-                | State::Opened { .. }
-                | State::AwaitDeleteResponse { .. }
-                | State::Closed,
-            ) => return Err(ApiMisuse::OpenAfterOpen.into()),
-            Err(error) => return Err(error.clone().into()),
-        }
+        self.before_open()?;
         let is_compressed = options.compression;
         let chosen = description.shell_id.clone();
         let create = shell::Request::Create { shell: Box::new(description), options };
@@ -269,6 +281,27 @@ impl Shell {
         data: Vec<u8>,
         end: bool,
     ) -> Result<(), Error> {
+        self.send_to(message_id, timeout, command, InputStream::Stdin, data, end)
+    }
+
+    /// [`Self::send`] to any stream that the shell has. At most one Send of each command, and of the
+    /// shell itself, is under way, whatever its stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::send`]; [`ApiMisuse::UnknownStream`].
+    pub fn send_to(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+        command: CommandKey,
+        stream: InputStream,
+        data: Vec<u8>,
+        end: bool,
+    ) -> Result<(), Error> {
+        if !self.profile.inputs.contains(&stream) {
+            return Err(ApiMisuse::UnknownStream(stream).into());
+        }
         let max = self.max_send_payload(command)?;
         let known = self.known(command)?;
         let id = known.id(command)?;
@@ -282,7 +315,7 @@ impl Shell {
             return Err(ApiMisuse::InputTooLong { got: data.len(), max }.into());
         }
         let data = if self.is_compressed { compression::compress(&data) } else { data };
-        let request = send_request(id, data, end);
+        let request = send_request(id, stream, data, end);
         self.queue(message_id, timeout, Some(command), &request)?.ends_input = end;
         self.change(command, |known| {
             known.is_sending = true;
@@ -308,7 +341,11 @@ impl Shell {
     ) -> Result<(), Error> {
         self.opened()?;
         let known = self.known(command)?;
-        let receive = Receive::command(known.id(command)?);
+        let id = known.id(command)?;
+        let receive = match id {
+            Some(id) if !self.profile.is_plug_in => Receive::command(id),
+            Some(_) | None => Receive::plug_in(id),
+        };
         if known.is_receiving {
             return Err(ApiMisuse::ReceiveUnderWay(command).into());
         }
@@ -335,7 +372,9 @@ impl Shell {
         code: SignalCode,
     ) -> Result<(), Error> {
         self.opened()?;
-        let id = self.known(command)?.id(command)?;
+        let Some(id) = self.known(command)?.id(command)? else {
+            return Err(ApiMisuse::UnknownCommand(command).into());
+        };
         let terminates = code == SignalCode::Terminate;
         let request = shell::Request::Signal(Signal::command(id, code.clone()));
         let waiting = self.queue(message_id, timeout, Some(command), &request)?;
@@ -354,7 +393,7 @@ impl Shell {
     ///
     /// [`ApiMisuse::NotOpen`], [`ApiMisuse::MessageIdInUse`].
     pub fn get(&mut self, message_id: Uuid, timeout: Duration) -> Result<(), Error> {
-        self.opened()?;
+        self.reachable()?;
         self.queue(message_id, timeout, None, &shell::Request::Get)?;
         Ok(())
     }
@@ -365,9 +404,10 @@ impl Shell {
     ///
     /// [`ApiMisuse::NotOpen`], [`ApiMisuse::MessageIdInUse`].
     pub fn close(&mut self, message_id: Uuid, timeout: Duration) -> Result<(), Error> {
-        let shell_id = self.opened()?.to_owned();
+        let (shell_id, is_disconnected) = self.reachable()?;
+        let shell_id = shell_id.to_owned();
         self.queue(message_id, timeout, None, &shell::Request::Delete)?;
-        self.state = Ok(State::AwaitDeleteResponse { shell_id });
+        self.state = Ok(State::AwaitDeleteResponse { shell_id, is_disconnected });
         Ok(())
     }
 
@@ -381,13 +421,33 @@ impl Shell {
         self.out.events.pop_front()
     }
 
+    fn before_open(&self) -> Result<(), Error> {
+        match &self.state {
+            Ok(State::BeforeOpen) => Ok(()),
+            Ok(_) => Err(ApiMisuse::OpenAfterOpen.into()),
+            Err(error) => Err(error.clone().into()),
+        }
+    }
+
     /// The id of the open shell.
     fn opened(&self) -> Result<&str, Error> {
+        match self.reachable()? {
+            (shell_id, false) => Ok(shell_id),
+            (_, true) => Err(ApiMisuse::NotOpen.into()),
+        }
+    }
+
+    /// The id of a shell that is open or disconnected, and whether it is disconnected.
+    fn reachable(&self) -> Result<(&str, bool), Error> {
         match &self.state {
-            Ok(State::Opened { shell_id }) => Ok(shell_id),
+            Ok(State::Opened { shell_id }) => Ok((shell_id, false)),
+            Ok(State::Disconnected { shell_id }) => Ok((shell_id, true)),
             Ok(
                 State::BeforeOpen
                 | State::AwaitCreateResponse
+                | State::AwaitConnectResponse { .. }
+                | State::AwaitDisconnectResponse { .. }
+                | State::AwaitReconnectResponse { .. }
                 | State::AwaitDeleteResponse { .. }
                 | State::Closed,
             ) => Err(ApiMisuse::NotOpen.into()),
@@ -419,12 +479,7 @@ impl Shell {
             std::collections::btree_map::Entry::Vacant(entry) => entry,
         };
         let operation = Operation::of(request);
-        let shell_id = match &self.state {
-            Ok(State::Opened { shell_id } | State::AwaitDeleteResponse { shell_id }) => {
-                Some(shell_id.as_str())
-            }
-            Ok(State::BeforeOpen | State::AwaitCreateResponse | State::Closed) | Err(_) => None,
-        };
+        let shell_id = self.state.as_ref().ok().and_then(State::shell_id).map(String::as_str);
         let envelope = if operation == Operation::Get {
             let resource_uri = resource::SHELL.to_owned();
             let context = RequestContext { resource_uri, ..self.context.clone() };
@@ -434,8 +489,14 @@ impl Shell {
         };
         let replay = may_replay(request);
         self.out.requests.push_back(Request { message_id, operation, command, envelope, replay });
-        let request =
-            Outstanding { operation, command, signal: None, ends_input: false, chosen: None };
+        let request = Outstanding {
+            operation,
+            command,
+            signal: None,
+            ends_input: false,
+            chosen: None,
+            times_left: self.times_left,
+        };
         Ok(entry.insert(request))
     }
 }
@@ -444,26 +505,34 @@ impl Shell {
 /// again; for the others it changes nothing whether they arrive once or twice.
 fn may_replay(request: &shell::Request) -> bool {
     match request {
-        shell::Request::Receive { .. } | shell::Request::Delete | shell::Request::Get => true,
+        shell::Request::Receive { .. }
+        | shell::Request::Delete
+        | shell::Request::Get
+        | shell::Request::Disconnect(_)
+        | shell::Request::Reconnect(_) => true,
         shell::Request::Signal(signal) => signal.code == SignalCode::Terminate,
         // The end of the input without input.
         shell::Request::Send(send) => {
             send.streams.iter().all(|stream| stream.end && stream.data.is_empty())
         }
-        shell::Request::Create { .. } | shell::Request::Command { .. } => false,
+        shell::Request::Create { .. }
+        | shell::Request::Command { .. }
+        | shell::Request::Connect { .. } => false,
     }
 }
 
-fn send_request(command_id: &str, data: Vec<u8>, end: bool) -> shell::Request {
+fn send_request(
+    command_id: Option<&str>,
+    stream: InputStream,
+    data: Vec<u8>,
+    end: bool,
+) -> shell::Request {
     let stream = Stream {
-        name: stream_name::STDIN.to_owned(),
-        command_id: Some(command_id.to_owned()),
+        name: stream.name().to_owned(),
+        command_id: command_id.map(str::to_owned),
         end,
         data,
         ..Stream::default()
     };
     shell::Request::Send(Send { streams: vec![stream], ..Send::default() })
 }
-
-/// `</rsp:Stream>`, which an empty element is written without.
-const CLOSING_TAG: usize = 13;

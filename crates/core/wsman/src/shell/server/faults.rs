@@ -45,6 +45,12 @@ pub(super) fn invalid_parameter(what: &str) -> Box<Fault> {
     Box::new(fault.with_provider(CMD_PROVIDER, CMD_PROVIDER_PATH))
 }
 
+/// Only shells of plug-ins can be left without a client, [MS-WSMV] 3.1.4.1.31.7.
+pub(super) fn cannot_disconnect() -> Box<Fault> {
+    let text = "A command shell cannot be disconnected and taken up again. ";
+    fault(ErrorCode::SHELL_DISCONNECT_NOT_SUPPORTED, text)
+}
+
 /// The answer does not fit the envelope that the client accepts.
 pub(super) fn envelope_too_small() -> Box<Fault> {
     let text = "The answer does not fit the MaxEnvelopeSize of the request. ";

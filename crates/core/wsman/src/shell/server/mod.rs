@@ -512,6 +512,7 @@ fn keep_what_is_told(description: &mut ShellDescription) {
         name: _,
         lifetime: _,
         idle_timeout: _,
+        creation_xml: _,
         attributes: _,
         other: _,
     } = std::mem::take(description);

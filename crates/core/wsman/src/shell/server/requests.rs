@@ -48,6 +48,9 @@ impl Shell {
             }
             Request::Send(send) => self.send(waiting, send),
             Request::Signal(signal) => self.signal(waiting, &signal),
+            Request::Disconnect(_) | Request::Reconnect(_) | Request::Connect { .. } => {
+                Err(faults::cannot_disconnect())
+            }
             Request::Create { .. } => Err(faults::fault(
                 ErrorCode::ACTION_NOT_SUPPORTED,
                 "A shell cannot be created inside a shell. ",
