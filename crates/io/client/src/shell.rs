@@ -23,7 +23,6 @@ use session::client::endpoint::Transport;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 use wsman::fault::{ErrorCode, Fault};
-use wsman::ns::resource;
 use wsman::shell::client::{self as machine, Event as Told, Operation, Request};
 use wsman::shell::{
     CommandLine, CommandOptions as WireCommandOptions, OutputStream, RequestContext,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{Error, Event, Key, PeerMisbehaved, Pool, Record, State};
 use crate::message::{Destination, Frame};
 use crate::messages::{
-    EncryptedSessionKey, Kind, Message, PipelineState, PipelineStateMessage, RunspacePoolState,
+    EncryptedSessionKey, Kind, Message, PipelineStateMessage, RunspacePoolState,
     RunspacePoolStateMessage, SessionCapability, Target,
 };
 use crate::version;
@@ -84,11 +84,7 @@ impl Pool {
             Message::ProgressRecord(record) => Record::Progress(Box::new(record)),
             Message::InformationRecord(record) => Record::Information(Box::new(record)),
             Message::PipelineState(PipelineStateMessage { state, error }) => {
-                let is_over = matches!(
-                    state,
-                    PipelineState::Completed | PipelineState::Failed | PipelineState::Stopped
-                );
-                if is_over {
+                if state.is_final() {
                     pipeline.end();
                 }
                 self.events.push_back(Event::PipelineState { pipeline: id, state, error });

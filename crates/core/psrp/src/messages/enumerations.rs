@@ -311,6 +311,14 @@ bits! {
     }
 }
 
+impl PipelineState {
+    /// Whether nothing follows: completed, failed or stopped.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Stopped)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use psrp::client::{Event as Told, Options};
 use psrp::clixml::{SecureString, Value, Version};
 use psrp::messages::{Availability, CreatePipeline, ErrorRecord, HostResponse, RunspacePoolState};
 use psrp::session_key::{KeyPair, Plain};
-use session::client::pool::{self as machine, Event, Question, How};
+use session::client::pool::{self as machine, Event, How, Question};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -118,7 +118,12 @@ impl Actor {
             compression: options.compression,
         };
         let init = options.init();
-        let options = Options { id, protocol_version: options.protocol_version, init, limits: options.limits };
+        let options = Options {
+            id,
+            protocol_version: options.protocol_version,
+            init,
+            limits: options.limits,
+        };
         let mut machine = machine::Pool::new(context, options, wishes);
         if calls.config().endpoint.transport == crate::Transport::Https {
             machine.trust_refusals();
@@ -179,14 +184,21 @@ impl Actor {
                     None => continue,
                 },
             };
-            if let Some(request) = self.machine.receive(target, entropy::uuid(), operation_timeout)? {
+            if let Some(request) =
+                self.machine.receive(target, entropy::uuid(), operation_timeout)?
+            {
                 self.fly(request, wait, batches);
             }
         }
         Ok(())
     }
 
-    fn fly(&mut self, request: Request, wait: Duration, batches: Option<mpsc::Sender<Vec<PipelineEvent>>>) {
+    fn fly(
+        &mut self,
+        request: Request,
+        wait: Duration,
+        batches: Option<mpsc::Sender<Vec<PipelineEvent>>>,
+    ) {
         let calls = Arc::clone(&self.calls);
         let target = self.machine.target(request.command);
         self.flying.spawn(async move {
@@ -343,7 +355,8 @@ impl Actor {
             Err(error) => self.lost(&request, target, error),
         }
         self.tell();
-        if let (Some(permit), Some(running)) = (permit, target.and_then(|id| self.pipelines.get_mut(&id)))
+        if let (Some(permit), Some(running)) =
+            (permit, target.and_then(|id| self.pipelines.get_mut(&id)))
             && !running.ready.is_empty()
         {
             permit.send(std::mem::take(&mut running.ready));
@@ -358,9 +371,14 @@ impl Actor {
     }
 
     /// Hands an answer to the machine. The outer error is the connection's.
-    fn understand(&mut self, request: &Request, answer: &Answer) -> Result<Result<(), machine::Error>, Error> {
+    fn understand(
+        &mut self,
+        request: &Request,
+        answer: &Answer,
+    ) -> Result<Result<(), machine::Error>, Error> {
         let broken = |error: wsman::Error| {
-            self.calls.named_error(ProtocolError::Message(error.to_string()), name(request.operation))
+            self.calls
+                .named_error(ProtocolError::Message(error.to_string()), name(request.operation))
         };
         let bytes = usize::try_from(self.calls.config().max_envelope_size).unwrap_or(usize::MAX);
         let envelope = answer.envelope(&Limits { bytes, ..Limits::default() }).map_err(broken)?;
@@ -408,11 +426,16 @@ impl Actor {
                 Event::Started { pipeline } => self.started(pipeline),
                 Event::Sent { pipeline: Some(id) } => {
                     let running = self.pipelines.get_mut(&id);
-                    for reply in running.map(|running| std::mem::take(&mut running.sending)).unwrap_or_default() {
+                    for reply in running
+                        .map(|running| std::mem::take(&mut running.sending))
+                        .unwrap_or_default()
+                    {
                         drop(reply.send(Ok(())));
                     }
                 }
-                Event::Refused { operation, pipeline, fault } => self.refused(operation, pipeline, *fault),
+                Event::Refused { operation, pipeline, fault } => {
+                    self.refused(operation, pipeline, *fault)
+                }
                 Event::Told(told) => self.told(told),
                 Event::Sent { pipeline: None } | _ => {}
             }
@@ -420,7 +443,8 @@ impl Actor {
     }
 
     fn started(&mut self, id: Uuid) {
-        if let Some((reply, channels)) = self.pipelines.get_mut(&id).and_then(|running| running.starting.take())
+        if let Some((reply, channels)) =
+            self.pipelines.get_mut(&id).and_then(|running| running.starting.take())
             && reply.send(Ok(channels)).is_err()
         {
             // Who started it is gone.
@@ -436,7 +460,9 @@ impl Actor {
             Some(id) => self.give_up(id, error),
             None => {
                 let waiting = match operation {
-                    Operation::Delete => self.closing.take().map(|reply| reply.send(Err(error))).is_some(),
+                    Operation::Delete => {
+                        self.closing.take().map(|reply| reply.send(Err(error))).is_some()
+                    }
                     _ => self.opening.take().map(|reply| reply.send(Err(error))).is_some(),
                 };
                 if !waiting {
@@ -472,15 +498,20 @@ impl Actor {
                     tracing::debug!(%error, "The host wants a key, and there is none");
                 }
             }
-            Told::Record { pipeline, record } => self.event(pipeline, PipelineEvent::Record(record)),
-            Told::HostCall { pipeline: Some(id), call } => self.event(id, PipelineEvent::HostCall(call)),
+            Told::Record { pipeline, record } => {
+                self.event(pipeline, PipelineEvent::Record(record))
+            }
+            Told::HostCall { pipeline: Some(id), call } => {
+                self.event(id, PipelineEvent::HostCall(call))
+            }
             Told::PipelineState { pipeline, state, error } => {
                 if state.is_final() {
                     self.event(pipeline, PipelineEvent::Ended { state, error });
                 }
             }
             Told::PipelineLost { pipeline } => {
-                let lost = PoolError::Failed("the host ended the pipeline without a word".to_owned());
+                let lost =
+                    PoolError::Failed("the host ended the pipeline without a word".to_owned());
                 let error = self.calls.named_error(lost, "Receive");
                 self.give_up(pipeline, error);
             }
@@ -516,7 +547,8 @@ impl Actor {
     fn give_up(&mut self, id: Uuid, error: Error) {
         let Some(running) = self.pipelines.remove(&id) else { return };
         let Running { failure, starting, sending, .. } = running;
-        let again = |operation| self.calls.named_error(PoolError::Failed(error.to_string()), operation);
+        let again =
+            |operation| self.calls.named_error(PoolError::Failed(error.to_string()), operation);
         for reply in sending {
             drop(reply.send(Err(again("Send"))));
         }
@@ -590,5 +622,5 @@ async fn call(calls: &Calls, request: &Request, wait: Duration) -> Result<Answer
 
 /// What an error of the host says.
 fn reason(error: &ErrorRecord) -> String {
-    error.message().unwrap_or_else(|| "the host says no more".to_owned())
+    error.message().to_string_lossy().into_owned()
 }

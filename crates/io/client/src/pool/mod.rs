@@ -54,7 +54,11 @@ impl Way {
         drop(self.orders.send(order));
     }
 
-    async fn ask<T>(&self, operation: &'static str, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, Error> {
+    async fn ask<T>(
+        &self,
+        operation: &'static str,
+        order: impl FnOnce(Reply<T>) -> Order,
+    ) -> Result<T, Error> {
         let (reply, answer) = oneshot::channel();
         self.tell(order(reply));
         answer.await.unwrap_or_else(|_| Err(self.gone(operation)))
@@ -66,7 +70,11 @@ impl Way {
 }
 
 impl Pool {
-    pub(crate) async fn open(calls: Arc<Calls>, session_id: Uuid, options: PoolOptions) -> Result<Self, Error> {
+    pub(crate) async fn open(
+        calls: Arc<Calls>,
+        session_id: Uuid,
+        options: PoolOptions,
+    ) -> Result<Self, Error> {
         let limit = options.open_timeout;
         let (orders, queue) = mpsc::unbounded_channel();
         let way = Way { orders, calls: Arc::clone(&calls) };
@@ -74,7 +82,8 @@ impl Pool {
         drop(tokio::spawn(actor.run(queue)));
         // Dropping the way closes what may have been opened meanwhile.
         let opening = timeout(limit, way.ask("Create", Order::Open));
-        let opened = opening.await.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Create"))??;
+        let opened =
+            opening.await.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Create"))??;
         Ok(Self { way, id, version: opened.version, private_data: opened.private_data })
     }
 
@@ -106,7 +115,13 @@ impl Pool {
         let channels = self.way.ask("Command", |reply| Order::Invoke(what, reply)).await?;
         let input = PipelineInput { way: self.way.clone(), id: channels.id };
         let (batches, failure) = (channels.batches, channels.failure);
-        Ok(Pipeline { input, batches, failure, ready: std::collections::VecDeque::new(), is_over: false })
+        Ok(Pipeline {
+            input,
+            batches,
+            failure,
+            ready: std::collections::VecDeque::new(),
+            is_over: false,
+        })
     }
 
     /// How many pipelines could start now without waiting.
@@ -117,7 +132,7 @@ impl Pool {
     pub async fn available_runspaces(&self) -> Result<i64, Error> {
         match self.question(Question::AvailableRunspaces).await? {
             Availability::Count(count) => Ok(count),
-            Availability::Done(_) => Err(self.unexpected()),
+            _ => Err(self.unexpected()),
         }
     }
 
@@ -155,7 +170,7 @@ impl Pool {
     async fn done(&self, question: Question) -> Result<bool, Error> {
         match self.question(question).await? {
             Availability::Done(done) => Ok(done),
-            Availability::Count(_) => Err(self.unexpected()),
+            _ => Err(self.unexpected()),
         }
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use psrp::clixml::{Limits, Value, Version};
 use psrp::messages::{
-    ApartmentState, CreatePipeline, HostInfo, InitRunspacePool, PowerShell, PsThreadOptions, RemoteStreamOptions,
+    ApartmentState, CreatePipeline, HostInfo, InitRunspacePool, PowerShell, PsThreadOptions,
+    RemoteStreamOptions,
 };
 use psrp::version;
 
@@ -15,7 +16,10 @@ const PREFIX: &str = wsman::ns::resource::POWERSHELL_PREFIX;
 
 /// How a runspace pool is opened.
 #[derive(Debug, Clone)]
-#[expect(clippy::exhaustive_structs, reason = "meant to be written out with `..Default::default()`")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
 pub struct PoolOptions {
     /// The session configuration: a name, which gets PowerShell's prefix, or a whole resource URI.
     pub configuration: String,
@@ -90,7 +94,10 @@ impl PoolOptions {
 
 /// How a pipeline is started.
 #[derive(Debug, Clone)]
-#[expect(clippy::exhaustive_structs, reason = "meant to be written out with `..PipelineOptions::new(…)`")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..PipelineOptions::new(…)`"
+)]
 pub struct PipelineOptions {
     /// What shall run.
     pub power_shell: PowerShell,
@@ -113,7 +120,7 @@ impl PipelineOptions {
             takes_input: false,
             add_to_history: false,
             host_info: HostInfo { use_runspace_host: true, ..HostInfo::NONE },
-            remote_stream_options: RemoteStreamOptions::NONE,
+            remote_stream_options: RemoteStreamOptions(0),
         }
     }
 
@@ -136,8 +143,16 @@ mod tests {
 
     #[test]
     fn short_names_of_configurations_get_the_prefix_and_uris_pass() {
-        let uri = |name: &str| PoolOptions { configuration: name.to_owned(), ..PoolOptions::default() }.resource_uri();
-        assert_eq!(uri("Microsoft.PowerShell"), "http://schemas.microsoft.com/powershell/Microsoft.PowerShell");
-        assert_eq!(uri("http://schemas.microsoft.com/powershell/Mine"), "http://schemas.microsoft.com/powershell/Mine");
+        let uri = |name: &str| {
+            PoolOptions { configuration: name.to_owned(), ..PoolOptions::default() }.resource_uri()
+        };
+        assert_eq!(
+            uri("Microsoft.PowerShell"),
+            "http://schemas.microsoft.com/powershell/Microsoft.PowerShell"
+        );
+        assert_eq!(
+            uri("http://schemas.microsoft.com/powershell/Mine"),
+            "http://schemas.microsoft.com/powershell/Mine"
+        );
     }
 }

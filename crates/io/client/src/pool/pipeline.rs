@@ -8,8 +8,8 @@ use psrp::messages::{ErrorRecord, HostCall, HostResponse, PipelineState};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use super::actor::Order;
 use super::Way;
+use super::actor::Order;
 use crate::error::Error;
 
 /// What a pipeline tells.

@@ -9,6 +9,7 @@
 
 mod fuzz;
 mod https;
+mod pool;
 mod raw;
 mod stub;
 mod trust;

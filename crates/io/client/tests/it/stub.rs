@@ -6,7 +6,7 @@ use client::{
 };
 use testkit::{Stub, report};
 
-fn config(stub: &Stub, authentication: Authentication) -> Config {
+pub(crate) fn config(stub: &Stub, authentication: Authentication) -> Config {
     let endpoint = format!("http://127.0.0.1:{}", stub.port).parse().unwrap();
     let credentials = Credentials { user: Stub::USER.into(), password: Stub::USER.into() };
     let settings = Settings { allow_unencrypted: true, ..Settings::default() };

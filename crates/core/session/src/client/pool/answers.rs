@@ -84,7 +84,9 @@ impl Pool {
             ShellEvent::Started { command }
             | ShellEvent::CommandConnected { command }
             | ShellEvent::CommandReconnected { command } => {
-                if let Some(known) = self.names.get(&command).and_then(|id| self.pipelines.get_mut(id)) {
+                if let Some(known) =
+                    self.names.get(&command).and_then(|id| self.pipelines.get_mut(id))
+                {
                     known.is_started = true;
                 }
                 if let Some(id) = self.names.get(&command) {
@@ -120,7 +122,9 @@ impl Pool {
             ShellEvent::Disconnected => self.pool.handle_disconnected(),
             ShellEvent::Reconnected => self.pool.handle_reconnected(),
             ShellEvent::Closed => self.pool.handle_closed(),
-            ShellEvent::Faulted { operation, command, fault } => self.refused(operation, command, fault),
+            ShellEvent::Faulted { operation, command, fault } => {
+                self.refused(operation, command, fault)
+            }
             // Nothing that the remoting protocol knows: the caller goes on receiving.
             ShellEvent::Opened { .. }
             | ShellEvent::Ended { .. }
@@ -151,11 +155,23 @@ impl Pool {
         self.sending.remove(&Some(id));
     }
 
+    fn is_over(&mut self, pipeline: Uuid) {
+        if let Some(known) = self.pipelines.get_mut(&pipeline) {
+            known.is_over = true;
+        }
+    }
+
     /// Hands on what the pool tells.
     pub(super) fn take_told(&mut self) {
         while let Some(told) = self.pool.poll_event() {
-            match told {
-                Told::Availability { .. } | Told::KeyExchanged => self.questions = self.questions.saturating_sub(1),
+            match &told {
+                Told::PipelineState { pipeline, state, .. } if state.is_final() => {
+                    self.is_over(*pipeline)
+                }
+                Told::PipelineLost { pipeline } => self.is_over(*pipeline),
+                Told::Availability { .. } | Told::KeyExchanged => {
+                    self.questions = self.questions.saturating_sub(1)
+                }
                 Told::Closed => {
                     self.pipelines.clear();
                     self.names.clear();

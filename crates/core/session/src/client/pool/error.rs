@@ -1,7 +1,5 @@
 //! Why a pool over WS-Management cannot do what it was asked for.
 
-use psrp::client::Request as Wish;
-
 /// Why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -39,7 +39,10 @@ pub use event::Event;
 
 /// How a pool is opened, beside what PowerShell Remoting says of it.
 #[derive(Clone, Debug, Default)]
-#[expect(clippy::exhaustive_structs, reason = "meant to be written out with `..Default::default()`")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
 pub struct How {
     /// The session's name, which lists show.
     pub name: Option<String>,
@@ -95,7 +98,10 @@ pub struct Pool {
 
 /// How a pool is left.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::exhaustive_structs, reason = "meant to be written out with `..Default::default()`")]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
 pub struct Leave {
     /// What becomes of output that nobody collects; the host's own setting by default.
     pub buffer_mode: Option<BufferMode>,
@@ -108,6 +114,8 @@ struct Pipeline {
     command: CommandKey,
     /// Whether the host has answered the Command.
     is_started: bool,
+    /// Whether it has told its end.
+    is_over: bool,
     /// Whether nobody reads it any more.
     is_forgotten: bool,
 }
@@ -191,7 +199,11 @@ impl Pool {
     /// # Errors
     ///
     /// [`Error`].
-    pub fn get_command_metadata(&mut self, pipeline: Uuid, question: GetCommandMetadata) -> Result<(), Error> {
+    pub fn get_command_metadata(
+        &mut self,
+        pipeline: Uuid,
+        question: GetCommandMetadata,
+    ) -> Result<(), Error> {
         self.pool.get_command_metadata(pipeline, question)?;
         self.take_wishes();
         Ok(())
@@ -217,6 +229,12 @@ impl Pool {
         self.pool.end_input(pipeline)?;
         self.take_wishes();
         Ok(())
+    }
+
+    /// Whether a pipeline has not told its end.
+    #[must_use]
+    pub fn is_running(&self, pipeline: Uuid) -> bool {
+        self.pool.is_running(pipeline)
     }
 
     /// Whether input of a pipeline waits to be sent: whoever gives more should let it go first.

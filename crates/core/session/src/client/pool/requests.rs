@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use psrp::client::{Priority, Request as Wish};
 use uuid::Uuid;
-use wsman::guid;
-use wsman::selector::{OptionItem, OptionSet};
 use wsman::shell::client::{CommandKey, Request};
 use wsman::shell::{
-    self, CommandLine, CommandOptions, Connect, Disconnect, InputStream, Profile, Reconnect, ShellDescription,
-    ShellOptions, SignalCode,
+    self, CommandLine, CommandOptions, Connect, Disconnect, InputStream, Profile, Reconnect,
+    ShellDescription, ShellOptions, SignalCode,
 };
+use wsman::{OptionItem, OptionSet, guid};
 
 use super::{Error, Pipeline, Pool};
 
@@ -26,7 +25,11 @@ impl Pool {
     /// # Errors
     ///
     /// [`Error`]: the pool is unusable.
-    pub fn poll_request(&mut self, message_id: Uuid, timeout: Duration) -> Result<Option<Request>, Error> {
+    pub fn poll_request(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+    ) -> Result<Option<Request>, Error> {
         for _ in 0..self.wanted.len() {
             let Some(wish) = self.wanted.pop_front() else { break };
             if self.ask_for(wish, message_id, timeout)? {
@@ -52,7 +55,11 @@ impl Pool {
     /// # Errors
     ///
     /// [`Error`]: the pool is unusable.
-    pub fn poll_ended(&mut self, message_id: Uuid, timeout: Duration) -> Result<Option<Request>, Error> {
+    pub fn poll_ended(
+        &mut self,
+        message_id: Uuid,
+        timeout: Duration,
+    ) -> Result<Option<Request>, Error> {
         if !self.shell.is_open() {
             return Ok(None);
         }
@@ -133,7 +140,12 @@ impl Pool {
         Ok(true)
     }
 
-    fn start(&mut self, pipeline: Uuid, message_id: Uuid, timeout: Duration) -> Result<bool, Error> {
+    fn start(
+        &mut self,
+        pipeline: Uuid,
+        message_id: Uuid,
+        timeout: Duration,
+    ) -> Result<bool, Error> {
         let room = self.shell.max_command_payload()?;
         let first = self.pool.poll_fragments(Some(pipeline), Priority::Default, room);
         if first.is_empty() {
@@ -149,11 +161,20 @@ impl Pool {
 
     fn know(&mut self, pipeline: Uuid, command: CommandKey) {
         self.names.insert(command, pipeline);
-        self.pipelines.insert(pipeline, Pipeline { command, is_started: false, is_forgotten: false });
+        self.pipelines.insert(
+            pipeline,
+            Pipeline { command, is_started: false, is_over: false, is_forgotten: false },
+        );
     }
 
     /// Stops a pipeline, or gives it up.
-    fn signal(&mut self, pipeline: Uuid, wish: Wish, message_id: Uuid, timeout: Duration) -> Result<bool, Error> {
+    fn signal(
+        &mut self,
+        pipeline: Uuid,
+        wish: Wish,
+        message_id: Uuid,
+        timeout: Duration,
+    ) -> Result<bool, Error> {
         // One that the host has refused, or that never began.
         let Some(known) = self.pipelines.get_mut(&pipeline) else { return Ok(false) };
         if !known.is_started || !self.shell.is_open() {
@@ -161,7 +182,7 @@ impl Pool {
             return Ok(false);
         }
         let command = known.command;
-        let is_done = self.shell.is_done(command);
+        let is_done = known.is_over || self.shell.is_done(command);
         let code = match wish {
             Wish::Stop { .. } if is_done => return Ok(false),
             Wish::Stop { .. } => SignalCode::PowerShellCtrlC,
@@ -194,7 +215,12 @@ impl Pool {
     }
 
     /// Sends what waits for a target, answers of the host first. Whether there is a request.
-    fn send(&mut self, target: Option<Uuid>, message_id: Uuid, timeout: Duration) -> Result<bool, Error> {
+    fn send(
+        &mut self,
+        target: Option<Uuid>,
+        message_id: Uuid,
+        timeout: Duration,
+    ) -> Result<bool, Error> {
         if self.sending.contains(&target) || !self.shell.is_open() {
             return Ok(false);
         }
@@ -228,11 +254,14 @@ impl Pool {
     pub fn receivable(&self) -> impl Iterator<Item = Option<Uuid>> + '_ {
         let is_open = self.shell.is_open();
         let awaits = !self.pool.is_open() || self.questions > 0 || self.watches;
-        let pool = (awaits && !self.shell.is_done(CommandKey::SHELL) && !self.shell.is_receiving(CommandKey::SHELL))
-            .then_some(None);
+        let pool = (awaits
+            && !self.shell.is_done(CommandKey::SHELL)
+            && !self.shell.is_receiving(CommandKey::SHELL))
+        .then_some(None);
         let waits = |known: &Pipeline| {
             known.is_started
                 && !known.is_forgotten
+                && !known.is_over
                 && !self.shell.is_receiving(known.command)
                 && !self.shell.is_done(known.command)
         };
