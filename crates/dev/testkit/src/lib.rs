@@ -9,6 +9,6 @@ pub mod relay;
 pub mod stub;
 
 pub use entropy::Seeded;
-pub use outside::{corpora, peers_python, report, root};
+pub use outside::{corpora, files, peers_python, read, report, root};
 pub use relay::{Cut, Relay};
 pub use stub::Stub;

@@ -2,9 +2,9 @@
 //! the run.
 
 use std::env;
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The repository's root.
 #[must_use]
@@ -22,6 +22,34 @@ pub fn corpora(test: &str) -> Option<PathBuf> {
     }
     report(&format!("SKIPPED {test}: corpora absent"));
     None
+}
+
+/// The text of a file.
+///
+/// # Panics
+///
+/// When it cannot be read.
+#[must_use]
+#[expect(clippy::panic, reason = "a test without its input fails")]
+pub fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files of a folder whose names end so, sorted.
+///
+/// # Panics
+///
+/// When the folder cannot be read.
+#[must_use]
+#[expect(clippy::panic, reason = "a test without its input fails")]
+pub fn files(folder: &Path, suffix: &str) -> Vec<PathBuf> {
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut found: Vec<PathBuf> =
+        paths.filter(|path| path.to_string_lossy().ends_with(suffix)).collect();
+    found.sort();
+    found
 }
 
 /// The Python interpreter that has the peers' packages.

@@ -14,5 +14,6 @@ mod access;
 mod fuzz;
 mod login;
 mod oracle;
+mod pool_replay;
 mod sealed;
 mod throttle;
