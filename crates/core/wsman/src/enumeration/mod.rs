@@ -1,13 +1,16 @@
 //! WS-Enumeration as WS-Management uses it, DSP0226 8: messages of both directions, what a service
-//! keeps between them, and a client's walk from the first item to the last.
+//! keeps between them ([`server`]), and a client's walk from the first item to the last
+//! ([`client`]).
 //!
 //! Windows writes the items of an optimised EnumerateResponse in WS-Management's namespace and those
 //! of a PullResponse in WS-Enumeration's; others do it otherwise. Both are read everywhere.
 
+pub mod client;
 mod enumerate;
 mod filter;
 mod item;
 mod pull;
+pub mod server;
 
 use crate::error::Error;
 use crate::ns;

@@ -25,6 +25,8 @@ pub(crate) const fn seconds(count: u64) -> Duration {
 }
 
 pub(crate) const SHELL_ID: &str = "11111111-2222-3333-4444-555555555555";
+/// The session of every request, unless a test says otherwise.
+pub(crate) const SESSION: &str = "uuid:00000000-0000-0000-0000-000000000007";
 pub(crate) const TIMEOUT: Duration = seconds(60);
 pub(crate) const GATHER: Duration = Duration::from_millis(20);
 pub(crate) const ENVELOPE: usize = 153_600;
@@ -105,6 +107,7 @@ impl Scene {
             Incoming {
                 token,
                 message_id: message_id.to_owned(),
+                session_id: Some(SESSION.to_owned()),
                 request,
                 deadline: self.now + TIMEOUT,
                 envelope_limit: limit,

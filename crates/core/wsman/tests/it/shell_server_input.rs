@@ -1,7 +1,9 @@
 //! The server's shell, rule by rule: input, signals, several commands, the end.
 
 use wsman::shell::server::{Action, CloseReason, Settings};
-use wsman::shell::{OutputStream, Request, Send, ShellDescription, SignalCode, State, Stream};
+use wsman::shell::{
+    InputStream, OutputStream, Request, Send, ShellDescription, SignalCode, State, Stream,
+};
 use wsman::{ErrorCode, Fault};
 
 use crate::shell_scene::{
@@ -23,7 +25,12 @@ fn send_is_answered_when_the_input_is_written() {
     let mut scene = Scene::new();
     let (key, id) = scene.run();
     let token = scene.ask(send(&id, b"hello", true));
-    let write = Action::Write { command: key, data: b"hello".to_vec(), end: true };
+    let write = Action::Write {
+        command: key,
+        stream: InputStream::Stdin,
+        data: b"hello".to_vec(),
+        end: true,
+    };
     assert_eq!(scene.take_actions(), [write]);
     assert!(scene.is_waiting(token));
     scene.written(key);
@@ -43,7 +50,8 @@ fn send_in_pieces_is_written_at_once() {
     };
     let streams = vec![piece(b"a", false), piece(b"b", false), piece(b"", true)];
     scene.ask(Request::Send(Send { streams, ..Send::default() }));
-    let write = Action::Write { command: key, data: b"ab".to_vec(), end: true };
+    let write =
+        Action::Write { command: key, stream: InputStream::Stdin, data: b"ab".to_vec(), end: true };
     assert_eq!(scene.take_actions(), [write]);
 }
 
@@ -94,7 +102,12 @@ fn send_before_the_process_runs_is_held_until_then() {
     scene.ask(send(ID, b"early", false));
     assert!(scene.take_actions().is_empty());
     scene.started(key);
-    let write = Action::Write { command: key, data: b"early".to_vec(), end: false };
+    let write = Action::Write {
+        command: key,
+        stream: InputStream::Stdin,
+        data: b"early".to_vec(),
+        end: false,
+    };
     assert_eq!(scene.take_actions(), [write]);
 }
 

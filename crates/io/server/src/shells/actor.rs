@@ -233,7 +233,7 @@ impl Work {
                     let start = StartCommand::new(line.command, line.arguments, skip);
                     self.start(command, line.command_id, start);
                 }
-                Action::Write { command, data, end } => {
+                Action::Write { command, data, end, .. } => {
                     if let Some(started) = self.commands.get(&command) {
                         let held = self.memory.hold_accepted(data.len());
                         started.handle.write(Write { data, end, held });

@@ -1,4 +1,5 @@
-//! One command of a shell, from its Command to the Signal that frees it.
+//! One command of a shell, from its Command to the Signal that frees it, or the streams of a plug-in's
+//! shell itself, which are always `Running` or `Done`.
 //!
 //! ```text
 //!            handle_started(Ok)             both ends and the exit known
@@ -20,7 +21,7 @@ use super::faults;
 use super::output::Buffer;
 use super::receive::{Answered, Receiving};
 use crate::fault::Fault;
-use crate::shell::{OutputStream, SignalCode, State};
+use crate::shell::{InputStream, OutputStream, Profile, SignalCode, State};
 
 /// A request that waits for something, and until when.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,8 @@ pub(super) struct Command {
     pub(super) id_is_chosen: bool,
     /// For the list of commands.
     pub(super) line: String,
+    /// The kind of shell.
+    pub(super) profile: Profile,
     pub(super) phase: Phase,
     /// Whether the streams are compressed on the wire.
     pub(super) is_compressed: bool,
@@ -88,7 +91,7 @@ pub(super) enum Input {
     /// Takes a Send.
     Open,
     /// A Send that came before the process had started.
-    Held { waiting: Option<Waiting>, data: Vec<u8>, end: bool },
+    Held { waiting: Option<Waiting>, stream: InputStream, data: Vec<u8>, end: bool },
     /// The driver writes. `waiting` is the Send, unless it was answered with a time-out.
     Writing { waiting: Option<Waiting>, end: bool },
     /// Closed by `End`.
@@ -110,17 +113,29 @@ impl Command {
         id: String,
         id_is_chosen: bool,
         line: String,
+        profile: Profile,
         request: Waiting,
     ) -> Self {
+        let starting = Starting { request: Some(request), ..Starting::default() };
+        let [stdout, stderr] = OutputStream::ALL.map(|stream| {
+            let mut buffer =
+                if profile.is_plug_in { Buffer::of_chunks() } else { Buffer::default() };
+            // What there is not has ended.
+            if !profile.outputs.contains(&stream) {
+                buffer.end();
+            }
+            buffer
+        });
         Self {
             key,
             id,
             id_is_chosen,
             line,
-            phase: Phase::Starting(Starting { request: Some(request), ..Starting::default() }),
+            profile,
+            phase: Phase::Starting(starting),
             is_compressed: false,
-            stdout: Buffer::default(),
-            stderr: Buffer::default(),
+            stdout,
+            stderr,
             exit: None,
             input: Input::Open,
             receiving: None,
@@ -128,6 +143,19 @@ impl Command {
             gather_until: None,
             done_told: false,
         }
+    }
+
+    /// The streams of the shell itself.
+    pub(super) fn shell(profile: Profile, now: Instant) -> Self {
+        let nobody = Waiting { token: RequestToken(0), deadline: now };
+        let id = String::new();
+        let own = Self::new(CommandKey::SHELL, id, true, String::new(), profile, nobody);
+        Self { phase: Phase::Running, ..own }
+    }
+
+    /// Whether it stands for the shell itself.
+    pub(super) fn is_shell(&self) -> bool {
+        self.key == CommandKey::SHELL
     }
 
     pub(super) const fn buffer(&self, stream: OutputStream) -> &Buffer {
@@ -170,8 +198,11 @@ impl Command {
     }
 
     /// Whether the command is only kept for a client that knows its end already.
-    pub(super) const fn may_give_way(&self) -> bool {
-        matches!(self.phase, Phase::Running) && self.done_told && self.receiving.is_none()
+    pub(super) fn may_give_way(&self) -> bool {
+        !self.is_shell()
+            && matches!(self.phase, Phase::Running)
+            && self.done_told
+            && self.receiving.is_none()
     }
 
     /// Whether a request about this command has no answer yet.
@@ -296,8 +327,8 @@ impl Command {
             out.act(Action::Signal { command: key, code });
         }
         self.input = match std::mem::replace(&mut self.input, Input::Open) {
-            Input::Held { waiting, data, end } => {
-                out.act(Action::Write { command: key, data, end });
+            Input::Held { waiting, stream, data, end } => {
+                out.act(Action::Write { command: key, stream, data, end });
                 Input::Writing { waiting, end }
             }
             input @ (Input::Open | Input::Writing { .. } | Input::Ended) => input,
@@ -324,8 +355,10 @@ impl Command {
         self.abort(&superseded, out);
         self.answered = None;
         for stream in OutputStream::ALL {
-            let dropped = self.buffer_mut(stream).take(usize::MAX).len();
-            out.release(self.key, stream, dropped);
+            let buffer = self.buffer_mut(stream);
+            let charged = buffer.charged();
+            drop(buffer.take(usize::MAX));
+            out.release(self.key, stream, charged);
         }
         let pending = Pending { signal: Some(signal) };
         match &mut self.phase {

@@ -47,6 +47,10 @@ pub enum ApiMisuse {
         /// Bytes that it may bring.
         credit: usize,
     },
+    /// [`handle_connected`](super::Shell::handle_connected) without an
+    /// [`Action::Connect`](super::Action::Connect).
+    #[error("no Connect is under way")]
+    NothingConnected,
     /// The process exited twice.
     #[error("the exit of {0} was reported before")]
     ExitedTwice(CommandKey),

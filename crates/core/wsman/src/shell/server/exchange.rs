@@ -10,9 +10,10 @@ use uuid::Uuid;
 use crate::envelope::Envelope;
 use crate::fault::Fault;
 use crate::ns::action;
+use crate::selector::OptionSet;
 use crate::shell::{
-    CommandLine, CommandOptions, CommandResponse, OutputStream, ReceiveResponse, Request,
-    SendResponse, ShellInfo, SignalCode, SignalResponse,
+    CommandLine, CommandOptions, CommandResponse, Connect, ConnectResponse, InputStream,
+    OutputStream, ReceiveResponse, Request, SendResponse, ShellInfo, SignalCode, SignalResponse,
 };
 use crate::xml::Element;
 
@@ -22,11 +23,14 @@ use crate::xml::Element;
 #[expect(clippy::exhaustive_structs, reason = "it is a number of the driver's choice")]
 pub struct RequestToken(pub u64);
 
-/// The machine's name for a command, never used again within a shell.
+/// The machine's name for a command, never used again within a shell, or for the shell itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CommandKey(pub(super) u64);
 
 impl CommandKey {
+    /// The shell itself, whose own streams a plug-in's shell has beside those of its commands.
+    pub const SHELL: Self = Self(0);
+
     /// The number, from 1 in the order of the commands.
     #[must_use]
     pub const fn number(self) -> u64 {
@@ -36,6 +40,9 @@ impl CommandKey {
 
 impl fmt::Display for CommandKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::SHELL {
+            return f.write_str("the shell itself");
+        }
         write!(f, "command {}", self.0)
     }
 }
@@ -48,6 +55,8 @@ pub struct Incoming {
     pub token: RequestToken,
     /// `a:MessageID`, byte for byte: by it a Receive is known again.
     pub message_id: String,
+    /// `p:SessionId`: by it the client is known that a shell was left by.
+    pub session_id: Option<String>,
     /// What is asked for.
     pub request: Request,
     /// When it must be answered: its arrival plus its OperationTimeout (or the service's limit).
@@ -82,7 +91,17 @@ impl Incoming {
             0
         };
         let message_id = envelope.header.message_id().unwrap_or_default().to_owned();
-        Ok(Self { token, message_id, request, deadline, envelope_limit, empty_reply, command_id })
+        let session_id = envelope.header.session_id().map(str::to_owned);
+        Ok(Self {
+            token,
+            message_id,
+            session_id,
+            request,
+            deadline,
+            envelope_limit,
+            empty_reply,
+            command_id,
+        })
     }
 }
 
@@ -94,7 +113,7 @@ pub enum Action {
     Start {
         /// The command.
         command: CommandKey,
-        /// Its line.
+        /// Its line; what a plug-in is told is [`CommandLine::payload`].
         line: CommandLine,
         /// Whether to run the program itself, and what its input is to be.
         options: CommandOptions,
@@ -104,18 +123,29 @@ pub enum Action {
     Write {
         /// The command.
         command: CommandKey,
+        /// Which input.
+        stream: InputStream,
         /// What to write; may be empty.
         data: Vec<u8>,
         /// Whether to close the input afterwards.
         end: bool,
     },
     /// Signal the command. `terminate` must end it, and
-    /// [`handle_exit`](super::Shell::handle_exit) follow.
+    /// [`handle_exit`](super::Shell::handle_exit) follow. PowerShell's Ctrl+C comes under its own
+    /// code, however the client has spelt it.
     Signal {
         /// The command.
         command: CommandKey,
         /// The signal.
         code: SignalCode,
+    },
+    /// Another session of the same user wants to take up the shell: tell the plug-in, then call
+    /// [`handle_connected`](super::Shell::handle_connected).
+    Connect {
+        /// What the plug-in is told.
+        connect: Box<Connect>,
+        /// The options of the request.
+        options: OptionSet,
     },
     /// Output has gone to the client or into nothing: the stream has credit for so many more bytes.
     Release {
@@ -149,6 +179,8 @@ pub enum CloseReason {
     Idle,
     /// Its lifetime is over, [MS-WSMV] 3.1.5.4.
     Lifetime,
+    /// What the shell is made of has failed, as [`handle_failed`](super::Shell::handle_failed) told.
+    Failed,
 }
 
 /// The answer to a request.
@@ -171,8 +203,11 @@ pub struct Reply(Body);
 #[derive(Clone, Debug)]
 enum Body {
     Command(CommandResponse),
+    Connect(Box<ConnectResponse>),
     Delete,
+    Disconnect,
     Get(Box<ShellInfo>),
+    Reconnect,
     Receive(Arc<ReceiveResponse>),
     Send,
     Signal,
@@ -182,6 +217,18 @@ impl Reply {
     pub(super) fn command(id: &str) -> Self {
         let response = CommandResponse { command_id: id.to_owned(), other: Vec::new() };
         Self(Body::Command(response))
+    }
+
+    pub(super) fn connect(response: ConnectResponse) -> Self {
+        Self(Body::Connect(Box::new(response)))
+    }
+
+    pub(super) const fn disconnect() -> Self {
+        Self(Body::Disconnect)
+    }
+
+    pub(super) const fn reconnect() -> Self {
+        Self(Body::Reconnect)
     }
 
     pub(super) const fn delete() -> Self {
@@ -209,6 +256,9 @@ impl Reply {
     pub const fn action(&self) -> &'static str {
         match self.0 {
             Body::Command(_) => action::COMMAND_RESPONSE,
+            Body::Connect(_) => action::CONNECT_RESPONSE,
+            Body::Disconnect => action::DISCONNECT_RESPONSE,
+            Body::Reconnect => action::RECONNECT_RESPONSE,
             Body::Delete => action::DELETE_RESPONSE,
             Body::Get(_) => action::GET_RESPONSE,
             Body::Receive(_) => action::RECEIVE_RESPONSE,
@@ -222,7 +272,8 @@ impl Reply {
     pub fn into_body(self) -> Vec<Element> {
         match self.0 {
             Body::Command(response) => response.to_body(),
-            Body::Delete => Vec::new(),
+            Body::Connect(response) => response.to_body(),
+            Body::Delete | Body::Disconnect | Body::Reconnect => Vec::new(),
             Body::Get(info) => vec![info.to_element()],
             Body::Receive(response) => response.to_body(),
             Body::Send => SendResponse::default().to_body(),

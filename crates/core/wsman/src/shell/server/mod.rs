@@ -1,4 +1,5 @@
-//! A command shell as its service sees it, [MS-WSMV] 3.1.4.1.31.
+//! A shell as its service sees it, [MS-WSMV] 3.1.4.1.31: a command shell, or one of a plug-in such as
+//! PowerShell.
 //!
 //! One machine per shell, made when its Create is accepted. The driver brings requests and what
 //! the processes do; the machine says what to do and what to answer.
@@ -8,17 +9,24 @@
 //! (none) ──────► Connected ───────────────────────────────────► (gone: every request faults)
 //!                    │ one `command::Command` per Command, see there
 //!                    │ one waiting Receive per command, see `receive`
+//!                    │ without a client for a while, see `link`
 //! ```
+//!
+//! A plug-in's shell has streams of its own ([`CommandKey::SHELL`]): what is said here of commands
+//! holds for them, but that they are always started and never forgotten.
 //!
 //! After every call that takes `&mut self`, drain [`Shell::poll_action`] and
 //! [`Shell::poll_response`], then ask [`Shell::poll_timeout`].
 
 mod command;
+mod create;
 mod error;
 mod exchange;
 mod faults;
+mod link;
 mod output;
 mod receive;
+mod reports;
 mod requests;
 mod settings;
 
@@ -29,19 +37,22 @@ use crate::duration;
 use crate::fault::Fault;
 use crate::selector::{EndpointReference, SelectorSet};
 use crate::shell::{
-    CreateResponse, OutputStream, ShellDescription, ShellInfo, ShellOptions, State, stream_name,
+    BufferMode, CreateResponse, OutputStream, Profile, ShellDescription, ShellInfo, ShellOptions,
+    State,
 };
 
 pub use error::{ApiMisuse, Error};
 pub use exchange::{Action, CloseReason, CommandKey, Incoming, Reply, RequestToken, Response};
 pub use settings::Settings;
 
-use command::{Command, Input, Phase};
+use command::Command;
 use exchange::Output;
+use link::Link;
 
-/// A command shell, server side.
+/// A shell, server side.
 #[derive(Debug)]
 pub struct Shell {
+    profile: Profile,
     identity: Identity,
     description: ShellDescription,
     settings: Settings,
@@ -54,6 +65,16 @@ pub struct Shell {
     output_streams: Vec<OutputStream>,
     /// Whether streams are compressed in both directions.
     is_compressed: bool,
+    /// Whether a client may leave the shell: it must have chosen the id, [MS-WSMV] 3.1.4.15.
+    may_disconnect: bool,
+    link: Link,
+    /// `p:SessionId` of the client that the shell belongs to.
+    session_id: Option<String>,
+    /// Whether another session than the first has taken the shell.
+    is_taken_over: bool,
+    buffer_mode: BufferMode,
+    /// What else Get and Enumerate tell.
+    details: Box<ShellInfo>,
     commands: BTreeMap<CommandKey, Command>,
     last_key: u64,
     closed: Option<CloseReason>,
@@ -89,7 +110,7 @@ pub struct CommandInfo<'a> {
 }
 
 impl Shell {
-    /// A shell for the body of an accepted Create.
+    /// A command shell for the body of an accepted Create.
     ///
     /// # Errors
     ///
@@ -97,21 +118,44 @@ impl Shell {
     /// or a negative duration.
     pub fn new(
         identity: Identity,
+        description: ShellDescription,
+        settings: Settings,
+        now: Instant,
+    ) -> Result<Self, Box<Fault>> {
+        Self::with_profile(Profile::COMMAND, identity, description, settings, now)
+    }
+
+    /// A shell of that kind for the body of an accepted Create. What the plug-in is told
+    /// ([`ShellDescription::creation_xml`]) is the driver's affair.
+    ///
+    /// # Errors
+    ///
+    /// The fault to answer the Create with: it names streams that the shell does not have, a
+    /// negative duration or too long a name.
+    pub fn with_profile(
+        profile: Profile,
+        identity: Identity,
         mut description: ShellDescription,
         settings: Settings,
         now: Instant,
     ) -> Result<Self, Box<Fault>> {
-        let output_streams = output_streams(&description)?;
-        check_input_streams(&description)?;
+        let output_streams = create::output_streams(profile, &description)?;
+        create::check_input_streams(profile, &description)?;
+        create::check_name(profile, &description)?;
         let idle_timeout = match &description.idle_timeout {
-            Some(wish) => {
-                length(wish)?.max(settings.min_idle_timeout).min(settings.max_idle_timeout)
-            }
+            Some(wish) => settings.within(create::length(profile, wish)?),
             None => settings.idle_timeout,
         };
-        let lifetime = description.lifetime.as_ref().map(length).transpose()?;
-        keep_what_is_told(&mut description);
+        let lifetime = description.lifetime.as_ref();
+        let lifetime = lifetime.map(|time| create::length(profile, time)).transpose()?;
+        let may_disconnect = profile.is_plug_in && description.shell_id.is_some();
+        create::keep_what_is_told(profile, &mut description);
+        let mut commands = BTreeMap::new();
+        if profile.is_plug_in {
+            commands.insert(CommandKey::SHELL, Command::shell(profile, now));
+        }
         Ok(Self {
+            profile,
             identity,
             description,
             settings,
@@ -121,7 +165,13 @@ impl Shell {
             last_activity: now,
             output_streams,
             is_compressed: false,
-            commands: BTreeMap::new(),
+            may_disconnect,
+            link: Link::Connected,
+            session_id: None,
+            is_taken_over: false,
+            buffer_mode: BufferMode::Block,
+            details: Box::default(),
+            commands,
             last_key: 0,
             closed: None,
             out: Output::default(),
@@ -131,9 +181,46 @@ impl Shell {
     /// The shell as the header of the Create asks for it: from here on its streams are compressed
     /// in both directions, where it says so.
     #[must_use]
-    pub const fn with_options(mut self, options: &ShellOptions) -> Self {
+    pub fn with_options(mut self, options: &ShellOptions) -> Self {
         self.is_compressed = options.compression;
+        for command in self.commands.values_mut() {
+            command.is_compressed = options.compression;
+        }
         self
+    }
+
+    /// The shell as that of the session which its Create named (`p:SessionId`): only that one may
+    /// reconnect to it.
+    #[must_use]
+    pub fn with_session(mut self, session_id: Option<&str>) -> Self {
+        self.session_id = session_id.map(str::to_owned);
+        self
+    }
+
+    /// The shell with that mode while nobody collects its output; Block, unless this or a client
+    /// says otherwise.
+    #[must_use]
+    pub const fn with_buffer_mode(mut self, mode: BufferMode) -> Self {
+        self.buffer_mode = mode;
+        self
+    }
+
+    /// Says what Create, Get and Enumerate tell beside what the machine knows itself: process,
+    /// languages, profile, encoding, memory. Of what both know the machine's holds.
+    pub fn describe(&mut self, details: ShellInfo) {
+        *self.details = details;
+    }
+
+    /// The kind of shell.
+    #[must_use]
+    pub const fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// `p:SessionId` of the client that the shell belongs to.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
     }
 
     /// `ShellId`.
@@ -169,7 +256,8 @@ impl Shell {
 
     /// The commands that the shell knows, in the order of their Commands.
     pub fn commands(&self) -> impl Iterator<Item = CommandInfo<'_>> {
-        self.commands.values().map(|command| CommandInfo {
+        let commands = self.commands.values().filter(|command| !command.is_shell());
+        commands.map(|command| CommandInfo {
             command: command.key,
             id: &command.id,
             line: &command.line,
@@ -177,8 +265,8 @@ impl Shell {
         })
     }
 
-    /// Bytes of output that wait to be collected, all streams of all commands together. At most
-    /// twice [`Settings::output_buffer`] for each command.
+    /// Bytes of output that wait to be collected, all streams of all commands together and those of
+    /// the shell itself. At most twice [`Settings::output_buffer`] for each of these.
     #[must_use]
     pub fn buffered(&self) -> usize {
         let streams = |command: &Command| command.stdout.len() + command.stderr.len();
@@ -199,11 +287,14 @@ impl Shell {
     /// What Get and Enumerate tell about the shell.
     #[must_use]
     pub fn info(&self, now: Instant) -> ShellInfo {
+        let state =
+            if self.is_disconnected() { ShellInfo::DISCONNECTED } else { ShellInfo::CONNECTED };
         let compression = if self.is_compressed { "XpressCompression" } else { "NoCompression" };
         ShellInfo {
             compression_mode: Some(compression.to_owned()),
             max_idle_timeout: Some(duration::Duration::seconds(self.settings.max_idle_timeout)),
-            state: Some("Connected".to_owned()),
+            buffer_mode: self.may_disconnect.then(|| self.buffer_mode.name().to_owned()),
+            state: Some(state.to_owned()),
             ..self.create_info(now)
         }
     }
@@ -217,7 +308,11 @@ impl Shell {
                 selectors: Some(SelectorSet::shell(&self.identity.shell_id)),
                 ..EndpointReference::address(to)
             },
-            shell: Some(self.create_info(now)),
+            shell: Some(if self.profile.is_plug_in {
+                self.info(now)
+            } else {
+                self.create_info(now)
+            }),
             other: Vec::new(),
         }
     }
@@ -226,173 +321,35 @@ impl Shell {
         let since = |start: Instant| duration::Duration::days(now.saturating_duration_since(start));
         ShellInfo {
             shell_id: Some(self.identity.shell_id.clone()),
+            name: self.description.name.clone(),
             resource_uri: Some(self.identity.resource_uri.clone()),
             owner: Some(self.identity.owner.clone()),
             client_ip: Some(self.identity.client_ip.clone()),
             environment: self.description.environment.clone(),
             working_directory: self.description.working_directory.clone(),
             idle_timeout: Some(duration::Duration::seconds(self.idle_timeout)),
-            input_streams: names_or(&self.description.input_streams, &[stream_name::STDIN]),
-            output_streams: names_or(
+            input_streams: create::names_or(
+                &self.description.input_streams,
+                self.profile.input_names(),
+            ),
+            output_streams: create::names_or(
                 &self.description.output_streams,
-                &OutputStream::ALL.map(OutputStream::name),
+                self.profile.output_names(),
             ),
             shell_run_time: Some(since(self.created)),
             shell_inactivity: Some(since(self.last_activity)),
-            ..ShellInfo::default()
+            ..(*self.details).clone()
         }
-    }
-
-    /// Tells that the process of an [`Action::Start`] runs, or the fault that says why it does not.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiMisuse::UnknownCommand`], [`ApiMisuse::StartedTwice`].
-    pub fn handle_started(
-        &mut self,
-        command: CommandKey,
-        result: Result<(), Box<Fault>>,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let Some(known) = self.find(command)? else { return Ok(()) };
-        if !matches!(known.phase, Phase::Starting(_)) {
-            return Err(ApiMisuse::StartedTwice(command).into());
-        }
-        self.last_activity = now;
-        let Some(known) = self.commands.get_mut(&command) else { return Ok(()) };
-        match result {
-            Ok(()) => known.start(&mut self.out),
-            Err(fault) => {
-                known.fail(&fault, &mut self.out);
-                self.commands.remove(&command);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes what a command has written.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiMisuse::OutputBeyondCredit`] where the stream then held more than
-    /// [`Settings::output_buffer`] (what [`Action::Release`] gave back counts no more),
-    /// [`ApiMisuse::OutputAfterEnd`], [`ApiMisuse::NotStarted`], [`ApiMisuse::UnknownCommand`].
-    pub fn handle_output(
-        &mut self,
-        command: CommandKey,
-        stream: OutputStream,
-        data: Vec<u8>,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let limit = self.settings.output_buffer;
-        let wanted = self.output_streams.contains(&stream);
-        let gather = self.settings.gather;
-        let Some(known) = self.started(command)? else { return Ok(()) };
-        let wanted = wanted && !matches!(known.phase, Phase::Pending(_));
-        let buffer = known.buffer_mut(stream);
-        if buffer.is_ended() {
-            return Err(ApiMisuse::OutputAfterEnd { command, stream }.into());
-        }
-        let credit = limit.saturating_sub(buffer.len());
-        if data.len() > credit {
-            let got = data.len();
-            return Err(ApiMisuse::OutputBeyondCredit { command, stream, got, credit }.into());
-        }
-        if !wanted {
-            self.out.release(command, stream, data.len());
-            return Ok(());
-        }
-        if !data.is_empty() {
-            buffer.push(data);
-            if known.gather_until.is_none() {
-                known.gather_until = now.checked_add(gather);
-            }
-        }
-        self.settle(command, now);
-        Ok(())
-    }
-
-    /// Takes the end of one of a command's streams. Further ends of the same stream are ignored.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiMisuse::NotStarted`], [`ApiMisuse::UnknownCommand`].
-    pub fn handle_end(
-        &mut self,
-        command: CommandKey,
-        stream: OutputStream,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let Some(known) = self.started(command)? else { return Ok(()) };
-        known.buffer_mut(stream).end();
-        self.settle(command, now);
-        Ok(())
-    }
-
-    /// Takes the exit of a command's process. Its streams may still have something to bring; where
-    /// another process has inherited them and keeps them open, it is for the driver to decide how
-    /// long to wait before it ends them.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiMisuse::ExitedTwice`], [`ApiMisuse::NotStarted`], [`ApiMisuse::UnknownCommand`].
-    pub fn handle_exit(
-        &mut self,
-        command: CommandKey,
-        exit_code: u32,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let Some(known) = self.started(command)? else { return Ok(()) };
-        if known.exit.is_some() {
-            return Err(ApiMisuse::ExitedTwice(command).into());
-        }
-        let was_told_to_end = matches!(known.phase, Phase::Pending(_));
-        let had_waiting = known.has_waiting();
-        let Some(known) = self.commands.get_mut(&command) else { return Ok(()) };
-        known.exit(exit_code, &mut self.out);
-        if had_waiting {
-            self.last_activity = now;
-        }
-        if was_told_to_end {
-            self.forget(command);
-        } else {
-            self.settle(command, now);
-        }
-        Ok(())
-    }
-
-    /// Tells that an [`Action::Write`] is done, or the fault that says why it failed. A process
-    /// that has closed its input is no failure: what it has not taken is discarded, [MS-WSMV]
-    /// 3.1.4.13.
-    ///
-    /// # Errors
-    ///
-    /// [`ApiMisuse::NothingWritten`], [`ApiMisuse::NotStarted`], [`ApiMisuse::UnknownCommand`].
-    pub fn handle_written(
-        &mut self,
-        command: CommandKey,
-        result: Result<(), Box<Fault>>,
-        now: Instant,
-    ) -> Result<(), Error> {
-        let Some(known) = self.started(command)? else { return Ok(()) };
-        let Input::Writing { waiting, end } = known.input else {
-            return Err(ApiMisuse::NothingWritten(command).into());
-        };
-        known.input = if end { Input::Ended } else { Input::Open };
-        if let Some(waiting) = waiting {
-            self.last_activity = now;
-            let result = result.map(|()| Reply::send());
-            self.out.responses.push_back(Response { token: waiting.token, result });
-        }
-        Ok(())
     }
 
     /// Forgets a request whose connection is gone: it gets no answer, and nothing that it would
     /// have taken is lost. Does nothing where the answer is already out.
     pub fn handle_cancel(&mut self, token: RequestToken, now: Instant) {
-        if self.commands.values_mut().any(|command| command.cancel(token)) {
+        let commands = self.commands.values_mut();
+        if commands.into_iter().any(|command| command.cancel(token)) || self.cancel_link(token) {
             self.last_activity = now;
         }
+        self.settle_link(now);
     }
 
     /// Does what is due at `now`.
@@ -408,6 +365,8 @@ impl Shell {
                 self.last_activity = now;
             }
         }
+        self.expire_link(now);
+        self.settle_link(now);
         if self.ends.is_some_and(|ends| ends <= now) {
             self.close(CloseReason::Lifetime, &faults::shell_is_gone());
         } else if self.idle_deadline().is_some_and(|deadline| deadline <= now) {
@@ -422,7 +381,8 @@ impl Shell {
             return None;
         }
         let commands = self.commands.values().filter_map(Command::next_timeout).min();
-        [commands, self.ends, self.idle_deadline()].into_iter().flatten().min()
+        let link = self.link.waiting().map(|waiting| waiting.deadline);
+        [commands, link, self.ends, self.idle_deadline()].into_iter().flatten().min()
     }
 
     /// The next thing to do.
@@ -437,112 +397,9 @@ impl Shell {
 
     /// A request that waits keeps the shell from being idle.
     fn idle_deadline(&self) -> Option<Instant> {
-        if self.commands.values().any(Command::has_waiting) {
+        if self.commands.values().any(Command::has_waiting) || self.link.waiting().is_some() {
             return None;
         }
         self.last_activity.checked_add(self.idle_timeout)
     }
-
-    fn settle(&mut self, command: CommandKey, now: Instant) {
-        if let Some(known) = self.commands.get_mut(&command)
-            && known.receiving.is_some()
-        {
-            known.settle(self.settings.output_buffer, now, &mut self.out);
-            if known.receiving.is_none() {
-                self.last_activity = now;
-            }
-        }
-    }
-
-    /// The command, unless it is forgotten: what its process still brings is late, not wrong.
-    fn find(&mut self, command: CommandKey) -> Result<Option<&mut Command>, Error> {
-        if command.0 == 0 || command.0 > self.last_key {
-            return Err(ApiMisuse::UnknownCommand(command).into());
-        }
-        Ok(self.commands.get_mut(&command))
-    }
-
-    fn started(&mut self, command: CommandKey) -> Result<Option<&mut Command>, Error> {
-        match self.find(command)? {
-            Some(known) if matches!(known.phase, Phase::Starting(_)) => {
-                Err(ApiMisuse::NotStarted(command).into())
-            }
-            known => Ok(known),
-        }
-    }
-}
-
-/// Both lists of streams must be in the answers, [MS-WSMV] 3.1.4.5.2: what the Create names, else
-/// what there is.
-fn names_or(named: &[String], all: &[&str]) -> Vec<String> {
-    if named.is_empty() {
-        all.iter().map(|&name| name.to_owned()).collect()
-    } else {
-        named.to_vec()
-    }
-}
-
-/// The output streams that the Create wants; all where it names none.
-fn output_streams(description: &ShellDescription) -> Result<Vec<OutputStream>, Box<Fault>> {
-    let names = &description.output_streams;
-    if names.is_empty() {
-        return Ok(OutputStream::ALL.to_vec());
-    }
-    let unknown =
-        || faults::invalid_parameter("a command shell has the output streams stdout and stderr");
-    let mut streams = Vec::new();
-    for name in names {
-        let stream = OutputStream::from_name(name).ok_or_else(unknown)?;
-        if !streams.contains(&stream) {
-            streams.push(stream);
-        }
-    }
-    Ok(streams)
-}
-
-/// Drops what the shell never tells anybody: it would cost memory for as long as the shell lives, up to many times the
-/// envelope that brought it.
-fn keep_what_is_told(description: &mut ShellDescription) {
-    let ShellDescription {
-        environment,
-        working_directory,
-        input_streams,
-        output_streams,
-        shell_id: _,
-        name: _,
-        lifetime: _,
-        idle_timeout: _,
-        creation_xml: _,
-        attributes: _,
-        other: _,
-    } = std::mem::take(description);
-    let distinct = |names: Vec<String>| {
-        let mut kept: Vec<String> = Vec::new();
-        for name in names {
-            // Only the few names that exist have come so far.
-            if !kept.iter().any(|known| known.eq_ignore_ascii_case(&name)) {
-                kept.push(name);
-            }
-        }
-        kept
-    };
-    *description = ShellDescription {
-        environment,
-        working_directory,
-        input_streams: distinct(input_streams),
-        output_streams: distinct(output_streams),
-        ..ShellDescription::default()
-    };
-}
-
-fn check_input_streams(description: &ShellDescription) -> Result<(), Box<Fault>> {
-    let known = |name: &String| name.eq_ignore_ascii_case(stream_name::STDIN);
-    if description.input_streams.iter().all(known) {
-        return Ok(());
-    }
-    Err(faults::invalid_parameter("a command shell has the input stream stdin"))
-}
-
-fn length(duration: &duration::Duration) -> Result<Duration, Box<Fault>> {
-    duration.length().ok_or_else(|| faults::invalid_parameter("a duration is negative"))
 }

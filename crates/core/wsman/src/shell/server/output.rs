@@ -1,4 +1,4 @@
-//! What a command has written and its client has not collected yet.
+//! What a command or a shell has written and its client has not collected yet.
 //!
 //! Chunks are kept as they came and taken from the front: a byte is copied once on its way into an
 //! answer, however small the envelopes are.
@@ -13,12 +13,47 @@ pub(super) struct Buffer {
     taken: usize,
     /// Bytes that are there to be taken.
     len: usize,
+    /// Bytes at the front that the producer has credit for already.
+    uncharged: usize,
+    /// Whether chunks are handed out as they came: a plug-in's are whole pieces of its protocol.
+    keeps_chunks: bool,
     ended: bool,
     /// Whether an answer has carried the end mark.
     pub(super) end_told: bool,
 }
 
 impl Buffer {
+    /// A buffer that hands chunks out as they came.
+    pub(super) fn of_chunks() -> Self {
+        Self { keeps_chunks: true, ..Self::default() }
+    }
+
+    /// Bytes that wait and that the producer has no credit for yet.
+    pub(super) const fn charged(&self) -> usize {
+        self.len - self.uncharged
+    }
+
+    /// Gives the producer credit for everything that waits: how many bytes that is.
+    pub(super) const fn uncharge(&mut self) -> usize {
+        let charged = self.charged();
+        self.uncharged = self.len;
+        charged
+    }
+
+    /// Throws the oldest chunks away until at most `limit` bytes wait.
+    pub(super) fn drop_oldest(&mut self, limit: usize) {
+        while self.len > limit
+            && let Some(first) = self.next_len()
+        {
+            drop(self.take(first));
+        }
+    }
+
+    /// Bytes of the first chunk that waits.
+    pub(super) fn next_len(&self) -> Option<usize> {
+        self.chunks.front().map(|first| first.len() - self.taken)
+    }
+
     /// Bytes that wait.
     pub(super) const fn len(&self) -> usize {
         self.len
@@ -47,7 +82,9 @@ impl Buffer {
         self.len += data.len();
         match self.chunks.back_mut() {
             // A command that writes byte by byte must not cost an allocation for each byte.
-            Some(last) if last.len() + data.len() <= SMALL => last.append(&mut data),
+            Some(last) if last.len() + data.len() <= SMALL && !self.keeps_chunks => {
+                last.append(&mut data);
+            }
             Some(_) | None => {
                 // Readers hand over big buffers with little in them.
                 if data.capacity() / 2 > data.len() {
@@ -62,7 +99,7 @@ impl Buffer {
     pub(super) fn take(&mut self, wanted: usize) -> Vec<u8> {
         let wanted = wanted.min(self.len);
         if self.taken == 0 && self.chunks.front().is_some_and(|first| first.len() == wanted) {
-            self.len -= wanted;
+            self.took(wanted);
             return self.chunks.pop_front().unwrap_or_default();
         }
         let mut data = Vec::with_capacity(wanted);
@@ -79,8 +116,13 @@ impl Buffer {
                 self.taken = 0;
             }
         }
-        self.len -= data.len();
+        self.took(data.len());
         data
+    }
+
+    const fn took(&mut self, count: usize) {
+        self.len -= count;
+        self.uncharged = self.uncharged.saturating_sub(count);
     }
 }
 

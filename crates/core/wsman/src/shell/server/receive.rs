@@ -92,6 +92,10 @@ impl Command {
 
     fn answer(&mut self, out: &mut Output) {
         let Some(receiving) = self.receiving.take() else { return };
+        if self.profile.is_plug_in {
+            self.answer_plug_in(receiving, out);
+            return;
+        }
         let mut streams = Vec::new();
         let mut room = receiving.room;
         for (position, &stream) in receiving.desired.iter().enumerate() {
@@ -99,11 +103,11 @@ impl Command {
             let others = receiving.desired.iter().skip(position + 1);
             let others: usize = others.map(|stream| self.buffer(*stream).len()).sum();
             let share = room.saturating_sub(others.min(room / 2));
-            let before = self.buffer(stream).len();
+            let before = self.buffer(stream).charged();
             let data = self.take(stream, share);
             room = room.saturating_sub(data.len());
             if !data.is_empty() {
-                out.release(self.key, stream, before - self.buffer(stream).len());
+                out.release(self.key, stream, before - self.buffer(stream).charged());
                 streams.push(self.stream(stream, data, false));
             }
         }
@@ -123,7 +127,58 @@ impl Command {
             self.gather_until = None;
         }
         let state = Some(CommandState::new(&self.id, state, exit_code));
-        let response = Arc::new(ReceiveResponse { streams, state, ..ReceiveResponse::default() });
+        let response = ReceiveResponse { streams, state, ..ReceiveResponse::default() };
+        self.tell(receiving, response, out);
+    }
+
+    /// The answer of a plug-in's shell: each chunk is a stream of its own, cut only where no answer
+    /// has room for it, since clients look for whole pieces of the plug-in's protocol in one. As on
+    /// Windows nothing marks the end of a stream, and only Done is a state worth telling.
+    fn answer_plug_in(&mut self, receiving: Receiving, out: &mut Output) {
+        let mut streams = Vec::new();
+        for &stream in &receiving.desired {
+            let before = self.buffer(stream).charged();
+            let mut room = receiving.room;
+            while let Some(next) = self.buffer(stream).next_len() {
+                room = room.saturating_sub(PIECE);
+                let most = self.most_output(room);
+                if most == 0 || (next > most && !streams.is_empty()) {
+                    break;
+                }
+                let mut data = self.buffer_mut(stream).take(next.min(most));
+                if self.is_compressed {
+                    data = compression::compress(&data);
+                }
+                room = room.saturating_sub(data.len());
+                streams.push(self.stream(stream, data, false));
+            }
+            out.release(self.key, stream, before - self.buffer(stream).charged());
+        }
+        let drained = OutputStream::ALL.iter().all(|stream| self.buffer(*stream).len() == 0);
+        if drained {
+            self.gather_until = None;
+        }
+        let exit_code = self.exit.filter(|_| drained && self.is_over());
+        self.done_told |= exit_code.is_some();
+        let state = exit_code.map(|code| CommandState {
+            command_id: self.wire_id(),
+            ..CommandState::new("", State::Done, Some(code))
+        });
+        let response = ReceiveResponse { streams, state, ..ReceiveResponse::default() };
+        self.tell(receiving, response, out);
+    }
+
+    /// The client leaves the shell: a Receive gets what there is, else it ends.
+    pub(super) fn leave(&mut self, out: &mut Output) {
+        if self.has_desired_output() || (self.receiving.is_some() && self.is_over()) {
+            self.answer(out);
+        } else {
+            self.abort_receive(&faults::stream_disconnected(), out);
+        }
+    }
+
+    fn tell(&mut self, receiving: Receiving, response: ReceiveResponse, out: &mut Output) {
+        let response = Arc::new(response);
         out.reply(receiving.waiting.token, Reply::receive(Arc::clone(&response)));
         let Receiving { message_id, envelope_limit, .. } = receiving;
         self.answered = Some(Answered { message_id, envelope_limit, response });
@@ -131,8 +186,18 @@ impl Command {
 
     /// Whether so much room is enough for some output.
     pub(super) const fn fits_output(&self, room: usize) -> bool {
-        let most = if self.is_compressed { compression::fits(room) } else { room };
-        most > 0
+        let room = if self.profile.is_plug_in { room.saturating_sub(PIECE) } else { room };
+        self.most_output(room) > 0
+    }
+
+    /// Bytes of output that surely fit so much room.
+    const fn most_output(&self, room: usize) -> usize {
+        if self.is_compressed { compression::fits(room) } else { room }
+    }
+
+    /// `CommandId`, where there is a command.
+    fn wire_id(&self) -> Option<String> {
+        (!self.is_shell()).then(|| self.id.clone())
     }
 
     /// Takes output that has at most `room` bytes on the wire. What is compressed leaves room for
@@ -157,7 +222,7 @@ impl Command {
     fn stream(&self, stream: OutputStream, data: Vec<u8>, end: bool) -> Stream {
         Stream {
             name: stream.name().to_owned(),
-            command_id: Some(self.id.clone()),
+            command_id: self.wire_id(),
             end,
             data,
             ..Stream::default()
@@ -169,5 +234,8 @@ impl Command {
 /// marks, the command's state with an exit code, two paddings, five ids of a GUID's length, and the
 /// declaration of the shell's namespace. Counted it is 935.
 const SKELETON: usize = 1_000;
+/// Bytes of base64 that one more stream costs beside its data: an element with a name, an id of at
+/// most 45 characters and padding, 107 octets.
+const PIECE: usize = 81;
 /// Blocks that are smaller gain little by compression, since each has a table of 256 bytes.
 const SMALL_BLOCK: usize = 2_048;

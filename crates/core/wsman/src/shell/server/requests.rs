@@ -12,17 +12,22 @@ use crate::compression;
 use crate::envelope::{guid, same_id};
 use crate::fault::{ErrorCode, Fault};
 use crate::shell::{
-    CommandLine, CommandOptions, OutputStream, Receive, Request, Send, Signal, SignalCode,
-    stream_name,
+    CommandLine, CommandOptions, InputStream, OutputStream, Profile, Receive, Request, Send,
+    Signal, SignalCode,
 };
 
 impl Shell {
     /// Takes a request. It gets exactly one [`Response`](super::Response), now or later, unless
     /// [`Self::handle_cancel`] comes first.
     pub fn handle_request(&mut self, incoming: Incoming, now: Instant) {
-        let Incoming { token, message_id, request, deadline, envelope_limit, .. } = incoming;
+        let Incoming { token, message_id, session_id, request, deadline, envelope_limit, .. } =
+            incoming;
         if self.closed.is_some() {
             self.out.fault(token, faults::shell_is_gone());
+            return;
+        }
+        if let Err(fault) = self.check_link(&request, session_id.as_deref()) {
+            self.out.fault(token, fault);
             return;
         }
         self.last_activity = now;
@@ -48,8 +53,10 @@ impl Shell {
             }
             Request::Send(send) => self.send(waiting, send),
             Request::Signal(signal) => self.signal(waiting, &signal),
-            Request::Disconnect(_) | Request::Reconnect(_) | Request::Connect { .. } => {
-                Err(faults::cannot_disconnect())
+            Request::Disconnect(disconnect) => self.disconnect(waiting, &disconnect),
+            Request::Reconnect(reconnect) => self.reconnect(token, &reconnect),
+            Request::Connect { connect, options } => {
+                self.connect(waiting, connect, options, session_id)
             }
             Request::Create { .. } => Err(faults::fault(
                 ErrorCode::ACTION_NOT_SUPPORTED,
@@ -59,6 +66,7 @@ impl Shell {
         if let Err(fault) = done {
             self.out.fault(token, fault);
         }
+        self.settle_link(now);
     }
 
     fn command(
@@ -76,23 +84,26 @@ impl Shell {
             }
             Some(id) => id.clone(),
         };
-        if self.commands.values().any(|command| same_id(&command.id, &id)) {
+        let mut commands = self.commands.values().filter(|command| !command.is_shell());
+        if commands.any(|command| same_id(&command.id, &id)) {
             let text = "The shell has a command of this CommandId already. ";
             return Err(faults::fault(ErrorCode::SHELLCOMMAND_CLIENTID_RESOURCE_CONFLICT, text));
         }
-        let running = self.commands.values().filter(|command| command.exit.is_none()).count();
+        let commands = self.commands.values().filter(|command| !command.is_shell());
+        let running = commands.clone().filter(|command| command.exit.is_none()).count();
         if running >= self.settings.max_processes {
             return Err(faults::too_many_processes(running));
         }
-        if self.commands.len() >= self.settings.max_commands && !self.forget_finished() {
-            let text =
-                format!("The shell runs {} commands, and may not run more. ", self.commands.len());
+        let count = commands.count();
+        if count >= self.settings.max_commands && !self.forget_finished() {
+            let text = format!("The shell runs {count} commands, and may not run more. ");
             return Err(faults::fault(ErrorCode::QUOTA_MAX_COMMANDS_PER_SHELL, &text));
         }
         self.last_key += 1;
         let key = CommandKey(self.last_key);
         let chosen = line.command_id.is_some();
-        let mut command = Command::new(key, id, chosen, full_line(&line), waiting);
+        let text = if self.profile.is_plug_in { line.command.clone() } else { full_line(&line) };
+        let mut command = Command::new(key, id, chosen, text, self.profile, waiting);
         command.is_compressed = self.is_compressed;
         self.commands.insert(key, command);
         self.out.act(Action::Start { command: key, line, options });
@@ -119,10 +130,14 @@ impl Shell {
         receive: &Receive,
         now: Instant,
     ) -> Result<(), Box<Fault>> {
-        let id = one_command(receive.desired.iter().map(|desired| desired.command_id.as_deref()))?;
+        let profile = self.profile;
+        let ids = receive.desired.iter().map(|desired| desired.command_id.as_deref());
+        let id = one_target(profile, ids)?;
         for name in receive.desired.iter().flat_map(|desired| &desired.streams) {
-            let stream = OutputStream::from_name(name).ok_or_else(|| {
-                faults::invalid_parameter("a command shell has no output stream of this name")
+            let stream = OutputStream::from_name(name);
+            let stream = stream.filter(|stream| profile.outputs.contains(stream));
+            let stream = stream.ok_or_else(|| {
+                faults::invalid_parameter(profile, "the shell has no output stream of this name")
             })?;
             // A stream that the Create did not name is left out, [MS-WSMV] 3.1.4.14.
             if self.output_streams.contains(&stream) && !receiving.desired.contains(&stream) {
@@ -130,7 +145,7 @@ impl Shell {
             }
         }
         if receive.desired.iter().all(|desired| desired.streams.is_empty()) {
-            return Err(faults::invalid_parameter("the request names no stream"));
+            return Err(faults::invalid_parameter(profile, "the request names no stream"));
         }
         let command = find(&mut self.commands, id)?;
         let out = &mut self.out;
@@ -156,23 +171,28 @@ impl Shell {
     }
 
     fn send(&mut self, waiting: Waiting, send: Send) -> Result<(), Box<Fault>> {
-        let id = one_command(send.streams.iter().map(|stream| stream.command_id.as_deref()))?;
+        let profile = self.profile;
+        let invalid = |what: &str| faults::invalid_parameter(profile, what);
+        let id = one_target(profile, send.streams.iter().map(|s| s.command_id.as_deref()))?;
         let command = find(&mut self.commands, id)?;
+        let mut target = None;
         let mut data = Vec::new();
         let mut end = false;
         for stream in send.streams {
-            if !stream.name.eq_ignore_ascii_case(stream_name::STDIN) {
-                let text = "a command shell has no input stream of this name";
-                return Err(faults::invalid_parameter(text));
+            let name = InputStream::from_name(&stream.name);
+            let name = name.filter(|name| profile.inputs.contains(name));
+            let name = name.ok_or_else(|| invalid("the shell has no input stream of this name"))?;
+            if *target.get_or_insert(name) != name {
+                return Err(invalid("the request names more than one input stream"));
             }
             if end && !stream.data.is_empty() {
-                return Err(faults::invalid_parameter("there is input after its end"));
+                return Err(invalid("there is input after its end"));
             }
             end |= stream.end;
             let piece = if self.is_compressed {
                 let left = self.settings.max_input.saturating_sub(data.len());
                 compression::decompress(&stream.data, left).map_err(|error| {
-                    faults::invalid_parameter(&format!("the input cannot be decompressed: {error}"))
+                    invalid(&format!("the input cannot be decompressed: {error}"))
                 })?
             } else {
                 stream.data
@@ -194,13 +214,13 @@ impl Shell {
                 self.out.reply(waiting.token, Reply::send());
                 Ok(())
             }
-            Input::Ended => Err(faults::invalid_parameter("the command's input has ended")),
+            Input::Ended => Err(invalid("the command's input has ended")),
             Input::Open => {
-                let waiting = Some(waiting);
+                let (waiting, stream) = (Some(waiting), target.unwrap_or_default());
                 command.input = if matches!(command.phase, Phase::Starting(_)) {
-                    Input::Held { waiting, data, end }
+                    Input::Held { waiting, stream, data, end }
                 } else {
-                    self.out.act(Action::Write { command: command.key, data, end });
+                    self.out.act(Action::Write { command: command.key, stream, data, end });
                     Input::Writing { waiting, end }
                 };
                 Ok(())
@@ -209,30 +229,46 @@ impl Shell {
     }
 
     fn signal(&mut self, waiting: Waiting, signal: &Signal) -> Result<(), Box<Fault>> {
-        let id = one_command(std::iter::once(signal.command_id.as_deref()))?;
-        let command = find(&mut self.commands, id)?;
+        let profile = self.profile;
+        let Some(id) = one_target(profile, std::iter::once(signal.command_id.as_deref()))? else {
+            return Err(faults::invalid_parameter(profile, "the request has no CommandId"));
+        };
+        let command = find(&mut self.commands, Some(id))?;
         let key = command.key;
         let out = &mut self.out;
-        match &signal.code {
+        let code = if profile.is_plug_in && signal.code.is_powershell_ctrl_c() {
+            &SignalCode::PowerShellCtrlC
+        } else {
+            &signal.code
+        };
+        let is_known = match code {
+            SignalCode::CtrlC | SignalCode::CtrlBreak | SignalCode::Terminate => true,
+            SignalCode::PowerShellCtrlC => profile.is_plug_in,
+            SignalCode::Other(_) => false,
+        };
+        if !is_known {
+            return Err(faults::invalid_parameter(profile, "the shell has no such signal"));
+        }
+        match code {
             SignalCode::Terminate if command.exit.is_some() => {
                 command.abort(&faults::aborted(), out);
                 out.reply(waiting.token, Reply::signal());
                 self.forget(key);
             }
             SignalCode::Terminate => command.terminate(waiting, out),
-            SignalCode::CtrlC | SignalCode::CtrlBreak => {
+            SignalCode::CtrlC
+            | SignalCode::CtrlBreak
+            | SignalCode::PowerShellCtrlC
+            | SignalCode::Other(_) => {
                 command.answered = None;
                 match &mut command.phase {
-                    Phase::Starting(starting) => starting.interrupt = Some(signal.code.clone()),
+                    Phase::Starting(starting) => starting.interrupt = Some(code.clone()),
                     Phase::Running if command.exit.is_none() => {
-                        out.act(Action::Signal { command: key, code: signal.code.clone() });
+                        out.act(Action::Signal { command: key, code: code.clone() });
                     }
                     Phase::Running | Phase::Pending(_) => {}
                 }
                 out.reply(waiting.token, Reply::signal());
-            }
-            SignalCode::PowerShellCtrlC | SignalCode::Other(_) => {
-                return Err(faults::invalid_parameter("a command shell has no such signal"));
             }
         }
         Ok(())
@@ -248,34 +284,47 @@ impl Shell {
         for command in self.commands.values_mut() {
             command.abort(fault, &mut self.out);
         }
+        self.abort_link(fault);
         self.commands.clear();
         self.closed = Some(reason);
         self.out.act(Action::Close { reason });
     }
 }
 
-/// The command that every part of a request names. A request to the shell itself means nothing to
-/// a command shell; Windows answers it with 87.
-fn one_command<'a>(ids: impl Iterator<Item = Option<&'a str>>) -> Result<&'a str, Box<Fault>> {
-    let mut found: Option<&str> = None;
+/// The command that every part of a request names; `None` for the shell itself, which means nothing
+/// to a command shell: Windows answers that with 87.
+fn one_target<'a>(
+    profile: Profile,
+    ids: impl Iterator<Item = Option<&'a str>>,
+) -> Result<Option<&'a str>, Box<Fault>> {
+    let invalid = |what| faults::invalid_parameter(profile, what);
+    let mut found: Option<Option<&str>> = None;
     for id in ids {
-        let id = id.ok_or_else(|| faults::invalid_parameter("the request has no CommandId"))?;
-        if found.is_some_and(|found| !same_id(found, id)) {
-            return Err(faults::invalid_parameter("the request names more than one CommandId"));
+        if id.is_none() && !profile.is_plug_in {
+            return Err(invalid("the request has no CommandId"));
+        }
+        let is_same = |found: Option<&str>| match (found, id) {
+            (Some(found), Some(id)) => same_id(found, id),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        if found.is_some_and(|found| !is_same(found)) {
+            return Err(invalid("the request names more than one CommandId"));
         }
         found = Some(id);
     }
-    found.ok_or_else(|| faults::invalid_parameter("the request names no stream"))
+    found.ok_or_else(|| invalid("the request names no stream"))
 }
 
-fn find<'a>(
+pub(super) fn find<'a>(
     commands: &'a mut std::collections::BTreeMap<CommandKey, Command>,
-    id: &str,
+    id: Option<&str>,
 ) -> Result<&'a mut Command, Box<Fault>> {
-    commands
-        .values_mut()
-        .find(|command| same_id(&command.id, id))
-        .ok_or_else(faults::unknown_command)
+    let is_it = |command: &&mut Command| match id {
+        Some(id) => !command.is_shell() && same_id(&command.id, id),
+        None => command.is_shell(),
+    };
+    commands.values_mut().find(is_it).ok_or_else(faults::unknown_command)
 }
 
 /// The whole command line: quoting was the client's job, [MS-WSMV] 2.2.4.7.

@@ -13,7 +13,8 @@ pub struct Settings {
     /// counted. Default: as many as there are.
     pub max_processes: usize,
     /// Bytes of output that one stream of one command may hold. Default 393,216, which fills an
-    /// envelope of the default size.
+    /// envelope of the default size. What a shell that drops output has collected without a client
+    /// counts apart.
     pub output_buffer: usize,
     /// Bytes of input that one compressed Send may become. Default 4,194,304: the most that a
     /// client can have meant to send at once, and far less than blocks can claim.
@@ -28,6 +29,13 @@ pub struct Settings {
     /// Longest idle time-out (`MaxIdleTimeOut`); a longer wish is cut to it. Default
     /// 2,147,483.647 s.
     pub max_idle_timeout: Duration,
+}
+
+impl Settings {
+    /// The idle time-out that is granted to a wish.
+    pub(super) fn within(&self, wish: Duration) -> Duration {
+        wish.max(self.min_idle_timeout).min(self.max_idle_timeout)
+    }
 }
 
 impl Default for Settings {
