@@ -404,6 +404,6 @@ fn conversations_of_pypsrp_with_windows_go_through() {
         }
     }
     assert!(wrong.is_empty(), "{tally:?}, not: {}\n{}", wrong.len(), wrong.join("\n"));
-    let least = Tally { conversations: 49, answers: 340, pools: 47, pipelines: 43 };
+    let least = Tally { conversations: 49, answers: 320, pools: 47, pipelines: 43 };
     assert!(tally >= least, "{tally:?}");
 }
