@@ -9,6 +9,9 @@
     reason = "a test that cannot go on has failed; helpers are not marked as tests"
 )]
 
+mod bridge;
+mod bridge_replay;
+mod bridge_world;
 mod client_replay;
 mod clixml_pwsh;
 mod clixml_recorded;
