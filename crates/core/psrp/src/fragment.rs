@@ -100,6 +100,11 @@ impl Assembler {
         Ok(if is_last { self.current.take().map(|current| current.message) } else { None })
     }
 
+    /// Forgets a message that is not complete yet; what comes of it later is out of order.
+    pub fn clear(&mut self) {
+        self.current = None;
+    }
+
     /// Bytes of a message that is not complete yet.
     #[must_use]
     pub fn pending(&self) -> usize {
@@ -140,6 +145,8 @@ impl<'a> Fragment<'a> {
 #[derive(Debug, Default)]
 pub struct Fragmenter {
     waiting: VecDeque<Vec<u8>>,
+    /// Bytes of all that wait, those included that have gone.
+    length: usize,
     /// Bytes of the first message that have gone.
     gone: usize,
     /// The next fragment's number.
@@ -152,11 +159,12 @@ impl Fragmenter {
     /// Nothing waits.
     #[must_use]
     pub const fn new() -> Self {
-        Self { waiting: VecDeque::new(), gone: 0, number: 0, object: 0 }
+        Self { waiting: VecDeque::new(), length: 0, gone: 0, number: 0, object: 0 }
     }
 
     /// Adds a message.
     pub fn push(&mut self, message: Vec<u8>) {
+        self.length += message.len();
         self.waiting.push_back(message);
     }
 
@@ -168,8 +176,24 @@ impl Fragmenter {
 
     /// Bytes of the messages that wait.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.waiting.iter().map(Vec::len).sum::<usize>() - self.gone
+    pub const fn len(&self) -> usize {
+        self.length - self.gone
+    }
+
+    /// Begins the message under way anew, under another number: whoever reads from here on has
+    /// nothing of it.
+    pub const fn restart(&mut self) {
+        (self.gone, self.number) = (0, 0);
+    }
+
+    /// Takes back the oldest message of which nothing has gone and that `is_wanted` names.
+    pub fn take_back(&mut self, is_wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
+        let under_way = usize::from(self.number > 0);
+        let mut waiting = self.waiting.iter().enumerate().skip(under_way);
+        let (index, _) = waiting.find(|(_, message)| is_wanted(message))?;
+        let message = self.waiting.remove(index)?;
+        self.length -= message.len();
+        Some(message)
     }
 
     /// The next fragment, of at most `size` bytes with its header; `next_object` gives numbers to
@@ -213,7 +237,7 @@ impl Fragmenter {
         out.extend_from_slice(&length.to_be_bytes());
         out.extend_from_slice(blob);
         if is_last {
-            self.waiting.pop_front();
+            self.length -= self.waiting.pop_front().map_or(0, |message| message.len());
             (self.gone, self.number) = (0, 0);
         } else {
             self.gone += blob.len();
@@ -259,6 +283,24 @@ mod tests {
         assert_eq!(data.len(), 2 * HEADER + 15);
         assert_eq!(fragmenter.len(), 5);
         assert_eq!(assembled(&data, 100).unwrap(), [vec![1; 10]]);
+    }
+
+    #[test]
+    fn messages_are_begun_anew_and_taken_back() {
+        let mut fragmenter = Fragmenter::default();
+        for message in [vec![1; 10], vec![2; 10], vec![3; 10]] {
+            fragmenter.push(message);
+        }
+        let mut object = 7;
+        fragmenter.poll_fragment(HEADER + 4, &mut object).unwrap();
+        assert_eq!(fragmenter.take_back(|message| message[0] == 1), None, "it is under way");
+        assert_eq!(fragmenter.take_back(|message| message[0] > 1), Some(vec![2; 10]));
+        assert_eq!(fragmenter.len(), 16);
+        fragmenter.restart();
+        assert_eq!(fragmenter.len(), 20);
+        let data = fragmenter.poll_fragments(1000, &mut object);
+        assert_eq!(assembled(&data, 100).unwrap(), [vec![1; 10], vec![3; 10]]);
+        assert_eq!((object, fragmenter.len()), (10, 0));
     }
 
     #[test]

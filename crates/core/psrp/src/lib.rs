@@ -4,6 +4,7 @@
     reason = "of the many messages, values and elements a place takes a few, and treats the rest alike"
 )]
 
+pub mod bridge;
 pub mod client;
 pub mod clixml;
 pub mod entropy;

@@ -56,26 +56,50 @@ pub struct Frame {
     pub text: String,
 }
 
+/// The fields before the text of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Header {
+    /// Who shall read it.
+    pub destination: Destination,
+    /// The number of its type.
+    pub kind: u32,
+    /// The pool, `RPID`.
+    pub pool: Uuid,
+    /// The pipeline, `PID`.
+    pub pipeline: Uuid,
+}
+
+impl Header {
+    /// Reads the fields of a message without a look at its text.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`], [`Error::Destination`].
+    pub fn decode(data: &[u8]) -> Result<Self, Error> {
+        let (destination, rest) = data.split_first_chunk().ok_or(Error::Truncated)?;
+        let (kind, rest) = rest.split_first_chunk().ok_or(Error::Truncated)?;
+        let (pool, rest) = rest.split_first_chunk().ok_or(Error::Truncated)?;
+        let (pipeline, _) = rest.split_first_chunk().ok_or(Error::Truncated)?;
+        let destination = match u32::from_le_bytes(*destination) {
+            1 => Destination::Client,
+            2 => Destination::Server,
+            other => return Err(Error::Destination(other)),
+        };
+        let (pool, pipeline) = (Uuid::from_bytes_le(*pool), Uuid::from_bytes_le(*pipeline));
+        Ok(Self { destination, kind: u32::from_le_bytes(*kind), pool, pipeline })
+    }
+}
+
 impl Frame {
     /// Reads a message.
     ///
     /// # Errors
     ///
     /// [`Error`], other than [`Error::Clixml`].
-    pub fn decode(data: Vec<u8>) -> Result<Self, Error> {
-        let (destination, rest) = data.split_first_chunk().ok_or(Error::Truncated)?;
-        let (kind, rest) = rest.split_first_chunk().ok_or(Error::Truncated)?;
-        let (pool, rest) = rest.split_first_chunk().ok_or(Error::Truncated)?;
-        let (pipeline, text) = rest.split_first_chunk().ok_or(Error::Truncated)?;
-        let destination = match u32::from_le_bytes(*destination) {
-            1 => Destination::Client,
-            2 => Destination::Server,
-            other => return Err(Error::Destination(other)),
-        };
-        let (kind, pool, pipeline) =
-            (u32::from_le_bytes(*kind), Uuid::from_bytes_le(*pool), Uuid::from_bytes_le(*pipeline));
-        let mark = if text.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-        let mut data = data;
+    pub fn decode(mut data: Vec<u8>) -> Result<Self, Error> {
+        let Header { destination, kind, pool, pipeline } = Header::decode(&data)?;
+        let has_mark = data.get(HEADER..).is_some_and(|text| text.starts_with(BYTE_ORDER_MARK));
+        let mark = if has_mark { BYTE_ORDER_MARK.len() } else { 0 };
         data.drain(..HEADER + mark);
         let text = String::from_utf8(data).map_err(|_| Error::NotUtf8)?;
         Ok(Self { destination, kind, pool, pipeline, text })

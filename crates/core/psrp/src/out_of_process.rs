@@ -164,18 +164,34 @@ impl Lines {
 fn read_line(line: &str, found: &mut impl FnMut(Piece)) {
     let line = line.strip_prefix('\u{FEFF}').unwrap_or(line);
     let line = line.strip_suffix('\r').unwrap_or(line);
-    let mut reader = Reader::from_str(line);
     let mut from = 0;
-    while from < line.len() {
-        match packet(&mut reader) {
-            Some(packet) => found(Piece::Packet(packet)),
-            None => {
-                let rest = line.get(from..).unwrap_or(line);
-                return found(Piece::Other(rest.to_owned()));
-            }
+    // What something else writes may end without the end of its line; a packet follows on the same.
+    let mut tries = 0;
+    while let Some(rest) = line.get(from..).filter(|rest| !rest.is_empty()) {
+        let mut reader = Reader::from_str(rest);
+        if let Some(packet) = packet(&mut reader) {
+            found(Piece::Packet(packet));
+            from += usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
+            continue;
         }
-        from = usize::try_from(reader.buffer_position()).unwrap_or(usize::MAX);
+        let next = next_packet(rest).filter(|_| tries < MOST_TRIES);
+        let other = next.and_then(|next| rest.get(..next)).unwrap_or(rest);
+        found(Piece::Other(other.to_owned()));
+        from += other.len();
+        tries += 1;
     }
+}
+
+/// Beginnings of packets in one line that are tried after something else.
+const MOST_TRIES: usize = 8;
+
+/// Where a packet may begin that is not the first thing in its line.
+fn next_packet(line: &str) -> Option<usize> {
+    let starts = line.match_indices('<').map(|(at, _)| at).skip_while(|at| *at == 0);
+    let names = ["<Data", "<Command", "<Close", "<Signal"];
+    starts.into_iter().find(|at| {
+        line.get(*at..).is_some_and(|rest| names.iter().any(|name| rest.starts_with(name)))
+    })
 }
 
 /// The next packet of a line, if there is one.
@@ -281,6 +297,9 @@ mod tests {
 
     #[test]
     fn other_lines_are_no_packets() {
+        let glued = b"no end<DataAck PSGuid='00000000-0000-0000-0000-000000000007' />\n";
+        let ack = Packet::new(Some(Uuid::from_u128(7)), Verb::DataAck);
+        assert_eq!(pieces(&[glued]), [Piece::Other("no end".to_owned()), Piece::Packet(ack)]);
         for line in ["hello", "<Foo PSGuid='x' />", "<Data Stream='Default' />", "<Close"] {
             let text = format!("{line}\n");
             assert_eq!(pieces(&[text.as_bytes()]), [Piece::Other(line.to_owned())]);

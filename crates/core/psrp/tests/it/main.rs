@@ -9,10 +9,12 @@
     reason = "a test that cannot go on has failed; helpers are not marked as tests"
 )]
 
+mod bridge;
 mod client_replay;
 mod clixml_pwsh;
 mod clixml_recorded;
 mod corpora;
+mod fuzz;
 mod graph;
 mod messages;
 mod pair;
