@@ -15,16 +15,22 @@ pub const ADMINISTRATORS: &str = "Administrators";
 pub enum Operation {
     /// Run a command in a shell: `rsp:Command`.
     Command,
+    /// Take over a shell that another client has left: `rsp:Connect`.
+    Connect,
     /// Open a shell: `wxf:Create`.
     Create,
     /// End a shell: `wxf:Delete`.
     Delete,
+    /// Leave a shell: `rsp:Disconnect`.
+    Disconnect,
     /// Read a shell's description: `wxf:Get`.
     Get,
     /// Ask what the service is.
     Identify,
     /// Read a command's output: `rsp:Receive`.
     Receive,
+    /// Come back to a shell: `rsp:Reconnect`.
+    Reconnect,
     /// Write to a command's input: `rsp:Send`.
     Send,
     /// Interrupt or end a command: `rsp:Signal`.

@@ -123,7 +123,10 @@ impl Core {
         if operation == Operation::Create {
             return self.create_shell(caller, envelope, uri).await;
         }
-        if !uri.eq_ignore_ascii_case(resource::SHELL) && self.plugin(uri).is_none() {
+        if !uri.eq_ignore_ascii_case(resource::SHELL)
+            && self.plugin(uri).is_none()
+            && self.session_plugin(uri).is_none()
+        {
             return Err(no_resource(uri).into());
         }
         let uri = uri.to_owned();
@@ -225,6 +228,9 @@ fn operation_of(name: &str) -> Option<Operation> {
         action::SIGNAL => Operation::Signal,
         action::DELETE => Operation::Delete,
         action::GET => Operation::Get,
+        action::DISCONNECT => Operation::Disconnect,
+        action::RECONNECT => Operation::Reconnect,
+        action::CONNECT => Operation::Connect,
         _ => return None,
     })
 }

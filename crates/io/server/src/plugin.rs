@@ -6,6 +6,8 @@
 //!                              │ ended, close                           │ signal, wait
 //! ```
 
+mod session;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,6 +17,10 @@ use uuid::Uuid;
 use wsman::fault::Fault;
 
 use crate::BoxFuture;
+
+pub use session::{
+    OpenSession, Session, SessionEvent, SessionOutput, SessionPlugin, SessionSignal,
+};
 
 /// One kind of shell.
 pub trait ShellPlugin: Send + Sync + fmt::Debug {

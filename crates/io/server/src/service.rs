@@ -41,7 +41,7 @@ use crate::offer::{Channel, Offer};
 use crate::pace::Pace;
 use crate::patience::Patient;
 use crate::places::{Place, Places};
-use crate::plugin::ShellPlugin;
+use crate::plugin::{SessionPlugin, ShellPlugin};
 use crate::settings::{Listener, MetricsAddress, Settings};
 use crate::shells::{Limits, Shells};
 
@@ -76,6 +76,8 @@ pub struct Config {
     pub names: MachineNames,
     /// The kinds of shells on offer, one for each resource URI.
     pub plugins: Vec<Arc<dyn ShellPlugin>>,
+    /// The kinds of shells with a protocol of their own; the first that serves a resource has it.
+    pub sessions: Vec<Arc<dyn SessionPlugin>>,
     /// Counts the log lines that could not be written, for the metrics.
     pub lost_log_lines: Arc<AtomicU64>,
     /// The privileged process: hears when the listeners accept, and says when to stop.
@@ -93,6 +95,7 @@ impl fmt::Debug for Config {
             .field("listeners", &self.listeners)
             .field("names", &self.names)
             .field("plugins", &self.plugins)
+            .field("sessions", &self.sessions)
             .finish_non_exhaustive()
     }
 }
@@ -108,6 +111,7 @@ impl Config {
             accounts,
             names: MachineNames::of_this_machine(),
             plugins: Vec::new(),
+            sessions: Vec::new(),
             lost_log_lines: Arc::default(),
             spawner: None,
             stop: Box::pin(std::future::pending()),
@@ -163,6 +167,7 @@ pub(crate) struct Core {
     /// The kernel's version, which an Identify after a login tells.
     pub(crate) os_version: String,
     plugins: Vec<Arc<dyn ShellPlugin>>,
+    sessions: Vec<Arc<dyn SessionPlugin>>,
     tokens: AtomicU64,
 }
 
@@ -172,6 +177,11 @@ impl Core {
         let serves =
             |plugin: &&Arc<dyn ShellPlugin>| plugin.resource_uri().eq_ignore_ascii_case(uri);
         self.plugins.iter().find(serves).map(AsRef::as_ref)
+    }
+
+    /// The plug-in of a resource URI whose shells have a protocol of their own.
+    pub(crate) fn session_plugin(&self, uri: &str) -> Option<&dyn SessionPlugin> {
+        self.sessions.iter().find(|plugin| plugin.serves(uri)).map(AsRef::as_ref)
     }
 
     /// A number that no other request has.
@@ -187,7 +197,7 @@ impl Core {
 ///
 /// [`RunError`] when it cannot start.
 pub async fn run(config: Config) -> Result<(), RunError> {
-    let Config { settings, listeners, accounts, names, plugins, .. } = config;
+    let Config { settings, listeners, accounts, names, plugins, sessions, .. } = config;
     let Config { lost_log_lines, spawner, stop, ready, .. } = config;
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
@@ -216,6 +226,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         metrics,
         os_version: os_version(),
         plugins,
+        sessions,
         tokens: AtomicU64::new(0),
         settings,
     });

@@ -69,7 +69,7 @@ impl ShellPlugin for Cmd {
 
 /// The fault for a shell that the privileged process does not open. What stands in its files is
 /// for the administrator's log, not for the client.
-fn refused(error: &RequestError) -> Fault {
+pub(crate) fn refused(error: &RequestError) -> Fault {
     tracing::warn!(%error, "a shell could not be opened");
     let RequestError::Refused { reason, .. } = error else {
         return match error {

@@ -9,14 +9,14 @@ use wsman::code_page::CodePage;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::{self, action, resource};
 use wsman::shell::server::{Identity, Incoming, RequestToken, Settings as Bounds, Shell};
-use wsman::shell::{Request, ShellDescription, ShellOptions};
+use wsman::shell::{Profile, Request, ShellDescription, ShellOptions};
 use wsman::xml::Name;
 use wsman::{Envelope, Header, HeaderValue, guid};
 
 use super::{Caller, Content, Refusal, access, no_resource};
 use crate::audit;
 use crate::metrics::Gauge;
-use crate::plugin::OpenShell;
+use crate::plugin::{OpenSession, OpenShell, SessionPlugin};
 use crate::random;
 use crate::service::Core;
 use crate::settings::Winrs;
@@ -24,6 +24,9 @@ use crate::shells::{Streams, faults};
 
 /// Commands that a shell may hold, whatever the settings say: each may have output that waits.
 const MOST_COMMANDS: usize = 100;
+
+/// Pipelines that a shell of PowerShell may hold: Windows's `MaxConcurrentCommandsPerShell`.
+const MOST_PIPELINES: usize = 1_000;
 
 impl Core {
     /// Create, [MS-WSMV] 3.1.4.5.2.
@@ -33,12 +36,15 @@ impl Core {
         envelope: &Envelope,
         uri: &str,
     ) -> Result<Content, Refusal> {
-        let plugin = self.plugin(uri).ok_or_else(|| no_resource(uri))?;
         if !self.settings.winrs.allow_remote_shell_access {
             let text = "Remote shells are not allowed (AllowRemoteShellAccess is false). ";
             let fault = Fault::new(ErrorCode::REMOTESHELLS_NOT_ALLOWED, text);
             return Err(Refusal::from(Box::new(fault)));
         }
+        if let Some(plugin) = self.session_plugin(uri) {
+            return self.create_session(caller, envelope, uri, plugin).await;
+        }
+        let plugin = self.plugin(uri).ok_or_else(|| no_resource(uri))?;
         let Request::Create { shell, options } = Request::from_envelope(envelope)? else {
             return Err(no_resource(uri).into());
         };
@@ -77,7 +83,58 @@ impl Core {
         Ok((action::CREATE_RESPONSE, response.to_body()))
     }
 
-    /// Command, Send, Receive, Signal, Get and Delete.
+    /// Create of a shell with a protocol of its own.
+    async fn create_session(
+        &self,
+        caller: Caller<'_>,
+        envelope: &Envelope,
+        uri: &str,
+        plugin: &dyn SessionPlugin,
+    ) -> Result<Content, Refusal> {
+        let Request::Create { mut shell, options } = Request::from_envelope(envelope)? else {
+            return Err(no_resource(uri).into());
+        };
+        check_compression(&envelope.header, &options)?;
+        let id = match &shell.shell_id {
+            Some(text) => parse_id(text).ok_or_else(faults::no_such_shell)?,
+            None => random::uuid(),
+        };
+        let told = told(&shell);
+        let registration = self.shells.register(id, caller.account, uri, told)?;
+        let identity = Identity {
+            shell_id: guid(id),
+            resource_uri: uri.to_owned(),
+            owner: caller.account.name.clone(),
+            client_ip: caller.peer.ip().to_canonical().to_string(),
+        };
+        let environment = shell.environment.iter();
+        let open = OpenSession {
+            account: caller.account.clone(),
+            login: caller.login,
+            id,
+            resource_uri: uri.to_owned(),
+            creation: shell.creation_xml.take().unwrap_or_default(),
+            options: envelope.header.options().cloned().unwrap_or_default(),
+            environment: environment.map(|v| (v.name.clone(), v.value.clone())).collect(),
+            directory: shell.working_directory.clone().filter(|path| !path.is_empty()),
+        };
+        let bounds =
+            Bounds { max_commands: MOST_PIPELINES, max_processes: usize::MAX, ..self.bounds() };
+        let machine =
+            Shell::with_profile(Profile::POWERSHELL, identity, *shell, bounds, Instant::now())?
+                .with_options(&options)
+                .with_session(envelope.header.session_id());
+        let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
+        let opened = timeout_at(deadline.into(), plugin.open(open)).await;
+        let session = opened.map_err(|_| faults::timed_out())??;
+        audit::shell_opened(caller.actor(), id, uri);
+        let to = envelope.header.to().unwrap_or(ns::ANONYMOUS);
+        let response = machine.create_response(to, Instant::now());
+        registration.open_session(machine, session);
+        Ok((action::CREATE_RESPONSE, response.to_body()))
+    }
+
+    /// Command, Send, Receive, Signal, Get, Delete, Disconnect, Reconnect and Connect.
     pub(super) async fn ask_shell(
         &self,
         caller: Caller<'_>,

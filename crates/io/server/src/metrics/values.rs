@@ -58,7 +58,8 @@ values! {
     /// What a message asks for.
     Operation {
         Identify = "Identify", Create = "Create", Command = "Command", Send = "Send",
-        Receive = "Receive", Signal = "Signal", Get = "Get", Delete = "Delete", Other = "other",
+        Receive = "Receive", Signal = "Signal", Get = "Get", Delete = "Delete",
+        Disconnect = "Disconnect", Reconnect = "Reconnect", Connect = "Connect", Other = "other",
     }
     /// What became of a message.
     Outcomes {

@@ -5,6 +5,7 @@ mod budget;
 mod command;
 pub(crate) mod faults;
 mod operations;
+mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -23,8 +24,8 @@ pub(crate) use self::command::Streams;
 use self::actor::{Actor, Message};
 use self::budget::{Held, Memory};
 use self::operations::{Kind, Operation, Operations};
-use crate::metrics::{Gauge, Metrics, count as count_one};
-use crate::plugin::ShellInstance;
+use crate::metrics::{Gauge, Metrics, Present, count as count_one};
+use crate::plugin::{Session, ShellInstance};
 
 /// Shells in all, whatever the settings say of each user: what the spawner keeps at most.
 const MOST_SHELLS: usize = 5_000;
@@ -82,6 +83,15 @@ pub(crate) struct Found {
     mailbox: mpsc::UnboundedSender<Message>,
     operations: Arc<Operations>,
     memory: Memory,
+}
+
+/// What every task of a shell begins with.
+struct Begun {
+    mailbox: mpsc::UnboundedReceiver<Message>,
+    user: String,
+    memory: Memory,
+    metrics: Arc<Metrics>,
+    present: Present,
 }
 
 /// A place in the table. It is given back when this is dropped.
@@ -186,25 +196,10 @@ impl Shells {
 }
 
 impl Registration {
-    /// Starts the shell's actor. From here on the shell can be found.
+    /// Starts the task of a command shell. From here on the shell can be found.
     pub(crate) fn open(self, machine: Shell, instance: Arc<dyn ShellInstance>, streams: Streams) {
-        let (sender, mailbox) = mpsc::unbounded_channel();
-        let mut state = self.table.state();
-        let stopping = state.stopping;
-        let Some(entry) = state.shells.get_mut(&self.id) else { return };
-        let user = entry.owner.name.clone();
-        let memory = entry.operation.memory().clone();
-        if stopping {
-            // Stop has passed this shell by.
-            drop(sender.send(Message::Stop));
-        }
-        entry.mailbox = Some(sender);
-        drop(state);
-        let id = self.id;
-        let metrics = Arc::clone(&self.table.metrics);
-        count_one(&metrics.shells_opened);
-        let present = metrics.enter(Gauge::Shells);
-        let registration = self;
+        let Some(Begun { mailbox, user, memory, metrics, present }) = self.begin() else { return };
+        let (id, registration) = (self.id, self);
         let actor = Actor {
             id,
             user,
@@ -218,6 +213,43 @@ impl Registration {
             present,
         };
         tokio::spawn(actor.run());
+    }
+
+    /// Starts the task of a shell with a protocol of its own. From here on the shell can be found.
+    pub(crate) fn open_session(self, machine: Shell, session: Box<dyn Session>) {
+        let Some(Begun { mailbox, user, memory, metrics, present }) = self.begin() else { return };
+        let (id, registration) = (self.id, self);
+        let actor = session::Actor {
+            id,
+            user,
+            machine,
+            session,
+            mailbox,
+            registration,
+            metrics,
+            present,
+            memory,
+        };
+        tokio::spawn(actor.run());
+    }
+
+    fn begin(&self) -> Option<Begun> {
+        let (sender, mailbox) = mpsc::unbounded_channel();
+        let mut state = self.table.state();
+        let stopping = state.stopping;
+        let entry = state.shells.get_mut(&self.id)?;
+        let user = entry.owner.name.clone();
+        let memory = entry.operation.memory().clone();
+        if stopping {
+            // Stop has passed this shell by.
+            drop(sender.send(Message::Stop));
+        }
+        entry.mailbox = Some(sender);
+        drop(state);
+        let metrics = Arc::clone(&self.table.metrics);
+        count_one(&metrics.shells_opened);
+        let present = metrics.enter(Gauge::Shells);
+        Some(Begun { mailbox, user, memory, metrics, present })
     }
 
     /// Takes the shell out of the table; it still counts as alive until this value is dropped.

@@ -184,6 +184,13 @@ impl Command {
         self.answered = Some(Answered { message_id, envelope_limit, response });
     }
 
+    /// Bytes of output that the waiting Receive surely has room for in one piece.
+    pub(super) fn wanted(&self) -> Option<usize> {
+        let receiving = self.receiving.as_ref()?;
+        let is_next = self.buffer(OutputStream::Stdout).len() == 0 && !self.is_over();
+        is_next.then(|| self.most_output(receiving.room.saturating_sub(PIECE)))
+    }
+
     /// Whether so much room is enough for some output.
     pub(super) const fn fits_output(&self, room: usize) -> bool {
         let room = if self.profile.is_plug_in { room.saturating_sub(PIECE) } else { room };

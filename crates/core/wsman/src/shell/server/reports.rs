@@ -85,6 +85,42 @@ impl Shell {
         Ok(())
     }
 
+    /// The targets of a plug-in's shell whose Receive waits for output, and how many bytes of it have room in one piece.
+    /// A plug-in that hands out output only for these, by [`Self::handle_piece`], keeps whole whatever nobody collects.
+    pub fn wanted(&self) -> impl Iterator<Item = (CommandKey, usize)> + '_ {
+        self.commands.values().filter_map(|command| Some((command.key, command.wanted()?)))
+    }
+
+    /// Takes a piece of a plug-in's output, which answers the Receive that waits for it at once; `is_last` says that
+    /// the command is over, or the shell.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::OutputAfterEnd`], [`ApiMisuse::ExitedTwice`], [`ApiMisuse::NotStarted`],
+    /// [`ApiMisuse::UnknownCommand`].
+    pub fn handle_piece(
+        &mut self,
+        command: CommandKey,
+        data: Vec<u8>,
+        is_last: bool,
+        now: Instant,
+    ) -> Result<(), Error> {
+        let stream = OutputStream::Stdout;
+        let Some(known) = self.started(command)? else { return Ok(()) };
+        let buffer = known.buffer_mut(stream);
+        if buffer.is_ended() {
+            return Err(ApiMisuse::OutputAfterEnd { command, stream }.into());
+        }
+        buffer.push(data);
+        known.gather_until = Some(now);
+        if is_last {
+            known.buffer_mut(stream).end();
+            return self.handle_exit(command, 0, now);
+        }
+        self.settle(command, now);
+        Ok(())
+    }
+
     /// Takes the end of one of a command's streams. Further ends of the same stream are ignored.
     ///
     /// # Errors
