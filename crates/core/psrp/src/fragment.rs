@@ -100,6 +100,11 @@ impl Assembler {
         Ok(if is_last { self.current.take().map(|current| current.message) } else { None })
     }
 
+    /// Forgets a message that is not complete yet; what comes of it later is out of order.
+    pub fn clear(&mut self) {
+        self.current = None;
+    }
+
     /// Bytes of a message that is not complete yet.
     #[must_use]
     pub fn pending(&self) -> usize {

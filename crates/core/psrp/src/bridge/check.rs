@@ -24,7 +24,8 @@ impl Bridge {
             Target::Pipeline => Some(frame.pipeline),
         };
         let is_target = target == pipeline && (target.is_some() || frame.pipeline.is_nil());
-        if !is_ours || !is_target || frame.pool != self.id {
+        let is_pools = frame.pool == self.id && !frame.pool.is_nil();
+        if !is_ours || !is_target || !is_pools {
             return Err(Refusal::WrongAddress(kind.name));
         }
         Ok(Message::decode(frame, &self.settings.limits)?)

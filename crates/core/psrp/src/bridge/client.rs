@@ -162,7 +162,8 @@ impl Bridge {
             State::Closing(_) => return Err(Refusal::Busy),
             State::Closed | State::Broken(_) => self.answered(Operation::Close),
             State::Opened => {
-                self.pool.output = Fragmenter::new();
+                // A message of which the client has a part goes on.
+                while self.pool.output.take_back(|_| true).is_some() {}
                 self.pool.lane.clear();
                 for id in self.pipelines.keys().copied().collect::<Vec<_>>() {
                     self.forget(id, false);
@@ -242,7 +243,9 @@ impl Bridge {
         }
         // What the first client has not fetched of the beginning.
         while self.pool.output.take_back(is_greeting).is_some() {}
-        self.pool.output.push(self.private_data.clone());
+        if !self.private_data.is_empty() {
+            self.pool.output.push(self.private_data.clone());
+        }
         self.is_connected = true;
         self.settle(now);
         Ok(answer)
@@ -300,6 +303,9 @@ impl Bridge {
         let assembler = target.input.of(stream);
         let taken = assembler.handle_fragments(fragments, |message| messages.push(message));
         for data in messages {
+            if self.id.is_nil() {
+                self.id = Header::decode(&data)?.pool;
+            }
             let message = self.read(pipeline, data.clone())?;
             match pipeline {
                 None => self.check_for_pool(&message)?,

@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use uuid::Uuid;
 
-use super::target::is_droppable;
 use super::{Bridge, Cause, Event, Phase, State};
 use crate::clixml::Limits;
 use crate::fragment;
@@ -80,11 +79,13 @@ impl Bridge {
             (Verb::DataAck, _) => pipeline.target.lane.in_flight = None,
             (Verb::CommandAck, Phase::Commanded(_)) => pipeline.phase = Phase::Live,
             (Verb::SignalAck, Phase::Signalled(_)) => {
-                pipeline.phase = Phase::Live;
+                (pipeline.phase, pipeline.is_stuck) = (Phase::Live, false);
                 // One that has had no data is stopped without a word.
                 self.stop_pipeline(id);
             }
-            (Verb::CloseAck, Phase::Closing(_) | Phase::Stuck) => pipeline.phase = Phase::Closed,
+            (Verb::CloseAck, Phase::Closing(_)) => {
+                (pipeline.phase, pipeline.is_stuck) = (Phase::Closed, false);
+            }
             _ => {}
         }
     }
@@ -153,13 +154,6 @@ impl Bridge {
         }
         if let Err(error) = taken {
             self.fail_pipeline(id, &Cause::EngineMisbehaved(error.to_string()));
-            self.drop_assembled(id);
-        }
-    }
-
-    fn drop_assembled(&mut self, id: Uuid) {
-        if let Some(pipeline) = self.pipelines.get_mut(&id) {
-            pipeline.target.from_engine = fragment::Assembler::new(self.settings.max_message);
         }
     }
 
@@ -288,7 +282,6 @@ impl Bridge {
                     return self.fail_pipeline(id, &Cause::EngineMisbehaved(what));
                 }
             };
-        let can_drop = is_droppable(&data);
         let Some(pipeline) = self.pipelines.get_mut(&id) else { return };
         if pipeline.is_over {
             return;
@@ -297,9 +290,7 @@ impl Bridge {
         if is_end {
             pipeline.end();
         }
-        if can_drop {
-            self.make_room(id);
-        }
+        self.make_room(id);
     }
 }
 

@@ -19,6 +19,9 @@ pub struct Settings {
     /// Bytes of the engine's messages that may be under way at once, over all targets. A pipeline
     /// that writes a larger object fails. Default 64 MiB.
     pub max_message: usize,
+    /// Bytes that a client may send to a target in advance, while output that nobody fetches keeps the
+    /// engine from taking them (`MaximumReceivedDataSizePerCommandMB`). Default 50 MiB.
+    pub max_input: usize,
     /// Bytes of output that may wait for the client, over all targets, before the engine is not read
     /// any more or, while disconnected, output is dropped. One message more may wait; a stop that is
     /// under way has four times as much. Default 1 MiB.
@@ -38,6 +41,7 @@ impl Default for Settings {
             limits: Limits::default(),
             max_pipelines: 1_000,
             max_message: 64 * 1024 * 1024,
+            max_input: 50 * 1024 * 1024,
             buffer: 1024 * 1024,
             open_timeout: Duration::from_secs(180),
             ack_timeout: Duration::from_secs(60),

@@ -14,9 +14,12 @@
 //! a pipeline, as the engine sees it (`Phase`):
 //!            CREATE_PIPELINE      its turn                 CommandAck        Signal
 //! Collecting ──────────────► Queued ──────► Commanded ─────────────► Live ◄────────► Signalled
-//!      └─────────────────────┴─ stopped or failed ──► Closed ◄─── Closing ◄─┘ Close      │ time-out
-//!                                                       CloseAck    └────► Stuck ◄───────┘
+//!      └─────────────────────┴─ stopped or failed ──► Closed ◄─── Closing ◄─┘ Close
+//!                                                       CloseAck
 //! ```
+//!
+//! A pipeline that is not closed or has not stopped in time is stuck: its client is answered, while the
+//! engine may still do what it was asked to.
 //!
 //! # The driver
 //!
@@ -61,6 +64,7 @@ mod pump;
 mod target;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
 use std::time::Instant;
 
 use uuid::Uuid;
@@ -87,8 +91,8 @@ const LONGEST_LINE: usize = 256 * 1024;
 const MOST_CHANGES: usize = 64;
 
 /// One pool between its client and its engine.
-#[derive(Debug)]
 pub struct Bridge {
+    /// Nil until the client has said it.
     id: Uuid,
     settings: Settings,
     state: State,
@@ -156,12 +160,11 @@ struct Closing {
 }
 
 impl Bridge {
-    /// A pool that is not open yet, beside an engine that was just started. The client chooses the
-    /// pool's id.
+    /// A pool that is not open yet, beside an engine that was just started.
     #[must_use]
-    pub fn new(id: Uuid, settings: Settings, now: Instant) -> Self {
+    pub fn new(settings: Settings, now: Instant) -> Self {
         Self {
-            id,
+            id: Uuid::nil(),
             settings,
             state: State::BeforeOpen,
             is_connected: true,
@@ -186,10 +189,11 @@ impl Bridge {
         }
     }
 
-    /// The pool's id.
+    /// The pool's id, which the client's first message has: the id of its shell, except for clients
+    /// that let the service choose that one.
     #[must_use]
-    pub const fn id(&self) -> Uuid {
-        self.id
+    pub fn id(&self) -> Option<Uuid> {
+        Some(self.id).filter(|id| !id.is_nil())
     }
 
     /// Whether pipelines can run, whether somebody listens or not.
@@ -412,7 +416,7 @@ impl Bridge {
         self.starts.clear();
         self.starting = None;
         for pipeline in self.pipelines.values_mut() {
-            pipeline.phase = Phase::Closed;
+            (pipeline.phase, pipeline.is_stuck) = (Phase::Closed, false);
             pipeline.target.lane.abandon();
         }
         self.pool.lane.abandon();
@@ -423,10 +427,23 @@ impl Bridge {
     }
 }
 
+impl fmt::Debug for Bridge {
+    /// Without the messages: they hold what users type.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bridge")
+            .field("id", &self.id)
+            .field("state", &self.state)
+            .field("is_connected", &self.is_connected)
+            .field("pipelines", &self.pipelines.len())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Pipeline {
     fn end(&mut self) {
         self.is_over = true;
         self.target.lane.clear();
+        self.target.from_engine.clear();
         if matches!(self.phase, Phase::Collecting | Phase::Queued) {
             self.phase = Phase::Closed;
         }

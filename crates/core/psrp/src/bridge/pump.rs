@@ -43,10 +43,8 @@ impl Bridge {
                 Debt::Opening => self.break_pool(Cause::EngineSilent("the opening of the pool")),
                 Debt::Ending(id) => {
                     self.fail_pipeline(id, &Cause::EngineSilent("a stop"));
-                    if let Some(pipeline) = self.pipelines.get_mut(&id)
-                        && pipeline.phase != Phase::Closed
-                    {
-                        pipeline.phase = Phase::Stuck;
+                    if let Some(pipeline) = self.pipelines.get_mut(&id) {
+                        pipeline.is_stuck = true;
                     }
                 }
             }
@@ -71,7 +69,9 @@ impl Bridge {
             _ => {}
         }
         for (id, pipeline) in &self.pipelines {
-            if let Phase::Signalled(since) | Phase::Closing(since) = pipeline.phase {
+            if let Phase::Signalled(since) | Phase::Closing(since) = pipeline.phase
+                && !pipeline.is_stuck
+            {
                 owe(since, settings.stop_timeout, Debt::Ending(*id));
             }
         }
@@ -170,12 +170,11 @@ impl Bridge {
     /// Closes the pool in the engine once it has no pipelines any more.
     fn close_pool(&mut self) {
         let State::Closing(Closing { is_sent: false, .. }) = self.state else { return };
-        let is_open = |phase| !matches!(phase, Phase::Closed | Phase::Stuck);
-        let is_busy = self.pipelines.values().any(|pipeline| is_open(pipeline.phase));
+        let is_busy = self.pipelines.values().any(|pipeline| !pipeline.has_ended());
         if is_busy || self.pool.lane.in_flight.is_some() {
             return;
         }
-        if self.pipelines.values().any(|pipeline| pipeline.phase == Phase::Stuck) {
+        if self.pipelines.values().any(|pipeline| pipeline.is_stuck) {
             // The engine would wait for it for ever.
             return self.finish_close();
         }
@@ -191,16 +190,19 @@ impl Bridge {
 
     /// Answers what can be answered, and forgets what nobody needs.
     fn answer(&mut self) {
+        // A client may want to send everything before it fetches what comes of it. Until it does, the
+        // engine is not read, its acknowledgements included.
+        let most = (!self.reads_engine()).then_some(self.settings.max_input);
         let events = &mut self.events;
         let mut answer = |operation| events.push_back(Event::Answered(operation));
-        for stream in self.pool.lane.finished_sends() {
+        for stream in self.pool.lane.finished_sends(most) {
             answer(Operation::Send(None, stream));
         }
         for (id, pipeline) in &mut self.pipelines {
-            for stream in pipeline.target.lane.finished_sends() {
+            for stream in pipeline.target.lane.finished_sends(most) {
                 answer(Operation::Send(Some(*id), stream));
             }
-            let has_ended = matches!(pipeline.phase, Phase::Closed | Phase::Stuck);
+            let has_ended = pipeline.has_ended();
             if pipeline.is_over || has_ended {
                 (0..std::mem::take(&mut pipeline.stops)).for_each(|_| answer(Operation::Stop(*id)));
             }

@@ -11,7 +11,6 @@ use crate::out_of_process::Stream;
 use super::Settings;
 
 /// Both directions of one target.
-#[derive(Debug)]
 pub(super) struct Target {
     /// What the client sends, not complete yet.
     pub(super) input: Streams<Assembler>,
@@ -24,7 +23,6 @@ pub(super) struct Target {
 }
 
 /// One thing for each stream.
-#[derive(Debug)]
 pub(super) struct Streams<T> {
     default: T,
     response: T,
@@ -68,7 +66,7 @@ const fn input(settings: &Settings) -> Streams<Assembler> {
 }
 
 /// Messages on their way to the engine: one packet at a time, answers of the host first.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Lane {
     default: Fragmenter,
     response: Fragmenter,
@@ -140,11 +138,17 @@ impl Lane {
         }
     }
 
-    /// The Sends of which the engine has everything; each is named once.
-    pub(super) fn finished_sends(&mut self) -> impl Iterator<Item = Stream> + use<> {
+    /// The Sends that can be answered, each of which is named once: the engine has everything, or no
+    /// more than `most` bytes are left.
+    pub(super) fn finished_sends(
+        &mut self,
+        most: Option<usize>,
+    ) -> impl Iterator<Item = Stream> + use<> {
         let finished = STREAMS.map(|stream| {
             let is_gone = self.in_flight.is_none_or(|(under_way, _)| under_way != stream);
-            (self.is_sending(stream) && is_gone && self.of(stream).is_empty()).then_some(stream)
+            let is_finished = (is_gone && self.of(stream).is_empty())
+                || most.is_some_and(|most| self.of(stream).len() <= most);
+            (self.is_sending(stream) && is_finished).then_some(stream)
         });
         for (send, stream) in self.sends.iter_mut().zip(finished) {
             *send &= stream.is_none();
@@ -154,10 +158,11 @@ impl Lane {
 }
 
 /// A pipeline.
-#[derive(Debug)]
 pub(super) struct Pipeline {
     pub(super) target: Target,
     pub(super) phase: Phase,
+    /// It did not stop or close in time, and nobody waits for it any more. The engine may still.
+    pub(super) is_stuck: bool,
     /// Whether the client's last message is in the output, or nobody wants any.
     pub(super) is_over: bool,
     /// Whether the client has it.
@@ -185,8 +190,6 @@ pub(super) enum Phase {
     Signalled(Instant),
     /// Close is sent.
     Closing(Instant),
-    /// It did not stop or close in time: the engine's id of it cannot be used any more.
-    Stuck,
     /// The engine knows nothing of it.
     Closed,
 }
@@ -196,6 +199,7 @@ impl Pipeline {
         Self {
             target: Target::new(settings),
             phase: Phase::Collecting,
+            is_stuck: false,
             is_over: false,
             is_told: false,
             stops: 0,
@@ -209,9 +213,14 @@ impl Pipeline {
         self.is_forgotten && self.phase == Phase::Closed
     }
 
+    /// Whether nothing more is expected of the engine.
+    pub(super) const fn has_ended(&self) -> bool {
+        self.is_stuck || matches!(self.phase, Phase::Closed)
+    }
+
     /// Whether somebody waits until it has stopped or closed.
     pub(super) const fn is_ending(&self) -> bool {
-        (self.stops > 0 || self.is_forgotten) && !matches!(self.phase, Phase::Stuck | Phase::Closed)
+        (self.stops > 0 || self.is_forgotten) && !self.has_ended()
     }
 }
 

@@ -10,12 +10,11 @@
 )]
 
 mod bridge;
-mod bridge_replay;
-mod bridge_world;
 mod client_replay;
 mod clixml_pwsh;
 mod clixml_recorded;
 mod corpora;
+mod fuzz;
 mod graph;
 mod messages;
 mod pair;

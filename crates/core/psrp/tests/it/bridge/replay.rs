@@ -15,7 +15,7 @@ use psrp::out_of_process::{Lines, Packet, Piece, Stream, Verb};
 use serde_json::Value as Json;
 use uuid::Uuid;
 
-use crate::bridge_world::{POOL, Rules, beginning, fragment, init, private_data, script};
+use super::world::{POOL, Rules, beginning, fragment, init, private_data, script};
 use crate::corpora;
 
 #[test]
@@ -151,7 +151,7 @@ impl Session {
         let (id, now) = (messages[0].0.pool, beginning());
         let mut session = Self {
             id,
-            bridge: Bridge::new(id, Settings::default(), now),
+            bridge: Bridge::new(Settings::default(), now),
             rules: Rules::default(),
             now,
             object: 1,
@@ -420,10 +420,7 @@ fn refused(path: &Path) -> Option<Refusal> {
         };
         let id = Some(target(line)).filter(|id| !id.is_nil());
         let result = match (&mut bridge, id) {
-            (None, _) => {
-                let pool = frames[0].0.pool;
-                bridge.insert(Bridge::new(pool, Settings::default(), now)).open(&data, now)
-            }
+            (None, _) => bridge.insert(Bridge::new(Settings::default(), now)).open(&data, now),
             (Some(bridge), Some(id)) if known.insert(id) => bridge.handle_command(id, &data, now),
             (Some(bridge), id) => bridge.handle_data(id, Stream::Default, &data, now),
         };
@@ -462,7 +459,7 @@ fn serve(bridge: &mut Bridge, rules: &mut Rules, now: Instant) {
                 }),
             ];
             for (message, at) in opened.iter().zip(1..) {
-                let frame = message.encode(Destination::Client, bridge.id(), Uuid::nil());
+                let frame = message.encode(Destination::Client, bridge.id().unwrap(), Uuid::nil());
                 let data = Verb::Data(Stream::Default, fragment(&frame, at));
                 let line = format!("{}\n", Packet::new(None, data));
                 bridge.handle_engine_bytes(line.as_bytes(), now);
@@ -502,7 +499,7 @@ fn everything_that_pypsrp_sent_to_windows_is_taken() {
                 // The second one of a pool comes with a Connect, of which only the first is asked here.
                 (Some(_), "SESSION_CAPABILITY" | "CONNECT_RUNSPACEPOOL", _) => Ok(()),
                 (None, ..) => {
-                    let bridge = Bridge::new(pool, Settings::default(), now);
+                    let bridge = Bridge::new(Settings::default(), now);
                     let made = || (bridge, Rules::default());
                     let (bridge, _) = pools.entry(pool).or_insert_with(made);
                     bridge.open(&data, now)

@@ -13,9 +13,14 @@ use psrp::messages::{
     ApartmentState, Command, CreatePipeline, HostInfo, InitRunspacePool, PipelineState, PowerShell,
     PsThreadOptions, RemoteStreamOptions,
 };
-use psrp::out_of_process::{Lines, Packet, Piece, Stream, Verb};
+use psrp::out_of_process::{Packet, Stream, Verb};
 use psrp::server;
 use uuid::Uuid;
+
+#[path = "../../../../../../fuzz/support/engine_rules.rs"]
+mod engine_rules;
+
+pub(crate) use engine_rules::Rules;
 
 pub(crate) const POOL: Uuid = Uuid::from_u128(1);
 pub(crate) const PIPELINE: Uuid = Uuid::from_u128(2);
@@ -23,70 +28,6 @@ pub(crate) const PIPELINE: Uuid = Uuid::from_u128(2);
 #[expect(clippy::disallowed_methods, reason = "a test turns its own clock from here on")]
 pub(crate) fn beginning() -> Instant {
     Instant::now()
-}
-
-/// What the real engine demands of the lines that it hears, [MS-PSRP] aside.
-#[derive(Debug, Default)]
-pub(crate) struct Rules {
-    opened: bool,
-    /// Data that is not acknowledged, and whatever else was sent to a target last.
-    unanswered: BTreeMap<Uuid, Verb>,
-    /// Pipelines that it knows.
-    known: BTreeSet<Uuid>,
-}
-
-impl Rules {
-    pub(crate) fn open(&mut self) {
-        self.opened = true;
-    }
-
-    /// Judges one line.
-    pub(crate) fn hear(&mut self, line: &str) -> Packet {
-        assert!(line.len() <= 43_768 + 1, "a line of {} bytes", line.len());
-        let mut pieces = Vec::new();
-        Lines::new(50_000).handle_bytes(line.as_bytes(), |piece| pieces.push(piece)).unwrap();
-        let [Piece::Packet(packet)] = &*pieces else { panic!("{line}") };
-        let id = packet.target;
-        let waits = self.unanswered.insert(id, packet.verb.clone());
-        assert_eq!(waits, None, "{line} before the acknowledgement of what came before");
-        match &packet.verb {
-            Verb::Data(_, data) => {
-                assert!(!data.is_empty(), "empty data ends the engine");
-                assert!(id.is_nil() || self.known.contains(&id), "data for an unknown {id}");
-            }
-            Verb::Command => {
-                assert!(self.opened && !id.is_nil(), "a command before the pool is open");
-                assert!(self.known.insert(id), "a second command {id} ends the engine");
-            }
-            Verb::Signal => assert!(self.known.contains(&id), "a signal for {id}"),
-            Verb::Close if id.is_nil() => {
-                assert!(self.known.is_empty(), "the pool's CloseAck would never come");
-            }
-            Verb::Close => assert!(self.known.contains(&id), "a close for {id}"),
-            _ => panic!("{line} ends the engine"),
-        }
-        packet.clone()
-    }
-
-    /// What was sent to a target last, if it is not acknowledged.
-    pub(crate) fn unanswered(&self, target: Uuid) -> Option<&Verb> {
-        self.unanswered.get(&target)
-    }
-
-    /// The acknowledgement of what was sent to a target last.
-    pub(crate) fn acknowledge(&mut self, target: Uuid) -> Packet {
-        let verb = match self.unanswered.remove(&target) {
-            Some(Verb::Data(..)) => Verb::DataAck,
-            Some(Verb::Command) => Verb::CommandAck,
-            Some(Verb::Signal) => Verb::SignalAck,
-            Some(Verb::Close) => {
-                self.known.remove(&target);
-                Verb::CloseAck
-            }
-            other => panic!("{other:?}"),
-        };
-        Packet { target, verb }
-    }
 }
 
 /// An engine: the framing around our server's pool.
@@ -180,7 +121,7 @@ impl Engine {
 
     /// Turns what its pool has to say into lines.
     pub(crate) fn speak(&mut self) {
-        let known = self.rules.known.iter().copied().map(Some);
+        let known = self.rules.known().map(Some).collect::<Vec<_>>();
         for target in [None].into_iter().chain(known) {
             loop {
                 let data = self.pool.poll_fragments(target, 32_768);
@@ -238,7 +179,7 @@ impl World {
         let now = beginning();
         Self {
             client: client::Pool::new(options(version)),
-            bridge: Bridge::new(POOL, settings, now),
+            bridge: Bridge::new(settings, now),
             engine: Engine::new(),
             now,
             told: Vec::new(),
