@@ -12,7 +12,7 @@ use psrp::messages::Message;
 use psrp::out_of_process::Stream;
 use server::BoxFuture;
 use server::plugin::{Session, SessionEvent, SessionOutput, SessionSignal};
-use spawner::network::{Keeper, Process, Signal};
+use spawner::network::{Exit, Keeper, Outcome, Process, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::time::{sleep_until, timeout};
@@ -41,6 +41,10 @@ pub(super) struct EngineSession {
     /// What the engine has not taken yet.
     unwritten: Vec<u8>,
     written: usize,
+    /// Since when the engine's output is closed.
+    silent_since: Option<Instant>,
+    /// Whether the bridge knows that the engine is gone.
+    is_gone: bool,
 }
 
 /// What the engine did, or what time it is.
@@ -48,6 +52,7 @@ enum Happened {
     Wrote(io::Result<usize>),
     Said(io::Result<usize>),
     Complained(io::Result<usize>),
+    Exited(Exit),
     TimePassed,
     KeeperGone,
 }
@@ -75,6 +80,8 @@ impl EngineSession {
             stderr: Some(stderr),
             unwritten: Vec::new(),
             written: 0,
+            silent_since: None,
+            is_gone: false,
         })
     }
 
@@ -98,8 +105,10 @@ impl EngineSession {
         let mut said = Vec::with_capacity(READ);
         let mut complaint = Vec::with_capacity(1024);
         let reads = self.bridge.reads_engine();
-        let due = self.bridge.poll_timeout();
-        let Self { keeper, stdin, stdout, stderr, unwritten, written, .. } = self;
+        let awaits_exit = self.silent_since.is_some() && !self.is_gone;
+        let given_up = self.silent_since.filter(|_| awaits_exit).map(|since| since + MOST_CLOSE);
+        let due = [self.bridge.poll_timeout(), given_up].into_iter().flatten().min();
+        let Self { keeper, process, stdin, stdout, stderr, unwritten, written, .. } = self;
         let rest = unwritten.get(*written..).unwrap_or_default();
         let write = async {
             match stdin {
@@ -135,38 +144,47 @@ impl EngineSession {
             written = write => Happened::Wrote(written),
             read = read => Happened::Said(read),
             read = listen => Happened::Complained(read),
+            exit = process.wait(), if awaits_exit => Happened::Exited(exit),
             () = timer => Happened::TimePassed,
             () = gone => Happened::KeeperGone,
         };
-        self.take(happened, &said, &complaint).await;
+        self.take(happened, &said, &complaint);
     }
 
-    async fn take(&mut self, happened: Happened, said: &[u8], complaint: &[u8]) {
+    fn take(&mut self, happened: Happened, said: &[u8], complaint: &[u8]) {
         let now = Instant::now();
         match happened {
             Happened::Wrote(Ok(count)) => self.written += count,
+            Happened::Wrote(Err(_)) => self.stdin = None,
             Happened::Said(Ok(count)) if count > 0 => self.bridge.handle_engine_bytes(said, now),
+            Happened::Said(_) => {
+                self.stdout = None;
+                self.silent_since = Some(now);
+            }
             Happened::Complained(Ok(count)) if count > 0 => {
-                let text: String =
-                    String::from_utf8_lossy(complaint).chars().take(MOST_LINE).collect();
+                let text = String::from_utf8_lossy(complaint);
+                let text: String = text.chars().take(MOST_LINE).collect();
                 tracing::debug!(shell = %self.id, text, "the PowerShell engine says");
             }
             Happened::Complained(_) => self.stderr = None,
-            Happened::TimePassed => self.bridge.handle_timeout(now),
-            Happened::Wrote(Err(_)) => self.stdin = None,
-            Happened::Said(_) => {
-                self.stdout = None;
-                let how = match timeout(MOST_CLOSE, self.process.wait()).await {
-                    Ok(exit) => format!("{:?}", exit.outcome),
-                    Err(_) => "it has closed its output".to_owned(),
-                };
-                self.bridge.handle_engine_ended(&how, Instant::now());
+            Happened::Exited(exit) => self.gone(&how(exit.outcome), now),
+            Happened::TimePassed => {
+                self.bridge.handle_timeout(now);
+                if self.silent_since.is_some_and(|since| since + MOST_CLOSE <= now) {
+                    self.gone("it has closed its output", now);
+                }
             }
             Happened::KeeperGone => {
                 self.keeper = None;
                 self.stdout = None;
-                self.bridge.handle_engine_ended("its keeper is gone", now);
+                self.gone("what started it has ended", now);
             }
+        }
+    }
+
+    fn gone(&mut self, how: &str, now: Instant) {
+        if !std::mem::replace(&mut self.is_gone, true) {
+            self.bridge.handle_engine_ended(how, now);
         }
     }
 
@@ -186,6 +204,15 @@ impl EngineSession {
         self.unwritten.clear();
         self.written = 0;
         self.process.signal(Signal::Terminate);
+    }
+}
+
+/// How a process ended, for people.
+fn how(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Code(code) => format!("exit code {code}"),
+        Outcome::Signal(signal) => format!("signal {signal}"),
+        Outcome::Lost | _ => "nobody knows how".to_owned(),
     }
 }
 

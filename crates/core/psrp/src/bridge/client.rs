@@ -15,8 +15,8 @@ use crate::out_of_process::Stream;
 use crate::version;
 
 impl Bridge {
-    /// Opens the pool with what the client's Create carries: SESSION_CAPABILITY and
-    /// INIT_RUNSPACEPOOL, or the beginning of them; the rest comes with [`Self::handle_data`].
+    /// Opens the pool with what the client's Create carries: SESSION_CAPABILITY and mostly
+    /// INIT_RUNSPACEPOOL, of which the rest comes with [`Self::handle_data`].
     ///
     /// # Errors
     ///
@@ -27,7 +27,10 @@ impl Bridge {
             return Err(Refusal::Unexpected("a second Create"));
         }
         self.state = State::Opening(Opening::default());
-        let result = self.take(None, Stream::Default, fragments, now);
+        let taken = self.take(None, Stream::Default, fragments, now);
+        let is_asked = matches!(&self.state, State::Opening(opening) if opening.is_asked);
+        let missing = Refusal::Unexpected("a Create without SESSION_CAPABILITY");
+        let result = taken.and(if is_asked { Ok(()) } else { Err(missing) });
         if let Err(refusal) = &result {
             self.break_pool(Cause::Refused(refusal.to_string()));
         }
@@ -320,7 +323,12 @@ impl Bridge {
                 Some(None) => {}
             }
         }
-        Ok(taken?)
+        taken?;
+        let most = self.settings.max_input;
+        if self.waiting() > most.saturating_add(self.settings.limits.bytes) {
+            return Err(Refusal::TooMuchInput(most));
+        }
+        Ok(())
     }
 
     fn forget(&mut self, id: Uuid, is_terminating: bool) {

@@ -53,6 +53,9 @@ pub enum Refusal {
         /// The most.
         most: i32,
     },
+    /// A client sends more than the engine takes.
+    #[error("more than {0} bytes wait for the PowerShell engine")]
+    TooMuchInput(usize),
     /// There are as many pipelines as may be.
     #[error("the runspace pool has {0} pipelines, which is as many as are allowed")]
     TooManyPipelines(usize),

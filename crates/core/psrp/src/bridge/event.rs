@@ -19,8 +19,9 @@ pub struct Settings {
     /// Bytes of the engine's messages that may be under way at once, over all targets. A pipeline
     /// that writes a larger object fails. Default 64 MiB.
     pub max_message: usize,
-    /// Bytes that a client may send to a target in advance, while output that nobody fetches keeps the
-    /// engine from taking them (`MaximumReceivedDataSizePerCommandMB`). Default 50 MiB.
+    /// Bytes that a client may send in advance, over all targets, while output that nobody fetches
+    /// keeps the engine from taking them (`MaximumReceivedDataSizePerCommandMB`). Beyond that Sends are
+    /// not answered; one message more is taken. Default 50 MiB.
     pub max_input: usize,
     /// Bytes of output that may wait for the client, over all targets, before the engine is not read
     /// any more or, while disconnected, output is dropped. One message more may wait; a stop that is

@@ -31,6 +31,9 @@
 //! [`Bridge::poll_engine`] gives to the engine, drain [`Bridge::poll_event`], and ask
 //! [`Bridge::poll_timeout`].
 //!
+//! What [`Bridge::poll_output`] gives is given once: an answer that may not have reached the client is
+//! the driver's to repeat.
+//!
 //! # What is adapted between the two
 //!
 //! Messages pass byte for byte, put together and cut anew, with object numbers that count up for each
@@ -309,6 +312,12 @@ impl Bridge {
     fn known(&self, id: Uuid) -> Result<&Pipeline, Refusal> {
         let known = self.pipelines.get(&id).filter(|pipeline| !pipeline.is_forgotten);
         known.ok_or(Refusal::UnknownPipeline(id))
+    }
+
+    /// Bytes that wait for the engine.
+    fn waiting(&self) -> usize {
+        let pipelines = self.pipelines.values().map(|pipeline| pipeline.target.waiting());
+        self.pool.waiting() + pipelines.sum::<usize>()
     }
 
     /// Bytes that wait for the client.

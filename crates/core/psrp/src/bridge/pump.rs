@@ -192,14 +192,14 @@ impl Bridge {
     fn answer(&mut self) {
         // A client may want to send everything before it fetches what comes of it. Until it does, the
         // engine is not read, its acknowledgements included.
-        let most = (!self.reads_engine()).then_some(self.settings.max_input);
+        let is_ahead = !self.reads_engine() && self.waiting() <= self.settings.max_input;
         let events = &mut self.events;
         let mut answer = |operation| events.push_back(Event::Answered(operation));
-        for stream in self.pool.lane.finished_sends(most) {
+        for stream in self.pool.lane.finished_sends(is_ahead) {
             answer(Operation::Send(None, stream));
         }
         for (id, pipeline) in &mut self.pipelines {
-            for stream in pipeline.target.lane.finished_sends(most) {
+            for stream in pipeline.target.lane.finished_sends(is_ahead) {
                 answer(Operation::Send(Some(*id), stream));
             }
             let has_ended = pipeline.has_ended();

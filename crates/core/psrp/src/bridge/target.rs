@@ -47,6 +47,11 @@ impl Target {
         }
     }
 
+    /// Bytes that wait for the engine or for their message.
+    pub(super) fn waiting(&self) -> usize {
+        self.lane.len() + self.input.default.pending() + self.input.response.pending()
+    }
+
     /// Another client reads and writes from here on, with numbers of its own. The Sends of the former
     /// one, which are not answered, are returned.
     pub(super) fn change_client(
@@ -95,6 +100,11 @@ impl Lane {
         self.default.is_empty() && self.response.is_empty() && self.in_flight.is_none()
     }
 
+    /// Bytes that wait.
+    pub(super) const fn len(&self) -> usize {
+        self.default.len() + self.response.len()
+    }
+
     /// What was not sent yet has no reader.
     pub(super) fn clear(&mut self) {
         (self.default, self.response) = (Fragmenter::new(), Fragmenter::new());
@@ -138,16 +148,15 @@ impl Lane {
         }
     }
 
-    /// The Sends that can be answered, each of which is named once: the engine has everything, or no
-    /// more than `most` bytes are left.
+    /// The Sends that can be answered, each of which is named once: the engine has everything, or the
+    /// client may send ahead.
     pub(super) fn finished_sends(
         &mut self,
-        most: Option<usize>,
+        is_ahead: bool,
     ) -> impl Iterator<Item = Stream> + use<> {
         let finished = STREAMS.map(|stream| {
             let is_gone = self.in_flight.is_none_or(|(under_way, _)| under_way != stream);
-            let is_finished = (is_gone && self.of(stream).is_empty())
-                || most.is_some_and(|most| self.of(stream).len() <= most);
+            let is_finished = is_ahead || (is_gone && self.of(stream).is_empty());
             (self.is_sending(stream) && is_finished).then_some(stream)
         });
         for (send, stream) in self.sends.iter_mut().zip(finished) {

@@ -258,3 +258,59 @@ fn a_client_may_send_everything_before_it_fetches_anything() {
     let inputs = |event: &&psrp::server::Event| matches!(event, psrp::server::Event::Input { .. });
     assert_eq!(world.engine.wants.iter().filter(inputs).count(), 5);
 }
+
+#[test]
+fn an_acknowledgement_behind_output_is_not_missed() {
+    let mut world = World::with(small(), Version::new(2, 3));
+    world.open();
+    world.start(PIPELINE, false);
+    world.receives = false;
+    write_until_full(&mut world, 1_000);
+    world.client.send_input(PIPELINE, 1.into()).unwrap();
+    world.run();
+    let ack = Settings::default().ack_timeout;
+    world.pass(10 * ack);
+    assert_eq!(world.bridge.poll_timeout(), None);
+    world.engine.says.clear();
+    world.receives = true;
+    world.run();
+    assert_eq!(world.bridge.poll_timeout(), Some(world.now + ack), "it is due from now on");
+    world.pass(ack);
+    assert_eq!(states(&world.told), [(PIPELINE, PipelineState::Failed)]);
+}
+
+#[test]
+fn another_client_does_not_hear_how_the_pool_was_opened() {
+    let mut world = World::new();
+    world.receives = false;
+    world.client.open().unwrap();
+    world.run();
+    world.bridge.handle_disconnect(BufferMode::Block, world.now).unwrap();
+    world.receives = true;
+    world.change_client(Version::new(2, 3));
+    world.client.connect().unwrap();
+    world.run();
+    let version = Version::new(2, 3);
+    assert_eq!(world.told, [Told::Opened { version }, Told::PrivateData(private_data())]);
+}
+
+#[test]
+fn parts_of_objects_of_ended_pipelines_take_no_room() {
+    let settings = Settings { max_message: 95_000, ..Settings::default() };
+    let mut world = World::with(settings, Version::new(2, 3));
+    world.open();
+    world.start(PIPELINE, true);
+    world.start(OTHER, true);
+    world.engine.pool.write(PIPELINE, output("s".repeat(90_000).as_str())).unwrap();
+    world.engine.speak();
+    let rest = world.engine.says.pop_back();
+    world.run();
+    world.engine.acknowledges = false;
+    world.client.forget(PIPELINE).unwrap();
+    world.run();
+    world.engine.says.extend(rest);
+    world.engine.pool.write(OTHER, output("r".repeat(60_000).as_str())).unwrap();
+    world.engine.speak();
+    world.run();
+    assert_eq!(outputs(&world.told), ["r".repeat(60_000).as_str().into()]);
+}

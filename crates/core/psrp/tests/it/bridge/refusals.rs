@@ -35,6 +35,7 @@ fn a_wrong_create_is_refused() {
     let refused = world.bridge.open(&fragment(&nobody, 1), world.now);
     assert_eq!(refused, Err(Refusal::WrongAddress("SESSION_CAPABILITY")));
     assert_eq!(world.bridge.id(), None);
+    assert!(matches!(create(&[]), Err(Refusal::Unexpected(_))));
     assert_eq!(create(&[capability(Version::new(2, 0)), init(1, 1)]), Ok(()));
     assert_eq!(create(&[capability(Version::new(2, 9)), init(3, 7)]), Ok(()));
 }
@@ -157,6 +158,34 @@ fn a_second_send_waits_for_the_first() {
     world.engine.acknowledge(Uuid::nil());
     world.run();
     assert_eq!(world.answered.len(), 2);
+}
+
+#[test]
+fn parts_of_messages_have_room_together() {
+    let limits = psrp::clixml::Limits { bytes: 10_000, ..Default::default() };
+    let settings = Settings { max_input: 10_000, limits, ..Settings::default() };
+    let mut world = World::with(settings, Version::new(2, 3));
+    world.open();
+    let text = "q".repeat(20_000);
+    let mut refused = 0;
+    for number in 10..14 {
+        let id = Uuid::from_u128(number);
+        let what = Message::CreatePipeline(Box::new(script(&text, true)));
+        let mut part = fragment(&frame(&what, Some(id)), 1);
+        // A first fragment of 8,000 bytes whose message goes on.
+        part.truncate(21 + 8_000);
+        part[16] = 1;
+        part[17..21].copy_from_slice(&8_000_u32.to_be_bytes());
+        match world.bridge.handle_command(id, &part, world.now) {
+            Ok(()) => {}
+            Err(refusal) => {
+                assert_eq!(refusal, Refusal::TooMuchInput(10_000));
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 2);
+    assert!(world.bridge.is_open());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Instant;
 
-use psrp::bridge::{Bridge, Event, Operation, Refusal, Settings};
+use psrp::bridge::{Bridge, BufferMode, Event, Operation, Refusal, Settings};
 use psrp::clixml::Version;
 use psrp::fragment::{Assembler, Fragmenter};
 use psrp::message::{Destination, Frame};
@@ -471,61 +471,97 @@ fn serve(bridge: &mut Bridge, rules: &mut Rules, now: Instant) {
     while bridge.poll_event().is_some() {}
 }
 
+/// A message of the corpus.
+fn recorded(message: &Json) -> Frame {
+    // The corpus has the bytes of both ids in the order of the wire.
+    let id = |name: &str| {
+        let id = Uuid::try_parse(message[name].as_str().unwrap()).unwrap();
+        Uuid::from_bytes_le(id.into_bytes())
+    };
+    let kind = KINDS.iter().find(|kind| kind.name == message["type"]).unwrap();
+    let to_client = message["dir"] == "response";
+    Frame {
+        destination: if to_client { Destination::Client } else { Destination::Server },
+        kind: kind.number,
+        pool: id("rpid_hex"),
+        pipeline: id("pid_hex"),
+        text: message["xml"].as_str().unwrap().to_owned(),
+    }
+}
+
 #[test]
 fn everything_that_pypsrp_sent_to_windows_is_taken() {
     let name = "psrp::everything_that_pypsrp_sent_to_windows_is_taken";
     let Some(folder) = corpora::folder(name, "pypsrp/decoded") else { return };
-    let mut taken = 0;
+    let now = beginning();
+    let (mut taken, mut connected) = (0, 0);
     for path in corpora::files(&folder, ".json") {
-        let recorded: Vec<Json> = corpora::json(&path);
+        let messages: Vec<Json> = corpora::json(&path);
         let mut pools: BTreeMap<Uuid, (Bridge, Rules)> = BTreeMap::new();
-        let now = beginning();
-        for message in recorded.iter().filter(|message| message["dir"] == "request") {
-            let id = |name: &str| Uuid::try_parse(message[name].as_str().unwrap()).unwrap();
-            // The corpus has the bytes of both ids in the order of the wire.
-            let wire = |id: Uuid| Uuid::from_bytes_le(id.into_bytes());
-            let kind = KINDS.iter().find(|kind| kind.name == message["type"]).unwrap();
-            let frame = Frame {
-                destination: Destination::Server,
-                kind: kind.number,
-                pool: wire(id("rpid_hex")),
-                pipeline: wire(id("pid_hex")),
-                text: message["xml"].as_str().unwrap().to_owned(),
-            };
-            let pool = frame.pool;
-            let data = fragment(&frame, taken + 1);
-            let known = pools.get_mut(&pool);
-            let result = match (known, kind.name, Some(frame.pipeline).filter(|id| !id.is_nil())) {
-                // The second one of a pool comes with a Connect, of which only the first is asked here.
-                (Some(_), "SESSION_CAPABILITY" | "CONNECT_RUNSPACEPOOL", _) => Ok(()),
-                (None, ..) => {
-                    let bridge = Bridge::new(Settings::default(), now);
-                    let made = || (bridge, Rules::default());
-                    let (bridge, _) = pools.entry(pool).or_insert_with(made);
-                    bridge.open(&data, now)
-                }
-                (Some((bridge, rules)), "CREATE_PIPELINE" | "GET_COMMAND_METADATA", Some(id)) => {
-                    // It calls the next one like the one that it has ended.
-                    if bridge.pipelines().any(|(known, _)| known == id) {
-                        bridge.handle_terminate(id, now).unwrap();
-                        serve(bridge, rules, now);
-                    }
-                    bridge.handle_command(id, &data, now)
-                }
-                (Some((bridge, _)), name, id) => {
-                    let is_answer = name.ends_with("HOST_RESPONSE");
-                    let stream = if is_answer { Stream::PromptResponse } else { Stream::Default };
-                    bridge.handle_data(id, stream, &data, now)
-                }
-            };
-            assert_eq!(result, Ok(()), "{} in {}", kind.name, path.display());
-            if let Some((bridge, rules)) = pools.get_mut(&pool)
-                && kind.name != "SESSION_CAPABILITY"
-            {
-                serve(bridge, rules, now);
+        let mut before = Vec::new();
+        for (at, message) in messages.iter().enumerate() {
+            if message["dir"] == "response" {
+                continue;
             }
+            let frame = recorded(message);
+            let name = message["type"].as_str().unwrap();
+            let data = fragment(&frame, taken + 1);
             taken += 1;
+            let Some((bridge, rules)) = pools.get_mut(&frame.pool) else {
+                let mut bridge = Bridge::new(Settings::default(), now);
+                bridge.open(&data, now).unwrap();
+                pools.insert(frame.pool, (bridge, Rules::default()));
+                continue;
+            };
+            match name {
+                // It comes with a Connect.
+                "SESSION_CAPABILITY" => before = data,
+                "CONNECT_RUNSPACEPOOL" => {
+                    bridge.handle_disconnect(BufferMode::Block, now).unwrap();
+                    let answer = bridge.handle_connect(&[&*before, &data].concat(), now).unwrap();
+                    check_connect(&answer, &messages[at + 1..]);
+                    connected += 1;
+                }
+                _ => {
+                    let result = hand_in(bridge, rules, name, &frame, &data, now);
+                    assert_eq!(result, Ok(()), "{name} in {}", path.display());
+                    serve(bridge, rules, now);
+                }
+            }
         }
     }
-    assert!(taken > 200, "{taken}");
+    assert!(taken > 200 && connected == 4, "{taken} {connected}");
+}
+
+fn hand_in(
+    bridge: &mut Bridge,
+    rules: &mut Rules,
+    name: &str,
+    frame: &Frame,
+    data: &[u8],
+    now: Instant,
+) -> Result<(), Refusal> {
+    let pipeline = Some(frame.pipeline).filter(|id| !id.is_nil());
+    if let ("CREATE_PIPELINE" | "GET_COMMAND_METADATA", Some(id)) = (name, pipeline) {
+        // It calls the next one like the one that it has ended.
+        if bridge.pipelines().any(|(known, _)| known == id) {
+            bridge.handle_terminate(id, now)?;
+            serve(bridge, rules, now);
+        }
+        return bridge.handle_command(id, data, now);
+    }
+    let is_answer = name.ends_with("HOST_RESPONSE");
+    let stream = if is_answer { Stream::PromptResponse } else { Stream::Default };
+    bridge.handle_data(pipeline, stream, data, now)
+}
+
+/// The answer to a Connect is what Windows answered.
+fn check_connect(answer: &[u8], recorded_next: &[Json]) {
+    let mut frames = Vec::new();
+    let take = |message| frames.push(Frame::decode(message).unwrap());
+    Assembler::new(1 << 20).handle_fragments(answer, take).unwrap();
+    assert_eq!(frames.len(), 2);
+    for (frame, windows) in frames.iter().zip(recorded_next) {
+        assert_eq!(*frame, recorded(windows));
+    }
 }
