@@ -13,6 +13,8 @@ mod client_replay;
 mod clixml_pwsh;
 mod clixml_recorded;
 mod corpora;
+mod engine_pool;
+mod engine_replay;
 mod graph;
 mod messages;
 mod pair;
