@@ -15,6 +15,7 @@ mod clixml_recorded;
 mod corpora;
 mod engine_pool;
 mod engine_replay;
+mod fuzz;
 mod graph;
 mod messages;
 mod pair;
