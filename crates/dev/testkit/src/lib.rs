@@ -1,13 +1,15 @@
 //! For tests: where the recorded messages and the real peers are, what a run reports, a relay that
-//! cuts connections, fixed randomness.
+//! cuts connections, a PowerShell engine, fixed randomness.
 //!
 //! Used as a dev-dependency only.
 
+pub mod engine;
 pub mod entropy;
 pub mod outside;
 pub mod relay;
 pub mod stub;
 
+pub use engine::Engine;
 pub use entropy::Seeded;
 pub use outside::{corpora, files, peers_python, read, report, root};
 pub use relay::{Cut, Relay};

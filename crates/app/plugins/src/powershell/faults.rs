@@ -2,7 +2,6 @@
 
 use psrp::bridge::Refusal;
 use psrp::clixml::Version;
-use psrp::version;
 use spawner::network::{Stage, StartError};
 use wsman::OptionSet;
 use wsman::fault::{ErrorCode, Fault};
@@ -54,9 +53,9 @@ pub(super) fn check_version(options: &OptionSet) -> Result<(), Box<Fault>> {
     };
     match options.value(PROTOCOL_VERSION) {
         None => refused("the option protocolversion is missing"),
-        Some(text) => match text.trim().parse::<Version>() {
-            Ok(version) if version.major == 2 => Ok(()),
-            Ok(_) | Err(_) => refused(&format!("protocolversion is {}", shown(text))),
+        Some(text) => match Version::parse(text.trim()) {
+            Some(version) if version.major == 2 => Ok(()),
+            Some(_) | None => refused(&format!("protocolversion is {}", shown(text))),
         },
     }
 }
@@ -71,17 +70,11 @@ pub(super) fn refused(refusal: &Refusal) -> Box<Fault> {
         Refusal::Broken(_) => ErrorCode::OPERATION_ABORTED,
         _ => ErrorCode::INVALID_PARAMETER,
     };
-    let text = match refusal.version_element(version_of_this()) {
+    let text = match refusal.version_element(env!("CARGO_PKG_VERSION")) {
         Some(element) => element,
         None => format!("The PowerShell endpoint refused the request: {refusal}. "),
     };
     fault(code, text)
-}
-
-/// `ServerBuildVersion`: the newest version that is spoken here says more than a build of ours would.
-fn version_of_this() -> &'static str {
-    let _newest = version::NEWEST;
-    env!("CARGO_PKG_VERSION")
 }
 
 /// A client's text, as far as it belongs into a message.

@@ -14,6 +14,8 @@ mod client_replay;
 mod clixml_pwsh;
 mod clixml_recorded;
 mod corpora;
+mod engine_pool;
+mod engine_replay;
 mod fuzz;
 mod graph;
 mod messages;

@@ -1,0 +1,299 @@
+"""What `Out-Default` of the stand-in engine shows, and the typed objects of its commands."""
+
+import datetime
+import grp
+import os
+import pwd
+import stat
+
+from psrpcore import types as ps
+
+from clixml import Thing, enumeration
+from records import AUTOMATION, color_number
+
+COLLECTION = "System.Collections.ObjectModel.Collection`1[[{}, System.Management.Automation, Version=7.6.5.0, " \
+    "Culture=neutral, PublicKeyToken=31bf3856ad364e35]]"
+STRINGS = "System.Collections.ObjectModel.Collection`1[[System.String, System.Private.CoreLib, Version=10.0.0.0, " \
+    "Culture=neutral, PublicKeyToken=7cec85d7bea7798e]]"
+PROCESS = [(" NPM(K)", "NPM"), ("   PM(M)", "PM"), ("     WS(M)", "WS"), ("    CPU(s)", "CPU"), ("     Id", "Id"),
+           (" SI", "SI"), ("ProcessName", "ProcessName")]
+
+
+class Formatted:
+    """An object that Format-List or Format-Table has prepared."""
+
+    def __init__(self, value, layout, names):
+        self.value = value
+        self.layout = layout
+        self.names = names
+
+
+def color(value):
+    if value is None:
+        return -1
+    if isinstance(value, int):
+        return int(value)
+    return color_number(value)
+
+
+def green(text):
+    return f"\x1b[32;1m{text}\x1b[0m"
+
+
+def show(values, pipeline):
+    """Pairs of the host's method and a line."""
+    group, key = [], None
+    for value in values:
+        pipeline.check()
+        new = layout(value)
+        if group and new != key:
+            yield from flush(group, key)
+            group = []
+        if new is None:
+            yield from plain(value)
+        else:
+            key = new
+            group.append(value)
+    if group:
+        yield from flush(group, key)
+
+
+def lines(values, pipeline):
+    """The same as text, without colours."""
+    import re
+
+    return [re.sub("\x1b\\[[0-9;]*m", "", line) for _, line in show(values, pipeline)]
+
+
+def layout(value):
+    inner = value.value if isinstance(value, Formatted) else value
+    if isinstance(value, Formatted):
+        return (value.layout, tuple(value.names or properties(inner)))
+    if isinstance(value, (dict, ps.PSDictBase)):
+        return ("dictionary", ())
+    if not isinstance(value, Thing) or is_error(value) or value.items is not None or value.base is not None:
+        return None
+    if value.type_names[:1] == ["System.Diagnostics.Process"]:
+        return ("process", ())
+    if value.type_names[:1] in (["System.IO.DirectoryInfo"], ["System.IO.FileInfo"]):
+        return ("files", (os.path.dirname(value.get("FullName").rstrip("/")),))
+    if value.type_names[:1] == ["Microsoft.PowerShell.Commands.HistoryInfo"]:
+        return ("table", ("Id", "Duration", "CommandLine"))
+    names = properties(value)
+    if not names or value.type_names[:1] in ([AUTOMATION + "PSCredential"], []):
+        return None if value.text else ("list", tuple(names))
+    return ("table" if len(names) <= 4 else "list", tuple(names))
+
+
+def properties(value):
+    return value.names() if isinstance(value, Thing) else []
+
+
+def is_error(value):
+    kind = value.type_names[:1] if isinstance(value, Thing) else value.PSObject.type_names[:1] if isinstance(value, ps.PSObject) else []
+    return any("ErrorRecord" in name for name in kind)
+
+
+def plain(value):
+    from runner import text_of
+
+    if is_error(value):
+        for line in error_text(value).split("\n"):
+            yield "WriteErrorLine", line
+        return
+    text = text_of(value) if not isinstance(value, (list, range)) else "\n".join(text_of(item) for item in value)
+    for line in text.split("\n"):
+        yield "WriteLine2", line
+
+
+def error_text(value):
+    """The concise view: the command's name, or the exception's, before the message."""
+    if not isinstance(value, Thing):
+        return f"Error: {getattr(value, 'Exception', None) and value.Exception.Message or value}"
+    activity = value.get("ErrorCategory_Activity")
+    position = value.get("InvocationInfo")
+    name = activity or (position.get("InvocationName") if position else "") or value.get("ErrorCategory_Reason")
+    return f"{name}: {value.text}"
+
+
+def flush(group, key):
+    kind, names = key
+    rows = [value.value if isinstance(value, Formatted) else value for value in group]
+    yield "WriteLine2", ""
+    if kind == "list":
+        width = max((len(name) for name in names), default=0)
+        for row in rows:
+            for name in names:
+                yield "WriteLine2", green(f"{name:<{width}} : ") + text(row.get(name))
+            yield "WriteLine2", ""
+        return
+    if kind == "dictionary":
+        yield from table(["Name", "Value"], [[key, inner] for row in rows for key, inner in row.items()], [30, 5])
+    elif kind == "process":
+        yield from processes_table(rows)
+    elif kind == "files":
+        yield "WriteLine2", f"    Directory: {names[0]}"
+        yield "WriteLine2", ""
+        yield from files_table(rows)
+    else:
+        yield from table(list(names), [[row.get(name) for name in names] for row in rows])
+    yield "WriteLine2", ""
+
+
+def text(value):
+    from runner import text_of
+
+    return text_of(value)
+
+
+def table(names, rows, widths=None):
+    cells = [[text(value) for value in row] for row in rows]
+    numeric = [all(isinstance(row[place], int) for row in rows) for place in range(len(names))]
+    widths = widths or [max([len(name)] + [len(row[place]) for row in cells]) for place, name in enumerate(names)]
+    last = len(names) - 1
+
+    def line(values, style):
+        out = []
+        for place, value in enumerate(values):
+            fill = value if place == last else f"{value:>{widths[place]}}" if numeric[place] else f"{value:<{widths[place]}}"
+            out.append(style((" " if place else "") + fill))
+        return "".join(out)
+
+    yield "WriteLine2", line(names, green)
+    marks = ["-" * len(name) for name in names]
+    padded = [mark if place == last else f"{mark:<{widths[place]}}" for place, mark in enumerate(marks)]
+    yield "WriteLine2", " ".join(green(mark) for mark in padded)
+    for row in cells:
+        yield "WriteLine2", line(row, str)
+
+
+def files_table(rows):
+    heads = ["UnixMode  ", "       User", " Group     ", "    LastWriteTime", "         Size", " Name"]
+    yield "WriteLine2", "".join(green(head) for head in heads)
+    marks = ["--------  ", "      ----", "-----     ", "   -------------", "        ----", "----"]
+    yield "WriteLine2", " ".join(green(mark) for mark in marks)
+    for row in rows:
+        when = row.get("LastWriteTime").strftime("%m/%d/%Y %H:%M")
+        yield "WriteLine2", (
+            f"{row.get('UnixMode'):<10} {row.get('User'):>10} {row.get('Group'):<10} {when:>16} {int(row.get('Size')):>12} "
+            f"{row.get('Name')}"
+        )
+
+
+def processes_table(rows):
+    yield "WriteLine2", " ".join(green(head) for head, _ in PROCESS)
+    yield "WriteLine2", " ".join(green(" " * (len(head) - len(head.strip())) + "-" * len(head.strip())) for head, _ in PROCESS)
+    for row in rows:
+        mega = 1 << 20
+        yield "WriteLine2", (
+            f"{int(row.get('NPM')) // 1024:>7} {int(row.get('PM')) / mega:>8.2f} {int(row.get('WS')) / mega:>10.2f} "
+            f"{row.get('CPU'):>10.2f} {row.get('Id'):>7} {row.get('SI'):>3} {row.get('ProcessName')}"
+        )
+
+
+def cmdlet_type():
+    return enumeration(AUTOMATION + "CommandTypes", "Cmdlet", 8)
+
+
+def item(path):
+    """What Get-Item gives for a file or a folder."""
+    path = os.path.normpath(path)
+    found = os.stat(path)
+    is_folder = stat.S_ISDIR(found.st_mode)
+    name = os.path.basename(path) or "/"
+    kind = ["System.IO.DirectoryInfo" if is_folder else "System.IO.FileInfo", "System.IO.FileSystemInfo",
+            "System.MarshalByRefObject", "System.Object"]
+    when = datetime.datetime.fromtimestamp(found.st_mtime).astimezone()
+    moment = ps.PSDateTime(when.year, when.month, when.day, when.hour, when.minute, when.second, tzinfo=when.tzinfo)
+    props = {"Name": name}
+    if not is_folder:
+        props |= {"Length": ps.PSInt64(found.st_size), "DirectoryName": os.path.dirname(path)}
+    props |= {"Exists": True, "FullName": path, "Extension": os.path.splitext(name)[1], "LastWriteTime": moment}
+    notes = {
+        "PSPath": "Microsoft.PowerShell.Core\\FileSystem::" + path, "PSIsContainer": is_folder,
+        "UnixMode": stat.filemode(found.st_mode), "User": named(pwd.getpwuid, found.st_uid),
+        "Group": named(grp.getgrgid, found.st_gid), "Size": ps.PSInt64(found.st_size),
+        "BaseName": os.path.splitext(name)[0] or name,
+    }
+    return Thing(kind, path, props, notes)
+
+
+def named(lookup, number):
+    try:
+        return lookup(number)[0]
+    except KeyError:
+        return str(number)
+
+
+def processes():
+    """Get-Process: this engine, under the name of the real one, and its parent."""
+    ticks = os.times()
+    for number, name in ((os.getpid(), "pwsh"), (os.getppid(), "parent")):
+        kind = ["System.Diagnostics.Process", "System.ComponentModel.Component", "System.MarshalByRefObject", "System.Object"]
+        memory = ps.PSInt64(64 << 20)
+        props = {
+            "Id": number, "MachineName": ".", "HandleCount": 0, "WorkingSet64": memory, "ProcessName": name,
+            "Responding": True, "HasExited": False, "SessionId": 0,
+        }
+        notes = {
+            "Name": name, "SI": 0, "Handles": 0, "WS": memory, "PM": ps.PSInt64(0), "NPM": ps.PSInt64(0),
+            "CPU": ps.PSDouble(ticks.user + ticks.system), "__NounName": "Process",
+        }
+        yield Thing(kind, f"System.Diagnostics.Process ({name})", props, notes)
+
+
+def completion(script, cursor, names, session):
+    """What TabExpansion2 answers: commands, variables, and files below the word."""
+    import fnmatch
+
+    start = max(script.rfind(" ", 0, cursor), script.rfind("|", 0, cursor)) + 1
+    word = script[start:cursor]
+    if word.startswith("$"):
+        known = ["PSVersionTable", "PSCulture", "PID", "Host", "HOME", "PWD"] + sorted(session.variables)
+        found = [("$" + name, name, "Variable", "$" + name) for name in known if name.lower().startswith(word[1:].lower())]
+    elif "/" in word or start > 0:
+        folder, _, part = os.path.join(session.location, word).rpartition("/")
+        try:
+            entries = sorted(one for one in os.listdir(folder or "/") if fnmatch.fnmatch(one, part + "*"))
+        except OSError:
+            entries = []
+        found = []
+        for one in entries:
+            path = f"{folder}/{one}"
+            kind = "ProviderContainer" if os.path.isdir(path) else "ProviderItem"
+            found.append((path if word.startswith("/") else word[:len(word) - len(part)] + one, one, kind, path))
+    else:
+        found = [(name, name, "Command", name) for name in names(word + "*")]
+    kind = AUTOMATION + "CompletionResult"
+    matches = [Thing([kind, "System.Object"], kind, {
+        "CompletionText": one[0], "ListItemText": one[1], "ResultType": one[2], "ToolTip": one[3],
+    }) for one in found]
+    answer = AUTOMATION + "CommandCompletion"
+    return Thing([answer, "System.Object"], answer, {
+        "CurrentMatchIndex": -1, "ReplacementIndex": start, "ReplacementLength": len(word),
+        "CompletionMatches": Thing([COLLECTION.format(kind), "System.Object"], items=matches),
+    })
+
+
+def command_metadata(name, function):
+    parameters = {}
+    for one in [*function.positions, *sorted(("verbose", "debug"))]:
+        is_switch = one in function.switches
+        kind = "System.Management.Automation.SwitchParameter" if is_switch else "System.Object"
+        parameters[one] = Thing([AUTOMATION + "ParameterMetadata", "System.Object"], AUTOMATION + "ParameterMetadata", {
+            "Name": one, "ParameterType": kind, "Aliases": Thing([STRINGS, "System.Object"], items=[]),
+            "IsDynamic": False, "SwitchParameter": is_switch,
+        })
+    kind = [f"Selected.{AUTOMATION}CmdletInfo", AUTOMATION + "PSCustomObject", "System.Object"]
+    types = "System.Collections.ObjectModel.ReadOnlyCollection`1[[System.Management.Automation.PSTypeName, " \
+        "System.Management.Automation, Version=7.6.5.0, Culture=neutral, PublicKeyToken=31bf3856ad364e35]]"
+    table_type = "System.Collections.Generic.Dictionary`2[[System.String, System.Private.CoreLib, Version=10.0.0.0, " \
+        "Culture=neutral, PublicKeyToken=7cec85d7bea7798e],[System.Management.Automation.ParameterMetadata, " \
+        "System.Management.Automation, Version=7.6.5.0, Culture=neutral, PublicKeyToken=31bf3856ad364e35]]"
+    return Thing(kind, notes={
+        "Name": name, "Namespace": "Microsoft.PowerShell.Core", "HelpUri": "", "CommandType": cmdlet_type(),
+        "ResolvedCommandName": None, "OutputType": Thing([types, "System.Object"], items=[]),
+        "Parameters": Thing([table_type, "System.Object"], items=parameters, holds="DCT"),
+    })
+
+

@@ -1,0 +1,538 @@
+"""Runs what `language` read, for one pipeline of the stand-in engine. Commands are in `commands`."""
+
+import operator
+import os
+import re
+
+from psrpcore import types as ps
+
+import commands
+import members
+from clixml import Thing, custom
+from language import Unknown, parse
+from records import Failure, command_not_found, divided_by_zero
+
+
+class Leave(Exception):
+    """`exit`, `return`, `break` and `continue`: how far they leave is for who catches them."""
+
+    def __init__(self, how, value=None):
+        super().__init__(how)
+        self.how = how
+        self.value = value
+
+
+def items_of(value):
+    """What a pipeline makes of a value: the items of a list, else the value itself."""
+    if isinstance(value, Thing) and value.items is not None and value.holds != "DCT":
+        yield from value.items
+    elif isinstance(value, (list, tuple, range)) and not isinstance(value, str):
+        yield from value
+    else:
+        yield value
+
+
+def single(values):
+    values = list(values)
+    return values[0] if len(values) == 1 else (values or None)
+
+
+def text_of(value):
+    """A value inside a string."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    if isinstance(value, (ps.PSSecureString,)):
+        return "System.Security.SecureString"
+    if isinstance(value, (bytes, bytearray, list, tuple, range, ps.PSListBase)):
+        return " ".join(text_of(item) for item in value)
+    if isinstance(value, (dict, ps.PSDictBase)):
+        return "System.Collections.Hashtable"
+    if isinstance(value, Thing):
+        if value.text is not None:
+            return value.text
+        if value.items is not None:
+            return " ".join(text_of(item) for item in value.items)
+        return "@{" + "; ".join(f"{name}={text_of(inner)}" for name, inner in value.notes.items()) + "}"
+    if type(value).__name__ in ("PSCustomObject", "PSObject"):
+        properties = value.PSObject.extended_properties
+        return "@{" + "; ".join(f"{one.name}={text_of(one.get_value(value))}" for one in properties) + "}"
+    return str(value)
+
+
+def is_true(value):
+    if isinstance(value, list):
+        return len(value) > 1 or (len(value) == 1 and is_true(value[0]))
+    return value is not None and value is not False and value != 0 and value != ""
+
+
+class Runner:
+    def __init__(self, session, pipeline):
+        self.session = session
+        self.pipeline = pipeline
+        self.scopes = []
+        self.redirects = []
+        self.source = ""
+        self.trying = 0
+
+    # Streams.
+
+    def write(self, stream, record):
+        """A record to its stream, or to where the command that writes it was told to put it."""
+        for streams, queue in reversed(self.redirects):
+            target = streams.get(stream) or streams.get("*")
+            if target == "output":
+                queue.append(record)
+                return True
+            if target == "null":
+                return True
+            if target == "record":
+                self.pipeline.write(stream, record)
+                return True
+        self.pipeline.write(stream, record)
+        return False
+
+    def fail(self, failure, node=None, name="", preference=None):
+        """A non-terminating error, which the preference may make a terminating one."""
+        if failure.where is None and node is not None:
+            self.place(failure, node, name)
+        preference = str(preference or self.variable("ErrorActionPreference")).lower()
+        if preference == "stop":
+            failure.ends = "pipeline"
+            raise failure
+        if preference in ("silentlycontinue", "ignore"):
+            return
+        record = failure.record()
+        self.session.errors.insert(0, record)
+        self.write("error", record)
+
+    def place(self, failure, node, name="", command=None):
+        start, end = node
+        before = self.source.rfind("\n", 0, start) + 1
+        line = self.source[before:].split("\n")[0]
+        statement = self.source[start:end].strip()
+        failure.where = (line, start - before, statement, self.session.history_id, command or (name or None), name)
+
+    def redirected(self, values, streams):
+        queue = []
+        values = iter(values)
+        while True:
+            self.redirects.append((streams, queue))
+            try:
+                value = next(values)
+            except StopIteration:
+                break
+            finally:
+                self.redirects.pop()
+                while queue:
+                    yield queue.pop(0)
+            yield value
+        yield from queue
+
+    # Variables.
+
+    def variable(self, name):
+        name = name.lower()
+        if name.startswith("env:"):
+            return os.environ.get(name[4:]) or os.environ.get(name[4:].upper())
+        if name.startswith("using:"):
+            return self.session.using.get("$" + name)
+        name = name.rpartition(":")[2]
+        for scope in reversed(self.scopes):
+            if name in scope:
+                return scope[name]
+        return self.session.variable(name, self.pipeline)
+
+    def assign(self, name, value):
+        name = name.lower()
+        if name.startswith("env:"):
+            os.environ[name[4:].upper()] = text_of(value)
+            return
+        is_global = name.startswith("global:")
+        name = name.rpartition(":")[2]
+        if name != "null":
+            (self.session.variables if is_global or not self.scopes else self.scopes[-1])[name] = value
+
+    # Scripts and blocks.
+
+    def script(self, text, arguments=(), source=(), scope=True):
+        """Runs a script, or what stands between the braces of a block."""
+        try:
+            script = parse(text)
+        except Unknown:
+            words = re.match(r"\s*([^\s;|(){}]+)", text)
+            failure = command_not_found(words[1] if words else text.strip())
+            self.source, outer = text, self.source
+            start = len(text) - len(text.lstrip())
+            self.place(failure, (start, start + len(failure.name)), failure.name)
+            failure.where = failure.where[:4] + (None, failure.name)
+            try:
+                self.raise_or_write(failure)
+            finally:
+                self.source = outer
+            return
+        outer, self.source = self.source, text
+        if scope:
+            self.scopes.append({})
+        try:
+            yield from self.body(script, list(arguments), source)
+        except Leave as leave:
+            if leave.how != "return":
+                raise
+            yield from items_of(leave.value) if leave.value is not None else ()
+        finally:
+            if scope:
+                self.scopes.pop()
+            self.source = outer
+
+    def body(self, script, arguments, source):
+        piped = self.bind(script["parameters"], arguments)
+        blocks = script["blocks"]
+        if blocks or piped:
+            yield from self.block(blocks.get("begin", []))
+            process = blocks.get("process", script["body"])
+            for item in source:
+                self.assign("_", item)
+                if piped:
+                    self.assign(piped, item)
+                yield from self.block(process)
+            yield from self.block(blocks.get("end", []))
+        else:
+            self.assign("input", source)
+            yield from self.block(script["body"])
+
+    def bind(self, parameters, arguments):
+        piped = None
+        names = {name.lower(): name for name, *_ in parameters}
+        rest, given = [], {}
+        arguments = list(arguments)
+        while arguments:
+            name, value = arguments.pop(0)
+            if name is None:
+                rest.append(value)
+                continue
+            key = name.strip("-:").lower()
+            full = names.get(key) or next((names[one] for one in names if one.startswith(key)), None)
+            if full is None:
+                rest += [f"-{name}"] + ([value] if value is not None else [])
+                continue
+            kinds = next(kinds for known, kinds, *_ in parameters if known == full)
+            is_switch = "switch" in kinds
+            if value is None and not is_switch and arguments and arguments[0][0] is None:
+                value = arguments.pop(0)[1]
+            given[full] = True if value is None and is_switch else value
+        for name, kinds, default, from_pipeline, mandatory in parameters:
+            is_switch = "switch" in kinds
+            if name in given:
+                value = given[name]
+            elif rest and not is_switch and not from_pipeline:
+                value = rest.pop(0)
+            elif from_pipeline:
+                piped, value = name, None
+            elif mandatory:
+                value = members.mandatory(self.pipeline, name)
+            else:
+                value = False if is_switch else (self.value(default) if default else None)
+            self.assign(name, value)
+        self.assign("args", rest)
+        return piped
+
+    def block(self, statements):
+        for node in statements:
+            self.pipeline.check()
+            try:
+                yield from self.statement(node)
+            except Failure as failure:
+                if failure.where is None:
+                    self.place(failure, node[1:3])
+                if failure.ends != "statement" or self.trying:
+                    raise
+                self.raise_or_write(failure)
+
+    def raise_or_write(self, failure):
+        if self.trying or str(self.variable("ErrorActionPreference")).lower() == "stop":
+            failure.ends = "pipeline"
+            raise failure
+        record = failure.record()
+        self.session.errors.insert(0, record)
+        self.write("error", record)
+
+    def statement(self, node):
+        kind = node[0]
+        if kind == "pipe":
+            yield from self.elements(node[3], ())
+        elif kind == "assign":
+            value = single(self.statement(node[5]))
+            if node[4] == "+=":
+                value = self.binary("+", self.variable(node[3]), value)
+            self.assign(node[3], value)
+            if node[5][0] == "assign":
+                self.assign(node[3], self.variable(node[5][3]))
+        elif kind == "set":
+            members.set_member(self.path(node[3]), node[4], single(self.statement(node[5])), self.pipeline)
+        elif kind == "if":
+            for condition, body in node[3]:
+                if is_true(single(self.statement(condition))):
+                    yield from self.block(body)
+                    return
+            yield from self.block(node[4])
+        elif kind in ("while", "foreach"):
+            yield from self.loop(node)
+        elif kind == "try":
+            yield from self.attempt(node)
+        elif kind == "function":
+            self.session.functions[node[3].lower()] = node[4]
+        elif kind == "throw":
+            raise self.thrown(node)
+        elif kind == "exit":
+            value = single(self.statement(node[3] + () if node[3][0] != "pipe" else ("pipe", 0, 0, node[3][1]))) if node[3] else 0
+            raise Leave("exit", int(value))
+        elif kind == "return":
+            value = single(self.elements(node[3][1], ())) if node[3] else None
+            raise Leave("return", value)
+        elif kind in ("break", "continue"):
+            raise Leave(kind)
+
+    def path(self, dotted):
+        name, *rest = dotted.split(".")
+        value = self.variable(name)
+        for part in rest:
+            value = members.member(self, value, part, None)
+        return value
+
+    def loop(self, node):
+        values = iter(items_of(single(self.statement(node[4])))) if node[0] == "foreach" else None
+        while True:
+            self.pipeline.check()
+            if values is None:
+                if not is_true(single(self.statement(node[3]))):
+                    return
+            else:
+                try:
+                    self.assign(node[3], next(values))
+                except StopIteration:
+                    return
+            try:
+                yield from self.block(node[-1])
+            except Leave as leave:
+                if leave.how == "break":
+                    return
+                if leave.how != "continue":
+                    raise
+
+    def attempt(self, node):
+        _, _, _, body, catch, last = node
+        try:
+            self.trying += catch is not None
+            try:
+                yield from self.block(body)
+            finally:
+                self.trying -= catch is not None
+        except Failure as failure:
+            if catch is None:
+                raise
+            record = failure.record()
+            self.session.errors.insert(0, record)
+            self.scopes.append({"_": record})
+            try:
+                yield from self.block(catch)
+            finally:
+                self.scopes.pop()
+        finally:
+            if last:
+                yield from self.pipeline.undisturbed(self.block(last))
+
+    def thrown(self, node):
+        value = single(self.elements(node[3][1], ())) if node[3] else None
+        message = "ScriptHalted" if node[3] is None else text_of(value)
+        failure = Failure(message, None, message, "OperationStopped", value, "pipeline", thrown=True)
+        self.place(failure, node[1:3])
+        return failure
+
+    # Pipelines.
+
+    def elements(self, elements, source):
+        values = source
+        for element in elements:
+            values = self.element(element, values)
+        yield from values
+
+    def element(self, element, source):
+        kind = element[0]
+        if kind == "invoke":
+            node, arguments, redirections = element[3]
+            block = self.value(node)
+            values = self.script(str(block), self.arguments(arguments), source)
+        elif kind == "expr":
+            values, redirections = self.enumerated(element[3]), element[4]
+        else:
+            redirections = element[5]
+            arguments = self.arguments(element[4])
+            values = self.command(element[3], arguments, source, element[1:3])
+        streams = {"1": "output"}
+        names = {"1": "1", "2": "error", "3": "warning", "4": "verbose", "5": "debug", "6": "information", "*": "*"}
+        for stream, target, argument in redirections:
+            if target in ("output", "null"):
+                streams[names[stream]] = target
+            else:
+                values = commands.to_file(self, values, text_of(self.value(argument)), target == "append")
+        if streams.get("1") == "null":
+            values = commands.nothing(values)
+        streams.pop("1")
+        yield from self.redirected(values, streams) if streams else values
+
+    def enumerated(self, node):
+        value = self.value(node)
+        if node[0] == "paren" and value is None:
+            return
+        if node[0] in ("sub", "list") and not value:
+            return
+        if node[0] == "variable" and node[1].lower() == "input":
+            yield from value or ()
+            return
+        if node[0] == "member" and value is members.VOID:
+            return
+        yield from items_of(value)
+
+    def arguments(self, arguments):
+        found = []
+        for kind, value in arguments:
+            if kind == "parameter":
+                found.append((value, None))
+            else:
+                found.append((None, self.value(value)))
+        return found
+
+    def command(self, name, arguments, source, node, api=False):
+        """A command with its arguments: a function of the session, one that is known, or none."""
+        function = self.session.functions.get(name.lower())
+        if function is not None:
+            yield from self.script(function, arguments, source)
+            return
+        known = commands.find(name)
+        if known is None and name.startswith("/") and os.access(name, os.X_OK) and os.path.isfile(name):
+            yield from commands.native(self, name, arguments)
+            return
+        if known is None:
+            failure = command_not_found(name)
+            self.place(failure, node, name)
+            failure.where = failure.where[:4] + (None, name)
+            if api:
+                failure.where = None
+                failure.ends = "pipeline"
+            raise failure
+        yield from known(commands.Call(self, name, arguments, source, node))
+
+    # Values.
+
+    def value(self, node):
+        kind = node[0]
+        if kind == "literal":
+            return node[1]
+        if kind == "variable":
+            return self.variable(node[1])
+        if kind == "text":
+            return "".join(text_of(self.value(part)) for part in node[1])
+        if kind == "expand":
+            return re.sub(r"\$(\w+)", lambda found: text_of(self.variable(found[1])), node[1])
+        if kind == "array":
+            return [self.value(item) for item in node[1]]
+        if kind in ("sub", "paren"):
+            return single(self.block(node[1]))
+        if kind == "list":
+            return list(self.block(node[1]))
+        if kind == "table":
+            return {self.value(name): single(self.statement(value)) for name, value in node[1]}
+        if kind == "block":
+            return ps.PSScriptBlock(node[1])
+        if kind == "type":
+            return members.Type(node[1])
+        if kind == "not":
+            return not is_true(self.value(node[1]))
+        if kind == "negative":
+            return -self.value(node[1])
+        if kind == "cast":
+            return self.cast(node[1], self.value(node[2]))
+        if kind == "index":
+            return self.index(self.value(node[1]), self.value(node[2]))
+        if kind == "member":
+            arguments = None if node[3] is None else [self.value(item) for item in node[3]]
+            return members.member(self, self.value(node[1]), node[2], arguments)
+        return self.binary(node[1], self.value(node[2]), self.value(node[3]) if node[1] not in ("-and", "-or") else node[3])
+
+    def cast(self, kind, value):
+        if kind in ("pscustomobject",):
+            return custom(**{}) if not value else Thing(custom().type_names, notes=value)
+        if kind in ("int", "int32", "byte", "long"):
+            try:
+                return int(value)
+            except (TypeError, ValueError):
+                raise Failure(
+                    f'Cannot convert value "{value}" to type "System.Int32". Error: "The input string \'{value}\' was '
+                    'not in a correct format."', None, "InvalidCastFromStringToInteger", "InvalidArgument",
+                ) from None
+        if kind in ("string",):
+            return text_of(value)
+        if kind in ("bool",):
+            return is_true(value)
+        if kind in ("version",):
+            return ps.PSVersion(value)
+        if kind == "void":
+            return members.VOID
+        if kind.endswith("[]"):
+            return value if isinstance(value, list) else [value]
+        return value
+
+    def index(self, value, place):
+        if isinstance(value, (dict, ps.PSDictBase)):
+            return value.get(place)
+        try:
+            return list(items_of(value))[int(place)]
+        except (IndexError, ValueError):
+            return None
+
+    def binary(self, sign, left, right):
+        if sign in ("-and", "-or"):
+            if sign == "-and":
+                return is_true(left) and is_true(self.value(right))
+            return is_true(left) or is_true(self.value(right))
+        if sign == "..":
+            first, last = int(left), int(right)
+            return range(first, last + 1) if first <= last else range(first, last - 1, -1)
+        if sign in ("-eq", "-ne", "-lt", "-le", "-gt", "-ge"):
+            if isinstance(left, str):
+                left, right = left.lower(), text_of(right).lower()
+            return getattr(operator, sign[1:])(left, right)
+        if sign in ("-is", "-isnot"):
+            return (members.type_name(left).lower().endswith(right.name.lower())) == (sign == "-is")
+        if sign in ("-like", "-match"):
+            pattern = re.escape(text_of(right)).replace(r"\*", ".*") if sign == "-like" else text_of(right)
+            found = (re.fullmatch if sign == "-like" else re.search)(pattern, text_of(left), re.I)
+            return found is not None
+        if sign == "-join":
+            return text_of(right).join(text_of(item) for item in items_of(left))
+        if sign == "-f":
+            return text_of(left).format(*items_of(right))
+        return self.arithmetic(sign, left, right)
+
+    def arithmetic(self, sign, left, right):
+        if sign == "+" and isinstance(left, str):
+            return str(left) + text_of(right)
+        if sign == "+" and isinstance(left, list):
+            return left + list(items_of(right))
+        if sign == "*" and isinstance(left, str):
+            return str(left) * int(right)
+        left = 0 if left is None else left
+        right = 0 if right is None else right
+        if isinstance(right, str):
+            right = float(right) if "." in right else int(right)
+        if sign in "/%" and right == 0:
+            raise divided_by_zero()
+        if sign == "/":
+            whole = left / right
+            return int(whole) if isinstance(left, int) and isinstance(right, int) and left % right == 0 else whole
+        operators = {"+": operator.add, "-": operator.sub, "*": operator.mul, "%": operator.mod}
+        return operators[sign](left, right)
