@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicU64;
 use std::thread;
 
 use clap::Args;
+use plugins::powershell::PowerShell;
 use server::certificates::Thumbprint;
 use server::settings::{Listener, MetricsAddress};
 use server::{Config, Listeners, Settings};
@@ -90,7 +91,11 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
         .map_err(|error| CommandError::caused("starting", &error))?;
     let result = runtime.block_on(async {
         let spawner = spawner.start().map_err(|error| CommandError::caused("starting", &error))?;
+        let engine = settings.power_shell.command.clone();
         let mut config = Config::new(settings, listeners, Arc::new(spawner.clone()));
+        if !engine.is_empty() {
+            config.sessions = vec![Arc::new(PowerShell::new(spawner.clone(), engine))];
+        }
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];
         config.spawner = Some(spawner);
         config.lost_log_lines = lost_lines;

@@ -22,6 +22,7 @@
 pub mod failed_logins;
 pub mod listener;
 pub mod metrics;
+pub mod power_shell;
 mod range;
 
 use std::fs::File;
@@ -35,6 +36,7 @@ use serde::Deserialize;
 pub use failed_logins::FailedLogins;
 pub use listener::{ListenAddress, Listener, ListenerError};
 pub use metrics::{Metrics, MetricsAddress, MetricsAddressError};
+pub use power_shell::PowerShell;
 pub use session::client::endpoint::Transport;
 
 /// A configuration file may have so many bytes.
@@ -63,6 +65,9 @@ pub struct Settings {
     /// Where Prometheus reads figures; by default nowhere.
     #[serde(rename = "Metrics")]
     pub metrics: Metrics,
+    /// What the PowerShell endpoint starts.
+    #[serde(rename = "PowerShell")]
+    pub power_shell: PowerShell,
 }
 
 /// `winrm/config/Service`.
@@ -192,6 +197,7 @@ impl Default for Settings {
             winrs: Winrs::default(),
             listeners: vec![Listener::default()],
             metrics: Metrics::default(),
+            power_shell: PowerShell::default(),
         }
     }
 }
