@@ -306,7 +306,9 @@ class Engine:
         self.answer(event)
 
     def read(self, number, pool_id, pipeline_id, body):
-        """Gives a message to psrpcore, as one fragment."""
+        """Gives a message to psrpcore, as one fragment. PowerShell finds properties in any case, psrpcore does not, and
+        pypsrp writes CI in two messages."""
+        body = body.replace(b'N="CI"', b'N="ci"')
         message = struct.pack("<II", 2, number) + pool_id.bytes_le + pipeline_id.bytes_le + body
         fragment = struct.pack(">QQBI", 1, 0, 3, len(message)) + message
         self.pool.receive_data(PSRPPayload(fragment, StreamType.default, None))
