@@ -11,14 +11,15 @@ use std::time::Duration;
 use script::Script;
 use uuid::Uuid;
 use wsman::compression::compress;
-use wsman::shell::client::{CommandKey, Error, Event, Operation, Request, Shell};
+use wsman::shell::client::{CommandKey, Error, Event, KnownShell, Operation, Request, Shell};
 use wsman::shell::{
-    CommandLine, CommandOptions, CommandResponse, CommandState, CreateResponse, OutputStream,
-    ReceiveResponse, RequestContext, SendResponse, ShellDescription, ShellInfo, ShellOptions,
-    SignalCode, SignalResponse, State, Stream,
+    BufferMode, CommandLine, CommandOptions, CommandResponse, CommandState, Connect,
+    ConnectResponse, CreateResponse, Disconnect, InputStream, OutputStream, Profile,
+    ReceiveResponse, Reconnect, RequestContext, SendResponse, ShellDescription, ShellInfo,
+    ShellOptions, SignalCode, SignalResponse, State, Stream,
 };
 use wsman::xml::{Element, Limits};
-use wsman::{EndpointReference, Envelope, ErrorCode, Fault, SelectorSet, ns};
+use wsman::{EndpointReference, Envelope, ErrorCode, Fault, OptionSet, SelectorSet, ns};
 
 const SHELL: &str = "0D6FCA9D-2D40-44C3-B691-E665BE7AA687";
 const COMMAND: &str = "B0973E54-434E-4D99-B4BE-ADE584CE3BFB";
@@ -29,8 +30,15 @@ const STEPS: usize = 100;
 #[cfg(not(test))]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
 
+/// What a script of a plug-in's shell begins with: no step of a command shell's has this number.
+const PLUG_IN: u8 = 0xFF;
+
 pub(crate) fn run(bytes: &[u8]) {
-    let mut play = Play::new(Script(bytes));
+    let (profile, bytes) = match bytes.split_first() {
+        Some((&PLUG_IN, rest)) => (Profile::POWERSHELL, rest),
+        _ => (Profile::COMMAND, bytes),
+    };
+    let mut play = Play::new(Script(bytes), profile);
     for _ in 0..STEPS {
         if play.script.is_over() {
             break;
@@ -49,6 +57,7 @@ struct Told {
 
 struct Play<'a> {
     script: Script<'a>,
+    profile: Profile,
     shell: Shell,
     count: u128,
     keys: Vec<CommandKey>,
@@ -59,15 +68,19 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    fn new(script: Script<'a>) -> Self {
+    fn new(script: Script<'a>, profile: Profile) -> Self {
+        let is_plug_in = profile == Profile::POWERSHELL;
+        let resource = [ns::resource::POWERSHELL_PREFIX, "Microsoft.PowerShell"].concat();
+        let resource = if is_plug_in { &resource } else { ns::resource::CMD };
         let mut context =
-            RequestContext::new("http://host:5985/wsman", ns::resource::CMD, Uuid::from_u128(7));
+            RequestContext::new("http://host:5985/wsman", resource, Uuid::from_u128(7));
         context.max_envelope_size = ENVELOPE;
         Self {
             script,
-            shell: Shell::new(context),
+            profile,
+            shell: Shell::with_profile(context, profile),
             count: 0,
-            keys: Vec::new(),
+            keys: if is_plug_in { vec![CommandKey::SHELL] } else { Vec::new() },
             waiting: Vec::new(),
             told: BTreeMap::new(),
             failed: None,
@@ -99,7 +112,8 @@ impl<'a> Play<'a> {
     /// The caller wants something.
     fn call(&mut self) {
         let id = self.id();
-        let kind = self.script.below(7);
+        let kinds = if self.profile == Profile::POWERSHELL { 12 } else { 7 };
+        let kind = self.script.below(kinds);
         let result = match (kind, self.key()) {
             (0, _) => self.open(id),
             (1, _) => self.start(id),
@@ -112,6 +126,18 @@ impl<'a> Play<'a> {
             }
             (5, _) => self.shell.get(id, TIMEOUT),
             (6, _) => self.shell.close(id, TIMEOUT),
+            (7, _) => {
+                let buffer_mode = self.script.flag().then_some(BufferMode::Drop);
+                let disconnect = Disconnect { buffer_mode, ..Disconnect::default() };
+                self.shell.disconnect(id, TIMEOUT, disconnect)
+            }
+            (8, _) => self.shell.reconnect(id, TIMEOUT, Reconnect::default()),
+            (9, _) => self.connect(id),
+            (10, _) => self.shell.connect_command(id, TIMEOUT, COMMAND).map(|key| {
+                assert!(self.keys.iter().all(|known| *known < key), "a key comes again");
+                self.keys.push(key);
+            }),
+            (11, Some(key)) => self.shell.reconnect_command(id, TIMEOUT, key),
             _ => return,
         };
         match (result, &self.failed) {
@@ -127,6 +153,12 @@ impl<'a> Play<'a> {
         let compression = self.script.flag();
         let options = ShellOptions { compression, ..ShellOptions::default() };
         self.shell.open(id, TIMEOUT, description, options)
+    }
+
+    fn connect(&mut self, id: Uuid) -> Result<(), Error> {
+        let known = KnownShell { shell_id: SHELL.to_owned(), compression: self.script.flag() };
+        let connect = Connect::shell(self.script.text().into_bytes());
+        self.shell.connect(id, TIMEOUT, known, connect, OptionSet::default())
     }
 
     fn start(&mut self, id: Uuid) -> Result<(), Error> {
@@ -147,7 +179,12 @@ impl<'a> Play<'a> {
             _ => vec![0; most + 1],
         };
         let (is_too_long, end) = (data.len() > most, self.script.flag());
-        let result = self.shell.send(id, TIMEOUT, key, data, end);
+        let result = if self.profile == Profile::POWERSHELL && self.script.flag() {
+            let stream = InputStream::Priority;
+            self.shell.send_to(id, TIMEOUT, key, stream, data, end)
+        } else {
+            self.shell.send(id, TIMEOUT, key, data, end)
+        };
         assert!(result.is_err() || !is_too_long);
         result
     }
@@ -174,8 +211,16 @@ impl<'a> Play<'a> {
             ErrorCode::OPERATION_ABORTED,
             ErrorCode::CANCELLED,
             ErrorCode::QUOTA_MAX_SHELLS,
+            ErrorCode::SHELL_DISCONNECTED,
+            ErrorCode::SERVICE_STREAM_DISCONNECTED,
+            ErrorCode::SHELL_DISCONNECT_OPERATION_NOT_VALID,
+            ErrorCode::SHELL_RECONNECT_OPERATION_NOT_VALID,
         ];
-        let fault = Fault::new(self.script.one_of(&codes), self.script.text());
+        let codes = match self.profile == Profile::POWERSHELL {
+            true => &codes[..],
+            false => &codes[..5],
+        };
+        let fault = Fault::new(self.script.one_of(codes), self.script.text());
         let is_related = self.script.flag();
         let Some(request) = self.take_waiting() else { return };
         let result = if is_related {
@@ -197,6 +242,9 @@ impl<'a> Play<'a> {
             Operation::Receive => (ns::action::RECEIVE_RESPONSE, self.received()),
             Operation::Signal => (ns::action::SIGNAL_RESPONSE, SignalResponse::default().to_body()),
             Operation::Delete => (ns::action::DELETE_RESPONSE, Vec::new()),
+            Operation::Disconnect => (ns::action::DISCONNECT_RESPONSE, Vec::new()),
+            Operation::Reconnect => (ns::action::RECONNECT_RESPONSE, Vec::new()),
+            Operation::Connect => (ns::action::CONNECT_RESPONSE, self.connected()),
             _ => (ns::action::GET_RESPONSE, vec![ShellInfo::default().to_element()]),
         };
         self.respond(&request, action, body);
@@ -230,6 +278,17 @@ impl<'a> Play<'a> {
         CommandResponse { command_id: self.ids(COMMAND), other: Vec::new() }.to_body()
     }
 
+    fn connected(&mut self) -> Vec<Element> {
+        let data = self.script.flag().then(|| self.script.text().into_bytes());
+        ConnectResponse { connect_response_xml: data, ..ConnectResponse::default() }.to_body()
+    }
+
+    /// The id that an answer to a Receive has: none where it is about the shell itself.
+    fn answered_id(&mut self) -> Option<String> {
+        let own = self.profile == Profile::POWERSHELL && self.script.flag();
+        (!own).then(|| self.ids(COMMAND))
+    }
+
     fn received(&mut self) -> Vec<Element> {
         let mut response = ReceiveResponse::default();
         for _ in 0..self.script.below(4) {
@@ -242,16 +301,17 @@ impl<'a> Play<'a> {
             if self.script.flag() {
                 data = compress(&data);
             }
-            let command_id = Some(self.ids(COMMAND));
+            let command_id = self.answered_id();
             let end = self.script.below(4) == 0;
             let stream = Stream { name, command_id, end, data, ..Stream::default() };
             response.streams.push(stream);
         }
         let states = [State::Running, State::Done, State::Pending];
         if let Some(state) = states.get(self.script.below(4)) {
-            let id = self.ids(COMMAND);
+            let command_id = self.answered_id();
             let code = self.script.flag().then(|| u32::from(self.script.byte()));
-            response.state = Some(CommandState::new(&id, state.clone(), code));
+            let state = CommandState::new("", state.clone(), code);
+            response.state = Some(CommandState { command_id, ..state });
         }
         response.to_body()
     }
@@ -303,6 +363,7 @@ impl<'a> Play<'a> {
         if self.failed.is_none() {
             assert_eq!(self.shell.outstanding(), self.waiting.len());
         }
+        assert!(!(self.shell.is_open() && self.shell.is_disconnected()));
         let has_id = self.shell.shell_id().is_some();
         assert!(!has_id || !(self.closed || self.failed.is_some()));
         assert!(has_id || !self.shell.is_open());
@@ -328,6 +389,7 @@ impl<'a> Play<'a> {
     fn check_event(&mut self, event: Event) {
         match event {
             Event::Opened { shell_id, .. } => assert!(!shell_id.is_empty() && !self.closed),
+            Event::Connected { shell_id, .. } => assert!(!shell_id.is_empty() && !self.closed),
             Event::Output { command, stream, data } => {
                 let told = self.told.entry(command).or_default();
                 assert!(!data.is_empty() && !told.ended.contains(&stream) && !told.done);
@@ -338,7 +400,8 @@ impl<'a> Play<'a> {
             }
             Event::Done { command, .. } => {
                 let told = self.told.entry(command).or_default();
-                assert!(told.ended.len() == 2 && !std::mem::replace(&mut told.done, true));
+                let streams = self.profile.outputs().len();
+                assert!(told.ended.len() == streams && !std::mem::replace(&mut told.done, true));
                 assert!(self.shell.is_done(command));
             }
             Event::Closed => assert!(!std::mem::replace(&mut self.closed, true)),

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use tree::{WIDE, bare, wired};
 use uuid::Uuid;
+use wsman::enumeration::{Enumerate, EnumerateResponse, Item, Pull, PullResponse, Release};
 use wsman::identify::{Identify, IdentifyResponse};
 use wsman::shell::{
-    CommandLine, CommandResponse, CreateResponse, Receive, ReceiveResponse, Request,
-    RequestContext, Send, SendResponse, ShellDescription, ShellInfo, Signal, SignalResponse,
+    CommandLine, CommandResponse, Connect, ConnectResponse, CreateResponse, Disconnect,
+    ListedCommand, Receive, ReceiveResponse, Reconnect, Request, RequestContext, Send,
+    SendResponse, ShellDescription, ShellInfo, Signal, SignalResponse,
 };
 use wsman::xml::{Element, Limits};
 use wsman::{Envelope, Error, Fault};
@@ -38,6 +40,15 @@ pub(crate) fn run(bytes: &[u8]) {
     check(body, SendResponse::from_body, SendResponse::to_body);
     check(body, Signal::from_body, Signal::to_body);
     check(body, SignalResponse::from_body, SignalResponse::to_body);
+    check(body, Disconnect::from_body, Disconnect::to_body);
+    check(body, Reconnect::from_body, Reconnect::to_body);
+    check(body, Connect::from_body, Connect::to_body);
+    check(body, ConnectResponse::from_body, ConnectResponse::to_body);
+    check(body, Enumerate::from_body, Enumerate::to_body);
+    check(body, EnumerateResponse::from_body, EnumerateResponse::to_body);
+    check(body, Pull::from_body, Pull::to_body);
+    check(body, PullResponse::from_body, PullResponse::to_body);
+    check(body, Release::from_body, Release::to_body);
     let first = |body: &[Element]| body.first().cloned().ok_or(Error::NoBody);
     check(
         body,
@@ -45,6 +56,23 @@ pub(crate) fn run(bytes: &[u8]) {
         |shell| vec![shell.to_element()],
     );
     check(body, |body| ShellInfo::from_element(&first(body)?), |info| vec![info.to_element()]);
+    check(
+        body,
+        |body| ListedCommand::from_element(&first(body)?),
+        |command| vec![command.to_element()],
+    );
+    check(body, |body| Ok(Item::from_element(&first(body)?)), |item| vec![item.to_element()]);
+    if let Ok(enumerate) = Enumerate::from_body(body)
+        && let Some(filter) = enumerate.filter
+        && let Some(selectors) = filter.as_selectors()
+    {
+        assert_eq!(selectors.duplicate(), None);
+    }
+    if let Ok(line) = CommandLine::from_body(body)
+        && let Ok(payload) = line.payload()
+    {
+        assert_eq!(CommandLine::plug_in(None, &payload).payload(), Ok(payload));
+    }
 }
 
 fn check<T: PartialEq + Debug>(

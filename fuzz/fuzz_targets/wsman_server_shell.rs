@@ -16,11 +16,12 @@ use wsman::shell::server::{
     Action, CommandKey, Identity, Incoming, Reply, RequestToken, Response, Settings, Shell,
 };
 use wsman::shell::{
-    CommandLine, CommandOptions, DesiredStream, OutputStream, Receive, ReceiveResponse, Request,
-    RequestContext, Send, ShellDescription, ShellOptions, Signal, SignalCode, Stream,
+    BufferMode, CommandLine, CommandOptions, Connect, DesiredStream, Disconnect, OutputStream,
+    Profile, Receive, ReceiveResponse, Reconnect, Request, RequestContext, Send, ShellDescription,
+    ShellOptions, Signal, SignalCode, Stream,
 };
 use wsman::xml::Limits;
-use wsman::{Envelope, ErrorCode, Fault, guid, ns, same_id};
+use wsman::{Envelope, ErrorCode, Fault, OptionSet, guid, ns, same_id, uuid_uri};
 
 const SHELL: &str = "11111111-2222-3333-4444-555555555555";
 const IDS: [&str; 4] = [
@@ -35,8 +36,15 @@ const STEPS: usize = 120;
 #[cfg(not(test))]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
 
+/// What a script of a plug-in's shell begins with.
+const PLUG_IN: u8 = 0xFF;
+
 pub(crate) fn run(bytes: &[u8]) {
-    let Some(mut play) = Play::new(Script(bytes)) else { return };
+    let (profile, bytes) = match bytes.split_first() {
+        Some((&PLUG_IN, rest)) => (Profile::POWERSHELL, rest),
+        _ => (Profile::COMMAND, bytes),
+    };
+    let Some(mut play) = Play::new(Script(bytes), profile) else { return };
     for _ in 0..STEPS {
         if play.script.is_over() {
             break;
@@ -65,6 +73,15 @@ struct Known {
     last: Option<(String, ReceiveResponse)>,
 }
 
+impl Known {
+    /// A command of that id. What the shell does not have has ended from the beginning.
+    fn new(id: String, profile: Profile) -> Self {
+        let has = |stream: &OutputStream| profile.outputs().contains(stream);
+        let ended = OutputStream::ALL.into_iter().filter(|stream| !has(stream)).collect();
+        Self { id, ended, ..Self::default() }
+    }
+}
+
 struct Asked {
     envelope: Envelope,
     limit: usize,
@@ -74,6 +91,11 @@ struct Asked {
 
 struct Play<'a> {
     script: Script<'a>,
+    profile: Profile,
+    /// Whether the driver has been asked about a Connect.
+    connecting: bool,
+    /// Whether output may ever have been thrown away.
+    drops: bool,
     shell: Shell,
     settings: Settings,
     is_compressed: bool,
@@ -87,7 +109,8 @@ struct Play<'a> {
 }
 
 impl<'a> Play<'a> {
-    fn new(mut script: Script<'a>) -> Option<Self> {
+    fn new(mut script: Script<'a>, profile: Profile) -> Option<Self> {
+        let is_plug_in = profile == Profile::POWERSHELL;
         let settings = Settings {
             max_commands: 3,
             max_processes: 2,
@@ -98,7 +121,7 @@ impl<'a> Play<'a> {
         };
         let identity = Identity {
             shell_id: SHELL.to_owned(),
-            resource_uri: ns::resource::CMD.to_owned(),
+            resource_uri: resource(profile),
             owner: "alice".to_owned(),
             client_ip: "192.0.2.1".to_owned(),
         };
@@ -108,27 +131,49 @@ impl<'a> Play<'a> {
             description.idle_timeout = script.text().parse().ok();
             description.lifetime = script.text().parse().ok();
         }
+        if is_plug_in && script.below(8) > 0 {
+            description.shell_id = Some(SHELL.to_owned());
+        }
         let is_compressed = script.flag();
         let options = ShellOptions { compression: is_compressed, ..ShellOptions::default() };
         let now = Instant::now();
-        let shell = Shell::new(identity, description, settings.clone(), now).ok()?;
+        let shell = Shell::with_profile(profile, identity, description, settings.clone(), now);
+        let session = uuid_uri(Uuid::from_u128(7));
+        let shell = shell.ok()?.with_options(&options).with_session(Some(&session));
+        let mut commands = BTreeMap::new();
+        if is_plug_in {
+            let own = Known { confirmed: true, ..Known::new(String::new(), profile) };
+            commands.insert(CommandKey::SHELL, own);
+        }
         Some(Self {
             script,
-            shell: shell.with_options(&options),
+            profile,
+            connecting: false,
+            drops: false,
+            shell,
             settings,
             is_compressed,
             now,
             tokens: 0,
             ids: 0,
             last_message: Uuid::nil(),
-            commands: BTreeMap::new(),
+            commands,
             asked: BTreeMap::new(),
             closed: false,
         })
     }
 
     fn step(&mut self) {
-        match self.script.below(16) {
+        let steps = if self.profile == Profile::POWERSHELL { 20 } else { 16 };
+        match self.script.below(steps) {
+            16 => self.ask_disconnect(),
+            17 => {
+                let command_id = (self.script.below(4) == 0).then(|| self.some_id());
+                let reconnect = Reconnect { command_id, ..Reconnect::default() };
+                self.ask(&Request::Reconnect(reconnect), Uuid::nil());
+            }
+            18 => self.ask_connect(),
+            19 => self.connected(),
             0 => self.ask_command(),
             1..=3 => self.ask_receive(),
             4 => self.ask_send(),
@@ -153,8 +198,41 @@ impl<'a> Play<'a> {
         self.commands.keys().nth(at).copied()
     }
 
+    fn ask_disconnect(&mut self) {
+        let modes = [None, None, Some(BufferMode::Block), Some(BufferMode::Drop)];
+        let buffer_mode = self.script.one_of(&modes);
+        self.drops |= buffer_mode == Some(BufferMode::Drop);
+        let idle_timeout = if self.script.flag() { self.script.text().parse().ok() } else { None };
+        let disconnect = Disconnect { buffer_mode, idle_timeout, ..Disconnect::default() };
+        self.ask(&Request::Disconnect(disconnect), Uuid::nil());
+    }
+
+    fn ask_connect(&mut self) {
+        let connect = if self.script.flag() {
+            Connect::command(&self.some_id())
+        } else {
+            Connect::shell(self.script.text().into_bytes())
+        };
+        let options = OptionSet::default();
+        self.ask(&Request::Connect { connect: Box::new(connect), options }, Uuid::nil());
+    }
+
+    /// The driver answers a Connect, whether it was asked or not.
+    fn connected(&mut self) {
+        let result = self.result().map(|()| Some(b"welcome".to_vec()));
+        let done = self.shell.handle_connected(result, self.now);
+        assert_eq!(done.is_ok(), self.connecting || self.closed, "{done:?}");
+        self.connecting = false;
+    }
+
+    /// The id that a stream of a request has: none for those of the shell itself.
+    fn command_id(&mut self) -> Option<String> {
+        let own = self.profile == Profile::POWERSHELL && self.script.flag();
+        (!own).then(|| self.some_id())
+    }
+
     /// The id of a command as some client writes it.
-    fn command_id(&mut self) -> String {
+    fn some_id(&mut self) -> String {
         let key = self.key();
         match (self.script.below(8), key.and_then(|key| self.commands.get(&key))) {
             (0, _) | (_, None) => self.script.one_of(&IDS).to_owned(),
@@ -172,11 +250,12 @@ impl<'a> Play<'a> {
     }
 
     fn ask_receive(&mut self) {
-        let command_id = Some(self.command_id());
+        let command_id = self.command_id();
         let streams: &[&str] = match self.script.below(6) {
             0 => &["stdout"],
             1 => &["stderr", "stdout", "stderr"],
             2 => &["stdin"],
+            _ if self.profile == Profile::POWERSHELL => &["stdout"],
             _ => &["stdout", "stderr"],
         };
         let streams = streams.iter().map(|&name| name.to_owned()).collect();
@@ -190,12 +269,17 @@ impl<'a> Play<'a> {
     fn ask_send(&mut self) {
         let mut streams = Vec::new();
         for _ in 0..=self.script.below(3) {
-            let command_id = Some(self.command_id());
+            let command_id = self.command_id();
             let mut data = self.script.text().into_bytes();
             if self.is_compressed && self.script.below(4) > 0 {
                 data = compress(&data);
             }
-            let name = self.script.one_of(&["stdin", "STDIN", "stdin", "stdout"]).to_owned();
+            let names: &[&str] = if self.profile == Profile::POWERSHELL {
+                &["stdin", "PR", "pr", "stdout"]
+            } else {
+                &["stdin", "STDIN", "stdin", "stdout"]
+            };
+            let name = self.script.one_of(names).to_owned();
             let end = self.script.below(4) == 0;
             streams.push(Stream { name, command_id, end, data, ..Stream::default() });
         }
@@ -204,22 +288,25 @@ impl<'a> Play<'a> {
 
     fn ask_signal(&mut self) {
         let code = match self.script.below(6) {
+            3 if self.profile == Profile::POWERSHELL => SignalCode::PowerShellCtrlC,
             0 => SignalCode::CtrlC,
             1 => SignalCode::CtrlBreak,
             2 => SignalCode::Other(self.script.text()),
             _ => SignalCode::Terminate,
         };
-        let id = self.command_id();
+        let id = self.some_id();
         self.ask(&Request::Signal(Signal::command(&id, code)), Uuid::nil());
     }
 
     /// Asks over the wire; `again` is the id of the message where it was said before.
     fn ask(&mut self, request: &Request, again: Uuid) {
         let resource = match request {
-            Request::Get => ns::resource::SHELL,
-            _ => ns::resource::CMD,
+            Request::Get => ns::resource::SHELL.to_owned(),
+            _ => resource(self.profile),
         };
-        let context = RequestContext::new("http://host:5985/wsman", resource, Uuid::nil());
+        let other = self.profile == Profile::POWERSHELL && self.script.below(4) == 0;
+        let session = Uuid::from_u128(if other { 8 } else { 7 });
+        let context = RequestContext::new("http://host:5985/wsman", &resource, session);
         self.ids += 1;
         let id = if again.is_nil() { Uuid::from_u128(self.ids) } else { again };
         self.last_message = id;
@@ -254,7 +341,7 @@ impl<'a> Play<'a> {
         for action in self.take_actions() {
             if let Action::Start { command, line, .. } = &action {
                 let id = line.command_id.clone().unwrap_or_else(|| guid(fresh));
-                let known = Known { id, ..Known::default() };
+                let known = Known::new(id, self.profile);
                 assert!(self.commands.keys().all(|earlier| earlier < command));
                 self.commands.insert(*command, known);
             }
@@ -361,12 +448,14 @@ impl<'a> Play<'a> {
         while let Some(response) = self.shell.poll_response() {
             self.respond(response);
         }
-        let running = self.commands.values().filter(|known| !known.forgotten && !known.exited);
+        let commands = self.commands.iter().filter(|(key, _)| **key != CommandKey::SHELL);
+        let running = commands.filter(|(_, known)| !known.forgotten && !known.exited);
         assert!(self.closed || running.count() <= self.settings.max_processes);
         let commands = self.shell.commands().count();
         assert!(commands <= self.settings.max_commands);
-        assert!(self.shell.buffered() <= commands * 2 * BUFFER);
-        assert!(self.shell.kept_for_replay() <= commands * 3 * BUFFER);
+        let targets = commands + usize::from(self.profile == Profile::POWERSHELL);
+        assert!(self.shell.buffered() <= targets * 2 * BUFFER);
+        assert!(self.shell.kept_for_replay() <= targets * 3 * BUFFER);
         assert_eq!(self.shell.closed().is_some(), self.closed);
     }
 
@@ -392,6 +481,10 @@ impl<'a> Play<'a> {
                 let known = self.known(command);
                 assert!(known.exited);
                 known.forgotten = true;
+            }
+            Action::Connect { .. } => {
+                assert!(!self.closed);
+                assert!(!std::mem::replace(&mut self.connecting, true), "two at once");
             }
             Action::Close { .. } => assert!(!std::mem::replace(&mut self.closed, true)),
             _ => {}
@@ -429,10 +522,19 @@ impl<'a> Play<'a> {
         let action = ns::action::RECEIVE_RESPONSE;
         let length = asked.envelope.reply(action, Uuid::max(), body).encode().len();
         assert!(length <= asked.limit, "{length} of {} octets", asked.limit);
-        let state = response.state.clone().expect("every answer says how it goes");
-        let id = state.command_id.expect("and of what");
-        let is_it = |known: &&mut Known| !known.forgotten && same_id(&known.id, &id);
-        let Some(known) = self.commands.values_mut().find(is_it) else { return };
+        let Ok(Request::Receive { receive, .. }) = Request::from_envelope(&asked.envelope) else {
+            panic!("an answer to no Receive")
+        };
+        let id = receive.command_id();
+        let state = response.state.clone();
+        assert!(state.is_some() || self.profile == Profile::POWERSHELL);
+        let told = state.as_ref().and_then(|state| state.command_id.as_deref());
+        assert!(state.is_none() || told.is_none() == id.is_none());
+        let is_it = |(key, known): &(&CommandKey, &mut Known)| match id {
+            Some(id) => **key != CommandKey::SHELL && !known.forgotten && same_id(&known.id, id),
+            None => **key == CommandKey::SHELL,
+        };
+        let Some((_, known)) = self.commands.iter_mut().find(is_it) else { return };
         let message = asked.message_id;
         if known.last.as_ref().is_some_and(|last| last.0 == message && last.1 == response) {
             return;
@@ -446,10 +548,13 @@ impl<'a> Play<'a> {
             };
             let received = known.received.entry(name).or_default();
             let written = known.written.get(&name).map(Vec::as_slice).unwrap_or_default();
-            assert_eq!(written.get(*received..*received + data.len()), Some(&*data), "{name}");
+            if !self.drops {
+                let end = *received + data.len();
+                assert_eq!(written.get(*received..end), Some(&*data), "{name}");
+            }
             *received += data.len();
         }
-        if state.exit_code.is_some() {
+        if state.is_some_and(|state| state.exit_code.is_some()) {
             assert!(known.exited && known.ended.len() == 2);
         }
         known.last = Some((message, response));
@@ -461,5 +566,13 @@ impl<'a> Play<'a> {
         self.drain();
         assert!(self.closed && self.asked.is_empty(), "requests without an answer");
         assert_eq!((self.shell.poll_timeout(), self.shell.buffered()), (None, 0));
+    }
+}
+
+fn resource(profile: Profile) -> String {
+    if profile == Profile::POWERSHELL {
+        [ns::resource::POWERSHELL_PREFIX, "Microsoft.PowerShell"].concat()
+    } else {
+        ns::resource::CMD.to_owned()
     }
 }

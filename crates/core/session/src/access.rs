@@ -23,14 +23,20 @@ pub enum Operation {
     Delete,
     /// Leave a shell: `rsp:Disconnect`.
     Disconnect,
+    /// List something: `wsen:Enumerate`.
+    Enumerate,
     /// Read a shell's description: `wxf:Get`.
     Get,
     /// Ask what the service is.
     Identify,
+    /// Go on with a list: `wsen:Pull`.
+    Pull,
     /// Read a command's output: `rsp:Receive`.
     Receive,
     /// Come back to a shell: `rsp:Reconnect`.
     Reconnect,
+    /// Give a list up: `wsen:Release`.
+    Release,
     /// Write to a command's input: `rsp:Send`.
     Send,
     /// Interrupt or end a command: `rsp:Signal`.

@@ -3,6 +3,7 @@
 //! Every operation passes `session::access` before anything is done; a shell of somebody else is
 //! answered exactly as one that does not exist.
 
+mod enumerate;
 mod shell;
 
 use std::net::SocketAddr;
@@ -120,6 +121,9 @@ impl Core {
         let action = header.action().unwrap_or_default();
         let operation = operation_of(action).ok_or_else(|| not_supported(action))?;
         access(caller, operation, Target::ShellKind(uri))?;
+        if matches!(operation, Operation::Enumerate | Operation::Pull | Operation::Release) {
+            return self.enumerate(caller, envelope, operation, uri).await;
+        }
         if operation == Operation::Create {
             return self.create_shell(caller, envelope, uri).await;
         }
@@ -231,6 +235,9 @@ fn operation_of(name: &str) -> Option<Operation> {
         action::DISCONNECT => Operation::Disconnect,
         action::RECONNECT => Operation::Reconnect,
         action::CONNECT => Operation::Connect,
+        action::ENUMERATE => Operation::Enumerate,
+        action::PULL => Operation::Pull,
+        action::RELEASE => Operation::Release,
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 use transport::tls;
 
+use wsman::enumeration::{self, server::Enumerations};
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
 use crate::certificates::CertificatesError;
@@ -168,6 +169,7 @@ pub(crate) struct Core {
     pub(crate) os_version: String,
     plugins: Vec<Arc<dyn ShellPlugin>>,
     sessions: Vec<Arc<dyn SessionPlugin>>,
+    enumerations: Mutex<Enumerations>,
     tokens: AtomicU64,
 }
 
@@ -182,6 +184,11 @@ impl Core {
     /// The plug-in of a resource URI whose shells have a protocol of their own.
     pub(crate) fn session_plugin(&self, uri: &str) -> Option<&dyn SessionPlugin> {
         self.sessions.iter().find(|plugin| plugin.serves(uri)).map(AsRef::as_ref)
+    }
+
+    /// The enumerations that are under way.
+    pub(crate) fn enumerations(&self) -> MutexGuard<'_, Enumerations> {
+        self.enumerations.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that no other request has.
@@ -227,6 +234,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         os_version: os_version(),
         plugins,
         sessions,
+        enumerations: Mutex::new(Enumerations::new(enumeration::server::Settings::default())),
         tokens: AtomicU64::new(0),
         settings,
     });

@@ -59,6 +59,9 @@ impl Writer {
         self.out.push('<');
         self.out.push_str(&name);
         self.declarations(outer);
+        if has_default_namespace(element) {
+            self.attribute("xmlns", element.name.namespace());
+        }
         for (name, value) in attributes {
             self.attribute(&name, value);
         }
@@ -89,7 +92,11 @@ impl Writer {
                 self.scope.push(binding.clone());
             }
         }
-        let name = self.qname(&element.name);
+        let name = if has_default_namespace(element) {
+            element.name.local().to_owned()
+        } else {
+            self.qname(&element.name)
+        };
         let attributes = element
             .attributes
             .iter()
@@ -122,7 +129,7 @@ impl Writer {
     }
 
     /// The name with a prefix that is in scope, after a declaration where none is. A default
-    /// namespace is never declared, so that a name in no namespace needs none.
+    /// namespace is never declared for what is inside, so that a name in no namespace needs none.
     fn qname(&mut self, name: &Name) -> String {
         if name.namespace().is_empty() {
             return name.local().to_owned();
@@ -153,6 +160,13 @@ impl Writer {
         self.scope.push(Binding { prefix: prefix.clone(), namespace: namespace.clone() });
         prefix
     }
+}
+
+/// Whether the element is written with a default namespace: everybody writes PowerShell's payloads
+/// so, and they stay readable for those who look for their names alone. No element is inside that
+/// would inherit it.
+fn has_default_namespace(element: &Element) -> bool {
+    element.name.namespace() == ns::POWERSHELL && element.elements().next().is_none()
 }
 
 /// Appends `text` escaped. Characters that XML cannot carry become `?`, as Windows writes them.

@@ -18,6 +18,8 @@ mod wsman_client_shell;
 mod wsman_code_page;
 #[path = "../../../../../fuzz/fuzz_targets/wsman_compression.rs"]
 mod wsman_compression;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_enumeration.rs"]
+mod wsman_enumeration;
 #[path = "../../../../../fuzz/fuzz_targets/wsman_envelope.rs"]
 mod wsman_envelope;
 #[path = "../../../../../fuzz/fuzz_targets/wsman_messages.rs"]
@@ -44,6 +46,11 @@ fn wsman_code_page_passes_its_saved_inputs() {
 #[test]
 fn wsman_compression_passes_its_saved_inputs() {
     replay("wsman_compression", wsman_compression::run);
+}
+
+#[test]
+fn wsman_enumeration_passes_its_saved_inputs() {
+    replay("wsman_enumeration", wsman_enumeration::run);
 }
 
 #[test]

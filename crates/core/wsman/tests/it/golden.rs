@@ -5,13 +5,15 @@ use std::time::Duration;
 use uuid::Uuid;
 use wsman::identify::{Identify, IdentifyResponse, profile};
 use wsman::shell::{
-    CommandLine, CommandOptions, CommandResponse, CommandState, CreateResponse, Receive,
-    ReceiveResponse, Request, RequestContext, Send, SendResponse, ShellDescription, ShellInfo,
-    ShellOptions, Signal, SignalCode, SignalResponse, State, Stream, Variable,
+    BufferMode, CommandLine, CommandOptions, CommandResponse, CommandState, Connect,
+    ConnectResponse, CreateResponse, Disconnect, PROTOCOL_VERSION, Profile, Receive,
+    ReceiveResponse, Reconnect, Request, RequestContext, Send, SendResponse, ShellDescription,
+    ShellInfo, ShellOptions, Signal, SignalCode, SignalResponse, State, Stream, Variable,
 };
 use wsman::xml::Limits;
 use wsman::{
-    EndpointReference, Envelope, ErrorCode, Fault, HeaderValue, SelectorSet, guid, ns, uuid_uri,
+    EndpointReference, Envelope, ErrorCode, Fault, HeaderValue, OptionItem, OptionSet, SelectorSet,
+    guid, ns, uuid_uri,
 };
 
 const SHELL: &str = "0D6FCA9D-2D40-44C3-B691-E665BE7AA687";
@@ -177,6 +179,103 @@ fn signal_and_delete_are_written_as_windows_writes_them() {
     ]
     .concat();
     assert_eq!(request(&Request::Delete, Some(SHELL)), expected);
+}
+
+fn powershell(request: &Request) -> String {
+    let resource_uri = [ns::resource::POWERSHELL_PREFIX, "Microsoft.PowerShell"].concat();
+    let context = RequestContext { resource_uri, ..context() };
+    let envelope =
+        request.to_envelope(&context, Some(SHELL), message_id(), Duration::from_secs(60));
+    envelope.header.check_request().unwrap();
+    assert_eq!(Request::from_envelope(&envelope).as_ref(), Ok(request));
+    String::from_utf8(envelope.encode()).unwrap()
+}
+
+#[test]
+fn disconnect_and_reconnect_are_written_as_windows_writes_them() {
+    let idle_timeout = Some(wsman::Duration::seconds(Duration::from_secs(240)));
+    let buffer_mode = Some(BufferMode::Drop);
+    let disconnect = Disconnect { idle_timeout, buffer_mode, ..Disconnect::default() };
+    let written = powershell(&Request::Disconnect(disconnect));
+    let body = "<s:Body><rsp:Disconnect><rsp:IdleTimeOut>PT240.000S</rsp:IdleTimeOut>\
+        <rsp:BufferMode>Drop</rsp:BufferMode></rsp:Disconnect></s:Body>";
+    assert!(written.contains(body), "{written}");
+    assert!(written.contains(&[ns::action::DISCONNECT, "</a:Action>"].concat()));
+    let written = powershell(&Request::Disconnect(Disconnect::default()));
+    assert!(written.contains("<s:Body><rsp:Disconnect/></s:Body>"), "{written}");
+    let written = powershell(&Request::Reconnect(Reconnect::default()));
+    assert!(written.contains("<s:Body></s:Body>"), "{written}");
+    assert!(written.contains(&[ns::action::RECONNECT, "</a:Action>"].concat()));
+}
+
+#[test]
+fn connect_is_written_as_powershell_writes_it() {
+    let options = OptionSet::default().with_item(OptionItem::required(PROTOCOL_VERSION, "2.3"));
+    let connect = Box::new(Connect::shell(b"hello".to_vec()));
+    let written = powershell(&Request::Connect { connect, options });
+    let body = "<s:Body><rsp:Connect>\
+        <connectXml xmlns=\"http://schemas.microsoft.com/powershell\">aGVsbG8=</connectXml>\
+        </rsp:Connect></s:Body>";
+    assert!(written.contains(body), "{written}");
+    let option = "<w:Option Name=\"protocolversion\" MustComply=\"true\">2.3</w:Option>";
+    assert!(written.contains(option), "{written}");
+    let connect = Box::new(Connect::command(COMMAND));
+    let written = powershell(&Request::Connect { connect, options: OptionSet::default() });
+    let body = "<s:Body><rsp:Connect CommandId=\"B0973E54-434E-4D99-B4BE-ADE584CE3BFB\"/></s:Body>";
+    assert!(written.contains(body), "{written}");
+}
+
+#[test]
+fn a_pool_and_a_pipeline_are_created_as_powershell_creates_them() {
+    let shell = ShellDescription {
+        shell_id: Some(SHELL.to_owned()),
+        name: Some("Session1".to_owned()),
+        input_streams: Profile::POWERSHELL.input_names(),
+        output_streams: Profile::POWERSHELL.output_names(),
+        creation_xml: Some(b"hello".to_vec()),
+        ..ShellDescription::default()
+    };
+    let other = vec![OptionItem::required(PROTOCOL_VERSION, "2.3")];
+    let no_profile = Some(true);
+    let options = ShellOptions { no_profile, other, ..ShellOptions::default() };
+    let written = powershell(&Request::Create { shell: Box::new(shell), options });
+    let body = "<s:Body><rsp:Shell ShellId=\"0D6FCA9D-2D40-44C3-B691-E665BE7AA687\" \
+        Name=\"Session1\"><rsp:InputStreams>stdin pr</rsp:InputStreams>\
+        <rsp:OutputStreams>stdout</rsp:OutputStreams>\
+        <creationXml xmlns=\"http://schemas.microsoft.com/powershell\">aGVsbG8=</creationXml>\
+        </rsp:Shell></s:Body>";
+    assert!(written.contains(body), "{written}");
+    let options = "<w:Option Name=\"protocolversion\" MustComply=\"true\">2.3</w:Option>\
+        <w:Option Name=\"WINRS_NOPROFILE\" MustComply=\"true\">1</w:Option></w:OptionSet>";
+    assert!(written.contains(options), "{written}");
+    let command = CommandLine::plug_in(Some(COMMAND.to_owned()), b"hello");
+    assert_eq!(command.payload().as_deref(), Ok(&b"hello"[..]));
+    let options = CommandOptions::default();
+    let written = powershell(&Request::Command { command, options });
+    let body = "<rsp:Command/><rsp:Arguments>aGVsbG8=</rsp:Arguments></rsp:CommandLine>";
+    assert!(written.contains(body), "{written}");
+    let bad = CommandLine { arguments: vec!["?".to_owned()], ..CommandLine::default() };
+    assert!(bad.payload().is_err() && CommandLine::default().payload() == Ok(Vec::new()));
+}
+
+#[test]
+fn connect_response_has_windowss_shape() {
+    let response = ConnectResponse {
+        input_streams: Profile::POWERSHELL.input_names(),
+        output_streams: Profile::POWERSHELL.output_names(),
+        connect_response_xml: Some(b"hello".to_vec()),
+        ..ConnectResponse::default()
+    };
+    assert_eq!(ConnectResponse::from_body(&response.to_body()).as_ref(), Ok(&response));
+    let action = ns::action::CONNECT_RESPONSE;
+    let envelope = asked().reply(action, message_id(), response.to_body());
+    let body = "<rsp:ConnectResponse><rsp:InputStreams>stdin pr</rsp:InputStreams>\
+        <rsp:OutputStreams>stdout</rsp:OutputStreams>\
+        <connectResponseXml xmlns=\"http://schemas.microsoft.com/powershell\">aGVsbG8=\
+        </connectResponseXml></rsp:ConnectResponse>";
+    reply(action, N_RSP, body, &envelope);
+    let envelope = asked().reply(action, message_id(), ConnectResponse::default().to_body());
+    reply(action, N_RSP, "<rsp:ConnectResponse/>", &envelope);
 }
 
 fn asked() -> Envelope {

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::wildcard_enum_match_arm,
+    clippy::indexing_slicing,
     reason = "a test that cannot go on has failed; helpers are not marked as tests"
 )]
 
@@ -13,11 +14,17 @@ mod check;
 mod code_page;
 mod compression;
 mod corpora;
+mod enumeration;
 mod fault;
 mod fuzz;
 mod golden;
 mod identify;
 mod limits;
+mod plug_in_client;
+mod plug_in_pair;
+mod plug_in_replay;
+mod plug_in_scene;
+mod plug_in_server;
 mod properties;
 mod round_trip;
 mod shell;

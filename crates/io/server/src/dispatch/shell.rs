@@ -164,7 +164,7 @@ impl Core {
         Ok((reply.action(), reply.into_body()))
     }
 
-    fn reply_limit(&self, header: &Header) -> usize {
+    pub(super) fn reply_limit(&self, header: &Header) -> usize {
         let own = self.settings.max_envelope_size();
         let limit = header.reply_limit(u64::try_from(own).unwrap_or(u64::MAX));
         usize::try_from(limit).unwrap_or(own)
@@ -226,7 +226,7 @@ fn check_compression(header: &Header, options: &ShellOptions) -> Result<(), Box<
 }
 
 /// A shell's id: a GUID in any case, with or without `uuid:` or braces.
-fn parse_id(text: &str) -> Option<Uuid> {
+pub(super) fn parse_id(text: &str) -> Option<Uuid> {
     let text = text.trim();
     let bare = match text.get(..5) {
         Some(prefix) if prefix.eq_ignore_ascii_case("uuid:") => text.get(5..)?,

@@ -59,7 +59,8 @@ values! {
     Operation {
         Identify = "Identify", Create = "Create", Command = "Command", Send = "Send",
         Receive = "Receive", Signal = "Signal", Get = "Get", Delete = "Delete",
-        Disconnect = "Disconnect", Reconnect = "Reconnect", Connect = "Connect", Other = "other",
+        Disconnect = "Disconnect", Reconnect = "Reconnect", Connect = "Connect",
+        Enumerate = "Enumerate", Pull = "Pull", Release = "Release", Other = "other",
     }
     /// What became of a message.
     Outcomes {

@@ -11,6 +11,7 @@
 //! commands is gone, or when the service stops. Every request that waits gets an answer.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -45,8 +46,19 @@ pub(super) enum Message {
     Request(Box<Incoming>, Option<Operation>, Answer),
     /// The connection of a request is gone.
     Cancel(RequestToken),
+    /// Somebody wants to see what the shell is.
+    Look(Look),
     /// The service stops.
     Stop,
+}
+
+/// A look at a shell's machine.
+pub(super) struct Look(pub(super) Box<dyn FnOnce(&Shell) + Send>);
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Look(..)")
+    }
 }
 
 /// A shell's task.
@@ -168,6 +180,7 @@ impl Work {
                         self.waiting.remove(&token);
                         self.machine.handle_cancel(token, Instant::now());
                     }
+                    Some(Message::Look(look)) => (look.0)(&self.machine),
                     Some(Message::Stop) | None => return End::Stopped,
                 },
                 Some((key, event)) = reports.recv() => {

@@ -21,7 +21,7 @@ use wsman::shell::server::{Incoming, Reply, RequestToken, Shell};
 
 pub(crate) use self::command::Streams;
 
-use self::actor::{Actor, Message};
+use self::actor::{Actor, Look, Message};
 use self::budget::{Held, Memory};
 use self::operations::{Kind, Operation, Operations};
 use crate::metrics::{Gauge, Metrics, Present, count as count_one};
@@ -168,6 +168,16 @@ impl Shells {
         Some(Found { owner, resource, mailbox, operations, memory })
     }
 
+    /// The open shells of a user.
+    pub(crate) fn of(&self, owner: &Account) -> Vec<Found> {
+        let ids: Vec<Uuid> = {
+            let state = self.state();
+            let own = state.shells.iter().filter(|(_, entry)| entry.owner.id == owner.id);
+            own.map(|(id, _)| *id).collect()
+        };
+        ids.into_iter().filter_map(|id| self.find(id)).collect()
+    }
+
     /// Gives back what many shells took, once they are gone. What still runs of the last one is little.
     fn release_memory(&self) {
         let mut state = self.state();
@@ -267,6 +277,17 @@ impl Drop for Registration {
 }
 
 impl Found {
+    /// Looks at the shell's machine, which its idle time does not notice; `None` where the shell is gone.
+    pub(crate) async fn look<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Shell) -> T + Send + 'static,
+    ) -> Option<T> {
+        let (sender, seen) = oneshot::channel();
+        let look = Look(Box::new(move |machine| drop(sender.send(look(machine)))));
+        self.mailbox.send(Message::Look(look)).ok()?;
+        seen.await.ok()
+    }
+
     /// Asks the shell, and waits for the answer. Dropping the future withdraws the request.
     ///
     /// # Errors

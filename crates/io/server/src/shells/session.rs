@@ -150,6 +150,7 @@ impl Work {
                         self.waiting.remove(&token);
                         self.machine.handle_cancel(token, Instant::now());
                     }
+                    Some(Message::Look(look)) => (look.0)(&self.machine),
                     Some(Message::Stop) | None => return End::Stopped,
                 },
                 () = self.session.work() => {}

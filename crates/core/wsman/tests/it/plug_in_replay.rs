@@ -1,0 +1,304 @@
+//! Recorded conversations with PowerShell on Windows through the client's machines: shells that are
+//! left, listed, taken up again and taken over.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Deserialize;
+use uuid::Uuid;
+use wsman::enumeration::client::{Limits as Bounds, Walk};
+use wsman::enumeration::{Enumerate, Item};
+use wsman::shell::client::{CommandKey, Event, KnownShell, Shell};
+use wsman::shell::{ListedCommand, Profile, Request, RequestContext, ShellInfo, State};
+use wsman::xml::Limits;
+use wsman::{Envelope, HeaderValue, OptionSet, ns};
+
+use crate::corpora::{folder, read};
+
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+#[derive(Deserialize)]
+struct Conversation {
+    messages: Vec<Exchange>,
+}
+
+#[derive(Deserialize)]
+struct Exchange {
+    request: String,
+    response: String,
+}
+
+fn decode(text: &str) -> Envelope {
+    Envelope::decode(text.as_bytes(), &Limits::default()).unwrap()
+}
+
+/// What the conversation came to.
+#[derive(Default)]
+struct Outcome {
+    /// What happened, shell by shell, in order; output as its number of bytes.
+    events: Vec<String>,
+    shells: Vec<ShellInfo>,
+    commands: Vec<ListedCommand>,
+}
+
+/// One shell of the recording's client.
+struct Known {
+    shell: Shell,
+    keys: BTreeMap<String, CommandKey>,
+}
+
+#[derive(Default)]
+struct Replay {
+    shells: BTreeMap<String, Known>,
+    ids: u128,
+    outcome: Outcome,
+}
+
+fn context(recorded: &Envelope) -> RequestContext {
+    let header = &recorded.header;
+    let (to, resource) = (header.to().unwrap(), header.resource_uri().unwrap());
+    let mut context = RequestContext::new(to, resource, Uuid::from_u128(7));
+    context.max_envelope_size = header.max_envelope_size().unwrap();
+    context
+}
+
+/// The recorded answer, made an answer to our own message.
+fn answer_to(ours: &Envelope, recorded: &Envelope) -> Envelope {
+    let mut answer = recorded.clone();
+    for block in &mut answer.header.blocks {
+        if let HeaderValue::RelatesTo(id) = &mut block.value {
+            ours.header.message_id().unwrap().clone_into(id);
+        }
+    }
+    answer
+}
+
+impl Replay {
+    fn take(&mut self, exchange: &Exchange) {
+        let (recorded, answer) = (decode(&exchange.request), decode(&exchange.response));
+        self.ids += 1;
+        if recorded.action() == Some(ns::action::ENUMERATE) {
+            self.enumerate(&recorded, &answer);
+            return;
+        }
+        let theirs = Request::from_envelope(&recorded).unwrap();
+        let shell_id = match &theirs {
+            Request::Create { shell, .. } => shell.shell_id.clone().unwrap(),
+            _ => recorded.header.shell_id().unwrap().to_owned(),
+        };
+        let takes_over = matches!(&theirs, Request::Connect { connect, .. }
+            if connect.command_id.is_none());
+        if takes_over || matches!(theirs, Request::Create { .. }) {
+            let shell = Shell::with_profile(context(&recorded), Profile::POWERSHELL);
+            self.shells.insert(shell_id.clone(), Known { shell, keys: BTreeMap::new() });
+        }
+        let known = self.shells.get_mut(&shell_id).unwrap();
+        known.ask(Uuid::from_u128(self.ids), &theirs, &shell_id);
+        let request = known.shell.poll_request().unwrap();
+        let sent = decode(std::str::from_utf8(&request.envelope.encode()).unwrap());
+        let mut mine = Request::from_envelope(&sent).unwrap();
+        if let (Request::Receive { keep_alive, .. }, Request::Receive { keep_alive: theirs, .. }) =
+            (&mut mine, &theirs)
+        {
+            *keep_alive = *theirs;
+        }
+        assert_eq!(mine, theirs);
+        for same in [wsman::Header::to, wsman::Header::resource_uri, wsman::Header::shell_id] {
+            assert_eq!(same(&sent.header), same(&recorded.header));
+        }
+        known.shell.handle_response(&answer_to(&request.envelope, &answer)).unwrap();
+        while let Some(event) = known.shell.poll_event() {
+            self.outcome.events.extend(tell(&event));
+        }
+    }
+
+    fn enumerate(&mut self, recorded: &Envelope, answer: &Envelope) {
+        let theirs = Enumerate::from_body(&recorded.body).unwrap();
+        let mut walk = Walk::new(context(recorded), theirs.clone(), Bounds::default());
+        let request = walk.next(Uuid::from_u128(self.ids), TIMEOUT).unwrap().unwrap();
+        let sent = decode(std::str::from_utf8(&request.envelope.encode()).unwrap());
+        assert_eq!(Enumerate::from_body(&sent.body).unwrap(), theirs);
+        let items = walk.handle_response(&answer_to(&request.envelope, answer)).unwrap();
+        assert!(walk.is_finished());
+        let objects = items.iter().map(Item::object).map(Option::unwrap);
+        if let Some(filter) = theirs.filter {
+            let filter = filter.as_selectors().unwrap();
+            assert!(self.shells.contains_key(filter.text("ShellId").unwrap()));
+            let commands = objects.map(|item| ListedCommand::from_element(item).unwrap());
+            self.outcome.commands.extend(commands);
+        } else {
+            let shells = objects.map(|item| ShellInfo::from_element(item).unwrap());
+            self.outcome.shells.extend(shells);
+        }
+    }
+}
+
+impl Known {
+    /// Makes the request that the recording's client made, by the machine's own means.
+    fn ask(&mut self, id: Uuid, request: &Request, shell_id: &str) {
+        let shell = &mut self.shell;
+        let key = |id: Option<&str>| id.map_or(CommandKey::SHELL, |id| self.keys[id]);
+        let asked = match request.clone() {
+            Request::Create { shell: description, options } => {
+                shell.open(id, TIMEOUT, *description, options)
+            }
+            Request::Command { command, options } => {
+                assert!(command.payload().unwrap().len() > 21);
+                let name = command.command_id.clone().unwrap();
+                shell.start(id, TIMEOUT, command, options).map(|key| {
+                    self.keys.insert(name, key);
+                })
+            }
+            Request::Receive { receive, .. } => {
+                shell.receive(id, TIMEOUT, key(receive.command_id()))
+            }
+            Request::Disconnect(disconnect) => shell.disconnect(id, TIMEOUT, disconnect),
+            Request::Reconnect(reconnect) => shell.reconnect(id, TIMEOUT, reconnect),
+            Request::Connect { connect, .. } if connect.command_id.is_some() => {
+                let name = connect.command_id.unwrap();
+                shell.connect_command(id, TIMEOUT, &name).map(|key| {
+                    self.keys.insert(name, key);
+                })
+            }
+            Request::Connect { connect, options } => {
+                let known = KnownShell { shell_id: shell_id.to_owned(), compression: false };
+                shell.connect(id, TIMEOUT, known, *connect, options)
+            }
+            Request::Delete => shell.close(id, TIMEOUT),
+            other => panic!("{other:?} is not in these recordings"),
+        };
+        asked.unwrap();
+    }
+}
+
+fn tell(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Opened { .. } => "opened".to_owned(),
+        Event::Started { .. } => "started".to_owned(),
+        Event::Output { command, data, .. } => {
+            assert!(data.len() > 42);
+            let of = if *command == CommandKey::SHELL { "pool" } else { "pipeline" };
+            format!("{of} output")
+        }
+        Event::Disconnected => "disconnected".to_owned(),
+        Event::Reconnected => "reconnected".to_owned(),
+        Event::Connected { response, .. } => {
+            assert_eq!(response.input_streams, Profile::POWERSHELL.input_names());
+            assert_eq!(response.output_streams, Profile::POWERSHELL.output_names());
+            assert!(response.connect_response_xml.as_ref().unwrap().len() > 42);
+            "connected".to_owned()
+        }
+        Event::CommandConnected { .. } => "pipeline connected".to_owned(),
+        Event::Done { exit_code, .. } => format!("done {exit_code:?}"),
+        Event::Closed => "closed".to_owned(),
+        Event::Ended { .. } => return None,
+        other => panic!("{other:?}"),
+    })
+}
+
+fn replay(test: &str, file: &str) -> Option<Outcome> {
+    let path = folder(test, "pypsrp/responses")?.join(file);
+    let conversation: Conversation = serde_norway::from_str(&read(&path)).unwrap();
+    let mut replay = Replay::default();
+    conversation.messages.iter().for_each(|exchange| replay.take(exchange));
+    assert!(replay.shells.values().all(|known| known.shell.outstanding() == 0));
+    Some(replay.outcome)
+}
+
+#[test]
+fn windows_keeps_pools_that_are_left_lists_them_and_gives_them_back() {
+    let test = "windows_keeps_pools_that_are_left_lists_them_and_gives_them_back";
+    let Some(outcome) = replay(test, "test_psrp_disconnect_runspaces.yml") else { return };
+    let expected = [
+        "opened",
+        "pool output",
+        "pool output",
+        "pool output",
+        "disconnected",
+        "reconnected",
+        "disconnected",
+        "opened",
+        "pool output",
+        "pool output",
+        "pool output",
+        "disconnected",
+        "connected",
+        "pool output",
+        "connected",
+        "pool output",
+        "closed",
+        "closed",
+    ];
+    assert_eq!(outcome.events, expected);
+    assert_eq!((outcome.shells.len(), outcome.commands.len()), (2, 0));
+    for shell in &outcome.shells {
+        assert!(shell.is_disconnected());
+        assert_eq!(shell.buffer_mode.as_deref(), Some("Block"));
+        let known = KnownShell::listed(shell).unwrap();
+        assert!(!known.compression && Some(known.shell_id) == shell.shell_id);
+    }
+}
+
+#[test]
+fn windows_gives_pipelines_back_with_the_output_that_was_kept() {
+    let test = "windows_gives_pipelines_back_with_the_output_that_was_kept";
+    let Some(outcome) = replay(test, "test_psrp_disconnected_commands.yml") else { return };
+    let pool = ["opened", "pool output", "pool output", "pool output", "started", "disconnected"];
+    let taken_over = [
+        "connected",
+        "pool output",
+        "pipeline connected",
+        "pipeline output",
+        "pipeline output",
+        "pipeline output",
+        "pipeline output",
+        "done Some(0)",
+    ];
+    let end = ["reconnected", "closed"];
+    let expected = [&pool[..], &pool, &taken_over, &taken_over, &end, &end].concat();
+    assert_eq!(outcome.events, expected);
+    assert_eq!((outcome.shells.len(), outcome.commands.len()), (2, 2));
+    for command in &outcome.commands {
+        assert_eq!(command.state, Some(State::Running));
+        assert_eq!(command.command_line.as_deref(), Some(""));
+    }
+}
+
+#[test]
+fn every_recorded_pool_is_created_with_bytes_and_a_version() {
+    let test = "every_recorded_pool_is_created_with_bytes_and_a_version";
+    let Some(folder) = folder(test, "pypsrp/responses") else { return };
+    let mut creates = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = read(&path);
+        if !path.to_string_lossy().contains("psrp") || !text.contains("creationXml") {
+            continue;
+        }
+        let conversation: Conversation = serde_norway::from_str(&text).unwrap();
+        for exchange in &conversation.messages {
+            let recorded = decode(&exchange.request);
+            // Some of these conversations use a command shell as well.
+            if recorded.header.resource_uri() == Some(ns::resource::CMD) {
+                continue;
+            }
+            let Ok(Request::Create { shell, options }) = Request::from_envelope(&recorded) else {
+                continue;
+            };
+            creates += 1;
+            assert!(shell.creation_xml.as_ref().unwrap().len() > 42, "{}", path.display());
+            let version = OptionSet { options: options.other.clone() };
+            let version = version.find(wsman::shell::PROTOCOL_VERSION).unwrap();
+            assert!(version.must_comply(), "{}", path.display());
+            let ours = Request::Create { shell, options }.to_envelope(
+                &context(&recorded),
+                None,
+                Uuid::nil(),
+                TIMEOUT,
+            );
+            let again = decode(std::str::from_utf8(&ours.encode()).unwrap());
+            assert_eq!(Request::from_envelope(&again), Request::from_envelope(&recorded));
+        }
+    }
+    assert!(creates >= 35, "only {creates} pools");
+}
