@@ -284,9 +284,18 @@ def out_default(call):
 KNOWN["out-host"] = KNOWN["out-default"]
 
 
-@command("Out-String", values=("name",))
+@command("Out-String", switches=("stream",), values=("name",))
 def out_string(call):
-    yield "".join(line + "\n" for line in display.lines(call.input(), call.pipeline))
+    lines = display.lines(call.input(), call.pipeline)
+    if call.get("stream"):
+        yield from lines
+    else:
+        yield "".join(line + "\n" for line in lines)
+
+
+@command("Invoke-Expression", "command")
+def invoke_expression(call):
+    yield from call.runner.script(str(call.get("command")), scope=False)
 
 
 @command("Out-Null")

@@ -11,8 +11,8 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::server::conn::http1;
@@ -30,7 +30,6 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 use transport::tls;
 
-use wsman::enumeration::{self, server::Enumerations};
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
 use crate::certificates::CertificatesError;
@@ -45,6 +44,7 @@ use crate::places::{Place, Places};
 use crate::plugin::{SessionPlugin, ShellPlugin};
 use crate::settings::{Listener, MetricsAddress, Settings};
 use crate::shells::{Limits, Shells};
+use wsman::enumeration::{self, server::Enumerations};
 
 /// A head of a request may have so many bytes: a token of 64 KiB in base64, and room beside it.
 const MAX_HEAD: usize = 128 * 1024;

@@ -14,6 +14,9 @@ use crate::messages::{Kind, Message, RunspacePoolInitData, SessionCapability};
 use crate::out_of_process::Stream;
 use crate::version;
 
+/// The type of what a pipeline's host call is answered with.
+const PIPELINE_HOST_RESPONSE: u32 = 0x0004_1101;
+
 impl Bridge {
     /// Opens the pool with what the client's Create carries: SESSION_CAPABILITY and mostly
     /// INIT_RUNSPACEPOOL, of which the rest comes with [`Self::handle_data`].
@@ -308,6 +311,14 @@ impl Bridge {
         for data in messages {
             if self.id.is_nil() {
                 self.id = Header::decode(&data)?.pool;
+            }
+            // Clients send answers of the host for a pipeline to the pool, and Windows looks at the message only.
+            let header = Header::decode(&data)?;
+            let is_answer = pipeline.is_none() && header.kind == PIPELINE_HOST_RESPONSE;
+            let pipeline = if is_answer { Some(header.pipeline) } else { pipeline };
+            if pipeline.is_some_and(|id| is_answer && !self.pipelines.contains_key(&id)) {
+                // It is over.
+                continue;
             }
             let message = self.read(pipeline, data.clone())?;
             match pipeline {

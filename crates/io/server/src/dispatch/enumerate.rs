@@ -46,22 +46,26 @@ impl Core {
         let now = Instant::now();
         let (name, body) = match operation {
             Operation::Pull => {
-                let pull = Pull::from_body(&envelope.body).map_err(|error| Fault::from(&error))?;
+                let pull = Pull::from_body(&envelope.body)
+                    .map_err(|error| Box::new(Fault::from(&error)))?;
                 let room = self.room(caller, envelope, action::PULL_RESPONSE);
                 let response = self.enumerations().pull(&owner, &pull, room, now)?;
                 (action::PULL_RESPONSE, response.to_body())
             }
             Operation::Release => {
-                let release = Release::from_body(&envelope.body).map_err(|error| Fault::from(&error))?;
+                let release = Release::from_body(&envelope.body)
+                    .map_err(|error| Box::new(Fault::from(&error)))?;
                 self.enumerations().release(&owner, &release, now)?;
                 (action::RELEASE_RESPONSE, Vec::new())
             }
             _ => {
-                let request = Enumerate::from_body(&envelope.body).map_err(|error| Fault::from(&error))?;
+                let request = Enumerate::from_body(&envelope.body)
+                    .map_err(|error| Box::new(Fault::from(&error)))?;
                 let source = self.source(caller, envelope, &request, listed).await?;
                 let room = self.room(caller, envelope, action::ENUMERATE_RESPONSE);
                 let mut enumerations = self.enumerations();
-                let response = enumerations.enumerate(&owner, &request, source, room, random::uuid(), now)?;
+                let response =
+                    enumerations.enumerate(&owner, &request, source, room, random::uuid(), now)?;
                 (action::ENUMERATE_RESPONSE, response.to_body())
             }
         };
@@ -94,7 +98,10 @@ impl Core {
                 let mut items = Vec::new();
                 for found in self.shells.of(caller.account) {
                     // One that ends at this moment is not there any more.
-                    let Some(info) = found.look(|machine| machine.info(Instant::now())).await else { continue };
+                    let Some(info) = found.look(|machine| machine.info(Instant::now())).await
+                    else {
+                        continue;
+                    };
                     let id = info.shell_id.clone().unwrap_or_default();
                     let uri = info.resource_uri.clone().unwrap_or_default();
                     if filter.as_ref().is_some_and(|wanted| !is_wanted(wanted, &id, &uri)) {
@@ -117,7 +124,11 @@ impl Core {
                 })?;
                 if request.mode != Mode::Object {
                     let text = "There are no references to commands. ";
-                    return Err(Box::new(Fault::new(ErrorCode::ENUMERATE_COMMANDS_EPRS_NOT_SUPPORTED, text)).into());
+                    return Err(Box::new(Fault::new(
+                        ErrorCode::ENUMERATE_COMMANDS_EPRS_NOT_SUPPORTED,
+                        text,
+                    ))
+                    .into());
                 }
                 let found = super::shell::parse_id(id).and_then(|id| self.shells.find(id));
                 let found = found.ok_or_else(faults::no_such_shell)?;
@@ -126,7 +137,13 @@ impl Core {
                     let listed = |command: wsman::shell::server::CommandInfo<'_>| {
                         let line = Some(command.line.to_owned());
                         let (command_id, state) = (command.id.to_owned(), Some(command.state));
-                        ListedCommand { command_id, command_line: line, state, ..ListedCommand::default() }.to_element()
+                        ListedCommand {
+                            command_id,
+                            command_line: line,
+                            state,
+                            ..ListedCommand::default()
+                        }
+                        .to_element()
                     };
                     machine.commands().map(listed).collect::<Vec<Element>>()
                 });
