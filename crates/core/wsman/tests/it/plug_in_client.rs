@@ -361,6 +361,13 @@ fn payloads_of_the_most_bytes_fit_a_request_and_one_more_does_not() {
     });
     let length = scene.sent().envelope.encode().len();
     assert!(length <= limit && length > limit - 60, "{length}");
+    let mut new = Scene::new(Profile::POWERSHELL);
+    let (mut description, options) = (ShellDescription::default(), ShellOptions::default());
+    let most = new.shell.max_creation_payload(&description, &options);
+    description.creation_xml = Some(vec![7; most]);
+    new.ask(|shell, id| shell.open(id, Duration::from_secs(u32::MAX.into()), description, options));
+    let length = new.sent().envelope.encode().len();
+    assert!(length <= limit && length > limit - 60, "{length}");
     let most = scene.shell.max_send_payload(CommandKey::SHELL).unwrap();
     let id = scene.id();
     let stream = InputStream::Priority;

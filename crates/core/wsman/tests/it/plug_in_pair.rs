@@ -21,13 +21,14 @@ fn pool_and_pipeline_have_input_and_output_of_their_own() {
     play.receive(0, Of::SHELL);
     play.receive(0, pipeline);
     play.write(OWN, b"state of the pool");
-    play.write(process, b"one");
-    play.write(process, b"two");
+    let (one, two) = ([1; 100], [2; 100]);
+    play.write(process, &one);
+    play.write(process, &two);
     play.wait(GATHER);
     let events = play.take_events();
     assert_eq!(pieces(&events, Of::SHELL), [b"state of the pool"]);
     // What the plug-in wrote in two pieces arrives in two.
-    assert_eq!(pieces(&events, pipeline), [b"one", b"two"]);
+    assert_eq!(pieces(&events, pipeline), [one, two]);
     for (of, target, stream, data) in [
         (Of::SHELL, OWN, InputStream::Stdin, &b"message"[..]),
         (Of::SHELL, OWN, InputStream::Priority, b"answer"),

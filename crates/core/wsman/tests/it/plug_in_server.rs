@@ -7,9 +7,9 @@ use wsman::shell::server::{
     Action, ApiMisuse, CommandKey, Error, Identity, Incoming, Reply, RequestToken, Settings, Shell,
 };
 use wsman::shell::{
-    BufferMode, CommandLine, CommandOptions, Connect, Disconnect, InputStream, OutputStream,
-    Profile, Receive, Reconnect, Request, Send, ShellDescription, ShellInfo, Signal, SignalCode,
-    Stream,
+    BufferMode, CommandLine, CommandOptions, Connect, Disconnect, InputStream, ListedCommand,
+    OutputStream, Profile, Receive, Reconnect, Request, Send, ShellDescription, ShellInfo, Signal,
+    SignalCode, State, Stream,
 };
 use wsman::{ErrorCode, Fault, OptionSet, ns};
 
@@ -187,6 +187,17 @@ fn only_the_session_of_the_shell_leaves_it_and_takes_it_up_again() {
 }
 
 #[test]
+fn a_session_id_that_is_too_long_to_be_one_is_none() {
+    let mut scene = Scene::new();
+    let long = "x".repeat(46);
+    scene.shell = scene.shell.with_session(Some(&long));
+    assert_eq!(scene.shell.session_id(), None);
+    let shorter = "x".repeat(45);
+    scene.shell = scene.shell.with_session(Some(&shorter));
+    assert_eq!(scene.shell.session_id(), Some(&*shorter));
+}
+
+#[test]
 fn a_shell_whose_id_the_service_chose_cannot_be_left() {
     let mut scene = Scene::with(ShellDescription::default());
     for request in [disconnect(), reconnect(), connect()] {
@@ -354,6 +365,14 @@ fn the_shell_itself_is_no_command() {
     assert_eq!(commands, [pipeline]);
     let lines: Vec<_> = scene.shell.commands().map(|info| info.line.to_owned()).collect();
     assert_eq!(lines, [""]);
+    let listed: Vec<_> = scene.shell.commands().map(ListedCommand::from).collect();
+    let expected = ListedCommand {
+        command_id: PIPELINE.to_owned(),
+        command_line: Some(String::new()),
+        state: Some(State::Running),
+        ..ListedCommand::default()
+    };
+    assert_eq!(listed, [expected]);
     let started = scene.shell.handle_started(CommandKey::SHELL, Ok(()), scene.now);
     let expected = ApiMisuse::StartedTwice(CommandKey::SHELL);
     assert_eq!(started, Err(Error::ApiMisuse(expected)));

@@ -6,7 +6,9 @@ use uuid::Uuid;
 
 use super::{CommandKey, Error, Shell, send_request};
 use crate::compression;
-use crate::shell::{self, CommandLine, CommandOptions, InputStream};
+use crate::shell::{
+    self, CommandLine, CommandOptions, InputStream, ShellDescription, ShellOptions,
+};
 
 /// What is known of the longest request that the service takes. No message tells it: the
 /// MaxEnvelopeSize of a request is about the answer.
@@ -42,7 +44,7 @@ impl Shell {
         let shell_id = self.opened()?;
         let command_id = self.known(command)?.id(command)?;
         let send = send_request(command_id, InputStream::Stdin, Vec::new(), true);
-        let room = self.room(&send, shell_id);
+        let room = self.room(&send, Some(shell_id));
         Ok(if self.is_compressed { compression::fits(room) } else { room })
     }
 
@@ -56,14 +58,27 @@ impl Shell {
         let shell_id = self.opened()?;
         let command = CommandLine::plug_in(Some(crate::guid(Uuid::nil())), &[]);
         let options = CommandOptions::default();
-        Ok(self.room(&shell::Request::Command { command, options }, shell_id))
+        Ok(self.room(&shell::Request::Command { command, options }, Some(shell_id)))
+    }
+
+    /// The most bytes that fit [`ShellDescription::creation_xml`] of that Create, within a request
+    /// that the service surely takes.
+    #[must_use]
+    pub fn max_creation_payload(
+        &self,
+        description: &ShellDescription,
+        options: &ShellOptions,
+    ) -> usize {
+        let shell = ShellDescription { creation_xml: Some(Vec::new()), ..description.clone() };
+        let (shell, options) = (Box::new(shell), options.clone());
+        self.room(&shell::Request::Create { shell, options }, None)
     }
 
     /// The most bytes that can be added as base64 to a request which has none yet.
-    fn room(&self, request: &shell::Request, shell_id: &str) -> usize {
+    fn room(&self, request: &shell::Request, shell_id: Option<&str>) -> usize {
         // No timeout of the protocol is written longer than this one.
         let longest = Duration::from_secs(u32::MAX.into());
-        let envelope = request.to_envelope(&self.context, Some(shell_id), Uuid::nil(), longest);
+        let envelope = request.to_envelope(&self.context, shell_id, Uuid::nil(), longest);
         let limit = usize::try_from(self.request_limit()).unwrap_or(usize::MAX);
         let limit = self.context.charset.fits(limit);
         limit.saturating_sub(envelope.encode().len() + CLOSING_TAG) / 4 * 3
@@ -93,6 +108,6 @@ impl Shell {
     }
 }
 
-/// `</rsp:Arguments>`, the longer of the two that an empty element is written without; the other
-/// is `</rsp:Stream>`.
+/// `</rsp:Arguments>`, the longest of the three that an empty element is written without; the others
+/// are `</rsp:Stream>` and `</creationXml>`.
 const CLOSING_TAG: usize = 16;

@@ -91,7 +91,7 @@ impl Incoming {
             0
         };
         let message_id = envelope.header.message_id().unwrap_or_default().to_owned();
-        let session_id = envelope.header.session_id().map(str::to_owned);
+        let session_id = session(envelope.header.session_id());
         Ok(Self {
             token,
             message_id,
@@ -103,6 +103,14 @@ impl Incoming {
             command_id,
         })
     }
+}
+
+/// The longest session id that is one: `urn:uuid:` and a GUID.
+const MAX_SESSION: usize = 45;
+
+/// A session id as it is kept with a shell. What is longer than a GUID can be names no session.
+pub(super) fn session(id: Option<&str>) -> Option<String> {
+    id.filter(|id| id.len() <= MAX_SESSION).map(str::to_owned)
 }
 
 /// Something for the driver to do.

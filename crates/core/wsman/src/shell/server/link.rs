@@ -17,7 +17,7 @@ use std::time::Instant;
 use super::command::{Command, Waiting};
 use super::create::length;
 use super::error::{ApiMisuse, Error};
-use super::exchange::{Action, CloseReason, Reply, RequestToken};
+use super::exchange::{Action, CloseReason, Reply, RequestToken, session};
 use super::requests::find;
 use super::{Shell, faults};
 use crate::envelope::same_id;
@@ -229,6 +229,7 @@ impl Shell {
             return Ok(());
         }
         self.buffer_mode = connect.buffer_mode.unwrap_or(self.buffer_mode);
+        let session_id = session(session_id.as_deref());
         self.link = Link::Connecting { waiting: Some(waiting), session_id };
         self.out.act(Action::Connect { connect, options });
         Ok(())

@@ -37,8 +37,8 @@ use crate::duration;
 use crate::fault::Fault;
 use crate::selector::{EndpointReference, SelectorSet};
 use crate::shell::{
-    BufferMode, CreateResponse, OutputStream, Profile, ShellDescription, ShellInfo, ShellOptions,
-    State,
+    BufferMode, CreateResponse, ListedCommand, OutputStream, Profile, ShellDescription, ShellInfo,
+    ShellOptions, State,
 };
 
 pub use error::{ApiMisuse, Error};
@@ -107,6 +107,17 @@ pub struct CommandInfo<'a> {
     pub line: &'a str,
     /// `CommandState`.
     pub state: State,
+}
+
+impl From<CommandInfo<'_>> for ListedCommand {
+    fn from(info: CommandInfo<'_>) -> Self {
+        Self {
+            command_id: info.id.to_owned(),
+            command_line: Some(info.line.to_owned()),
+            state: Some(info.state),
+            ..Self::default()
+        }
+    }
 }
 
 impl Shell {
@@ -193,7 +204,7 @@ impl Shell {
     /// reconnect to it.
     #[must_use]
     pub fn with_session(mut self, session_id: Option<&str>) -> Self {
-        self.session_id = session_id.map(str::to_owned);
+        self.session_id = exchange::session(session_id);
         self
     }
 

@@ -80,9 +80,10 @@ impl Buffer {
             return;
         }
         self.len += data.len();
+        let most = self.put_together();
         match self.chunks.back_mut() {
             // A command that writes byte by byte must not cost an allocation for each byte.
-            Some(last) if last.len() + data.len() <= SMALL && !self.keeps_chunks => {
+            Some(last) if last.len() + data.len() <= most => {
                 last.append(&mut data);
             }
             Some(_) | None => {
@@ -93,6 +94,12 @@ impl Buffer {
                 self.chunks.push_back(data);
             }
         }
+    }
+
+    /// Chunks up to this size are put together. Those of a plug-in only where they are smaller than
+    /// any piece of its protocol: else a producer of single bytes would cost many times its credit.
+    const fn put_together(&self) -> usize {
+        if self.keeps_chunks { TINY } else { SMALL }
     }
 
     /// Takes up to `wanted` bytes from the front.
@@ -126,8 +133,10 @@ impl Buffer {
     }
 }
 
-/// Chunks up to this size are put together.
+/// See [`Buffer::put_together`].
 const SMALL: usize = 8_192;
+/// A fragment of [MS-PSRP] 2.2.4 with the header of a message is no shorter.
+const TINY: usize = 61;
 
 #[cfg(test)]
 mod tests {
@@ -156,6 +165,33 @@ mod tests {
             }
             assert_eq!(got, all, "step {step}");
         }
+    }
+
+    #[test]
+    fn chunks_of_a_plug_in_stay_apart_unless_they_are_tiny() {
+        let mut buffer = Buffer::of_chunks();
+        for _ in 0..3 {
+            buffer.push(vec![1; 62]);
+        }
+        assert_eq!((buffer.chunks.len(), buffer.next_len()), (3, Some(62)));
+        for _ in 0..6_100 {
+            buffer.push(vec![1]);
+        }
+        assert_eq!(buffer.chunks.len(), 3 + 100);
+    }
+
+    #[test]
+    fn dropping_takes_whole_chunks_from_the_front_and_what_is_uncharged_first() {
+        let mut buffer = Buffer::of_chunks();
+        buffer.push(vec![1; 100]);
+        assert_eq!((buffer.uncharge(), buffer.charged()), (100, 0));
+        buffer.push(vec![2; 100]);
+        buffer.push(vec![3; 100]);
+        assert_eq!(buffer.charged(), 200);
+        buffer.drop_oldest(250);
+        assert_eq!((buffer.len(), buffer.charged()), (200, 200));
+        buffer.drop_oldest(0);
+        assert_eq!((buffer.len(), buffer.charged()), (0, 0));
     }
 
     #[test]
