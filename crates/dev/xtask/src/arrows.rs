@@ -9,7 +9,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transom-cli", &[]),
     ("transom-client", &["cli"]),
     ("transom-plugins", &["cli"]),
-    ("transom-psrp", &["client", "plugins", "server", "session", "testkit"]),
+    ("transom-psrp", &["cli", "client", "plugins", "server", "session", "testkit"]),
     ("transom-server", &["cli", "plugins"]),
     ("transom-session", &["client", "server", "testkit"]),
     ("transom-spawner", &["cli", "plugins", "server"]),

@@ -20,6 +20,12 @@ pub(crate) fn peer_with(settings: &str, script: &str, auth: &str, checks: &[&str
     said_by(&mut peer_to(&service, script, auth, checks));
 }
 
+/// The same against a service that runs.
+#[track_caller]
+pub(crate) fn peer_on(service: &Service, script: &str, auth: &str, checks: &[&str]) {
+    said_by(&mut peer_to(service, script, auth, checks));
+}
+
 fn peer_to(service: &Service, script: &str, auth: &str, checks: &[&str]) -> Command {
     let mut command: Command = tool::program(peers_python());
     command.arg(tool::repository().join("crates/app/cli/tests/peers").join(script));

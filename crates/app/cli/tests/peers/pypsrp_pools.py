@@ -58,7 +58,7 @@ def client_execute_ps(to):
     """`Client.execute_ps`, which opens and closes a pool for one script."""
     with Client(urlsplit(to.endpoint).hostname, **options(to)) as client:
         output, streams, had_errors = client.execute_ps("'one'; Write-Warning 'careful'")
-        same((output, had_errors, [str(w.message) for w in streams.warning]), ("one", False, ["careful"]))
+        same((output.strip(), had_errors, [str(w.message) for w in streams.warning]), ("one", False, ["careful"]))
 
 
 def all_streams(to):

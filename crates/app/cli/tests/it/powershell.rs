@@ -1,0 +1,234 @@
+//! The PowerShell endpoint with an engine behind it: released clients, our own client, and what happens without one.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use client::pool::{PipelineEvent, PipelineOptions, Pool, PoolOptions};
+use client::{Authentication, Client, Config, Credentials};
+use psrp::client::Record;
+use psrp::clixml::Value;
+use psrp::messages::{Command, HostResponse, HostResult, PipelineState, PowerShell};
+use tempfile::TempDir;
+use testkit::Engine;
+use testkit::outside::report;
+
+use crate::peers::peer_on;
+use crate::service::{PASSWORD, Service, USER, flavours};
+use crate::tool;
+
+/// An engine that every user of this machine can start, as long as this lives.
+struct Reachable {
+    words: Vec<String>,
+    name: Engine,
+    _folder: TempDir,
+}
+
+impl Reachable {
+    fn find() -> Self {
+        let folder = tempfile::Builder::new().prefix("transom-engine-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+        let name = Engine::find();
+        let mut words: Vec<String> =
+            name.command_line.iter().map(|word| word.to_str().unwrap().to_owned()).collect();
+        if name.is_stand_in {
+            words = stand_in(&words, folder.path());
+        }
+        Self { words, name, _folder: folder }
+    }
+
+    /// Settings that name it.
+    fn settings(&self) -> String {
+        format!("[PowerShell]\nCommand = {:?}\n", self.words)
+    }
+}
+
+/// The stand-in's program and the packages that it needs, copied to where commands of other users reach them.
+fn stand_in(words: &[String], folder: &Path) -> Vec<String> {
+    let [python, script] = words else { panic!("{words:?}") };
+    let copy = |from: &Path, to: &Path| {
+        tool::run(tool::program("cp").arg("-r").arg(from).arg(to)).ended(0);
+    };
+    let engine = folder.join("engine");
+    copy(Path::new(script).parent().unwrap(), &engine);
+    let packages = folder.join("packages");
+    fs::create_dir(&packages).unwrap();
+    let site = tool::run(tool::program(python).args([
+        "-c",
+        "import psrpcore, os; print(os.path.dirname(os.path.dirname(psrpcore.__file__)))",
+    ]));
+    let site = PathBuf::from(site.stdout.trim());
+    for entry in fs::read_dir(&site).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if ["psrpcore", "cryptography", "cffi", "_cffi_backend"]
+            .iter()
+            .any(|wanted| name.split('.').next() == Some(*wanted))
+        {
+            copy(&path, &packages);
+        }
+    }
+    tool::run(tool::program("chmod").args(["-R", "a+rX"]).arg(folder)).ended(0);
+    // The Python that made the packages may live in somebody's home; then the system's takes its place.
+    let python = fs::canonicalize(python).unwrap();
+    let others =
+        |path: &Path| fs::metadata(path).is_ok_and(|found| found.permissions().mode() & 0o001 != 0);
+    let python =
+        if python.ancestors().all(others) { python } else { PathBuf::from("/usr/bin/python3") };
+    let variable = format!("PYTHONPATH={}", packages.display());
+    let script = engine.join("stand_in_engine.py");
+    let words =
+        ["/usr/bin/env", &variable, python.to_str().unwrap(), "-B", script.to_str().unwrap()];
+    words.map(str::to_owned).to_vec()
+}
+
+#[test]
+fn pypsrp_has_its_pools_over_http() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("pypsrp over http"));
+    for flavour in flavours() {
+        peer_on(&Service::configured(flavour, &engine.settings()), "pypsrp_pools.py", "ntlm", &[]);
+    }
+}
+
+#[test]
+fn pypsrp_has_its_pools_over_https() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("pypsrp over https"));
+    let service = Service::https(flavours()[0], &engine.settings());
+    peer_on(&service, "pypsrp_pools.py", "negotiate", &[]);
+}
+
+#[test]
+fn missing_engine_is_named_with_its_setting_and_leaves_nothing_behind() {
+    let service =
+        Service::configured(flavours()[0], "[PowerShell]\nCommand = [\"/no/such/pwsh\"]\n");
+    let error = led(async {
+        client(&service).open_pool(PoolOptions::default()).await.unwrap_err().to_string()
+    });
+    assert!(error.contains("/no/such/pwsh is not installed"), "{error}");
+    assert!(error.contains("Command of [PowerShell]"), "{error}");
+    tool::until("the keeper is gone", || service.log().contains("shell ended"));
+}
+
+#[test]
+fn engine_that_dies_ends_the_pool_and_says_so() {
+    let engine = Reachable::find();
+    let service = Service::configured(flavours()[0], &engine.settings());
+    let error = led(async {
+        let pool = client(&service).open_pool(PoolOptions::default()).await.unwrap();
+        let script = "& { $PID }";
+        let (output, _) = finish(&pool, script).await;
+        let Some(Value::Int32(pid)) = output.first() else { panic!("{output:?}") };
+        let mut running = pool.invoke(options("Start-Sleep -Seconds 60")).await.unwrap();
+        tool::run(tool::program("kill").args(["-9", &pid.to_string()])).ended(0);
+        loop {
+            match running.next().await {
+                Ok(Some(PipelineEvent::Ended { state, error })) => {
+                    assert_eq!(state, PipelineState::Failed);
+                    break error.unwrap().message().to_string_lossy().into_owned();
+                }
+                Ok(Some(_)) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    assert!(error.contains("engine has ended"), "{error}");
+}
+
+#[test]
+fn our_client_runs_pipelines_and_answers_the_host() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("our client over http"));
+    let service = Service::configured(flavours()[0], &engine.settings());
+    led(async {
+        let client = client(&service);
+        let pool = client
+            .open_pool(PoolOptions { max_runspaces: 2, ..PoolOptions::default() })
+            .await
+            .unwrap();
+        let (output, state) = finish(&pool, "1; 'zwei ß'; Write-Warning w").await;
+        assert_eq!(
+            (output, state),
+            (vec![Value::Int32(1), Value::from("zwei ß")], PipelineState::Completed)
+        );
+
+        let mut asking = PipelineOptions::new(power_shell("'<' + (Read-Host) + '>'"));
+        asking.host_info.use_runspace_host = false;
+        asking.host_info.is_host_null = false;
+        asking.host_info.is_host_ui_null = false;
+        let mut pipeline = pool.invoke(asking).await.unwrap();
+        let mut told = Vec::new();
+        while let Some(event) = pipeline.next().await.unwrap() {
+            match event {
+                PipelineEvent::HostCall(call) => {
+                    let result = HostResult::Value(Value::from("typed"));
+                    let response =
+                        HostResponse { call_id: call.call_id, method: call.method, result };
+                    pipeline.input().respond(response).await.unwrap();
+                }
+                PipelineEvent::Record(Record::Output(value)) => told.push(value),
+                _ => {}
+            }
+        }
+        assert_eq!(told, [Value::from("<typed>")]);
+
+        let mut counting = PipelineOptions::new(power_shell("$input | ForEach-Object { $_ + 1 }"));
+        counting.takes_input = true;
+        let mut pipeline = pool.invoke(counting).await.unwrap();
+        let input = pipeline.input();
+        for number in 0..3 {
+            input.write(Value::Int32(number)).await.unwrap();
+        }
+        input.end().await.unwrap();
+        assert_eq!(outputs(&mut pipeline).await.0, [1, 2, 3].map(Value::Int32));
+
+        assert!(pool.set_max_runspaces(3).await.unwrap());
+        let mut sleeping = pool.invoke(options("Start-Sleep -Seconds 60")).await.unwrap();
+        sleeping.input().stop().await.unwrap();
+        assert_eq!(outputs(&mut sleeping).await.1, PipelineState::Stopped);
+
+        let (output, _) = finish(&pool, "Get-Large 20").await;
+        let length = |value: &Value| value.as_text().map_or(0, |text| text.to_string_lossy().len());
+        assert_eq!(output.iter().map(length).sum::<usize>(), 20 * 1024 * 1024);
+        drop(sleeping);
+        pool.close().await.unwrap();
+    });
+    tool::until("the shell has ended", || service.log().contains("shell ended"));
+}
+
+fn led<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+fn client(service: &Service) -> Client {
+    let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.into() };
+    let mut config = Config::new(service.url.parse().unwrap(), credentials);
+    config.authentication = Authentication::Ntlm;
+    Client::new(config).unwrap()
+}
+
+fn power_shell(script: &str) -> PowerShell {
+    PowerShell { statements: vec![vec![Command::script(script)]], ..PowerShell::default() }
+}
+
+fn options(script: &str) -> PipelineOptions {
+    PipelineOptions::new(power_shell(script))
+}
+
+async fn finish(pool: &Pool, script: &str) -> (Vec<Value>, PipelineState) {
+    let mut pipeline = pool.invoke(options(script)).await.unwrap();
+    outputs(&mut pipeline).await
+}
+
+async fn outputs(pipeline: &mut client::Pipeline) -> (Vec<Value>, PipelineState) {
+    let (mut output, mut end) = (Vec::new(), None);
+    while let Some(event) = pipeline.next().await.unwrap() {
+        match event {
+            PipelineEvent::Record(Record::Output(value)) => output.push(value),
+            PipelineEvent::Ended { state, .. } => end = Some(state),
+            _ => {}
+        }
+    }
+    (output, end.unwrap())
+}
