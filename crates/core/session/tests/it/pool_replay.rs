@@ -245,6 +245,7 @@ fn lead(path: &Path, tally: &mut Tally) -> Result<(), String> {
     Ok(())
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm for each operation")]
 fn follow(
     shells: &mut BTreeMap<String, Led>,
     recorded: &Envelope,

@@ -7,6 +7,10 @@
 //!
 //! One task owns the pool's machine. Each request is on its way in a task of its own, so that a Receive waits while
 //! something else is said.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the many events a place takes a few, and leaves the rest"
+)]
 
 mod actor;
 mod options;

@@ -264,7 +264,10 @@ impl Work {
                 }
                 Action::Forget { command } => drop(self.commands.remove(&command)),
                 Action::Close { reason } => self.closing = Some(reason),
-                other => error!(shell = %self.id, action = ?other, "unknown action of the shell"),
+                // A command shell cannot be left.
+                other @ (Action::Connect { .. } | _) => {
+                    error!(shell = %self.id, action = ?other, "unknown action of the shell")
+                }
             }
         }
     }

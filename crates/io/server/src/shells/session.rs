@@ -192,12 +192,11 @@ impl Work {
             Action::Write { command, stream, data, .. } => {
                 let held = self.memory.hold_accepted(data.len());
                 let target = self.commands.get(&command).map(|taken| taken.id);
-                if target.is_some() || command == CommandKey::SHELL {
-                    if let Err(fault) = self.session.input(target, stream, &data) {
-                        let result =
-                            self.machine.handle_written(command, Err(fault), Instant::now());
-                        self.told(result);
-                    }
+                if (target.is_some() || command == CommandKey::SHELL)
+                    && let Err(fault) = self.session.input(target, stream, &data)
+                {
+                    let result = self.machine.handle_written(command, Err(fault), Instant::now());
+                    self.told(result);
                 }
                 drop(held);
             }
@@ -205,7 +204,11 @@ impl Work {
                 let Some(taken) = self.commands.get(&command) else { return };
                 let signal = match code {
                     SignalCode::Terminate => SessionSignal::Terminate,
-                    _ => SessionSignal::Stop,
+                    SignalCode::CtrlC
+                    | SignalCode::CtrlBreak
+                    | SignalCode::PowerShellCtrlC
+                    | SignalCode::Other(_)
+                    | _ => SessionSignal::Stop,
                 };
                 self.session.signal(taken.id, signal);
             }

@@ -17,6 +17,10 @@
 //! The caller sends what [`Pool::poll_request`] gives, in any number at once, and hands in the answers
 //! in any order. Receives are its own to pace: it asks [`Pool::receivable`] which targets have something
 //! to tell, and calls [`Pool::receive`] once it has room for the answer.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the many events a place takes a few, and passes the rest on"
+)]
 
 mod answers;
 mod error;
