@@ -35,7 +35,9 @@ pub(crate) fn run(bytes: &[u8]) {
         Err(error) => {
             let range = error.place.clone();
             assert!(source.get(range.clone()).is_some(), "{range:?} is inside");
-            assert!(!error.message.is_empty() && error.explain(&source).contains(&error.message));
+            assert!(
+                !error.message.is_empty() && error.explain(&source, 0).contains(&error.message)
+            );
             return;
         }
     };

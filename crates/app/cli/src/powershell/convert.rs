@@ -4,7 +4,7 @@ use super::binder::{BindError, Word};
 use super::parser;
 use super::syntax::{Element, Expression, Statement};
 use super::table::{Kind, Parameter};
-use super::value::{CREDENTIAL, HASHTABLE, Object, Value};
+use super::value::{CREDENTIAL, Object, Value};
 
 /// The longest name of a culture, Windows's `LOCALE_NAME_MAX_LENGTH` without its end.
 const MAX_CULTURE: usize = 84;
@@ -84,17 +84,19 @@ fn credential(user: &str, object: &Object) -> Object {
 }
 
 fn switch(parameter: &Parameter, value: &Value) -> Result<Value, BindError> {
-    match value {
-        Value::Bool(_) => Ok(value.clone()),
-        Value::Integer(number) => Ok(Value::Bool(*number != 0)),
-        _ => Err(BindError::new(format!(
-            "Cannot bind parameter '{}'. Cannot convert value \"{}\" to type \"{}\". Boolean parameters accept only Boolean \
-             values and numbers, such as $True, $False, 1 or 0.",
-            parameter.name,
-            value.text(),
-            parameter.kind.type_name()
-        ))),
+    if let Value::Bool(_) = value {
+        return Ok(value.clone());
     }
+    if let Value::Integer(number) = value {
+        return Ok(Value::Bool(*number != 0));
+    }
+    Err(BindError::new(format!(
+        "Cannot bind parameter '{}'. Cannot convert value \"{}\" to type \"{}\". Boolean parameters accept only Boolean \
+         values and numbers, such as $True, $False, 1 or 0.",
+        parameter.name,
+        value.text(),
+        parameter.kind.type_name()
+    )))
 }
 
 fn text(parameter: &Parameter, word: &Word) -> Result<String, BindError> {
@@ -132,14 +134,17 @@ fn integer(parameter: &Parameter, word: &Word, first: i64, last: i64) -> Result<
     let no_number = |shown: &str| {
         failed(shown, &format!("The input string '{shown}' was not in a correct format."))
     };
-    let number = match &word.value {
-        Value::Integer(number) => *number,
-        Value::Text(text) => match parser::number(text.trim()) {
-            Some(Expression::Integer { value, .. }) => value,
-            _ => return Err(no_number(text)),
-        },
-        Value::Real(number) => return Err(no_number(&number.to_string())),
-        other => return Err(no_type(parameter, other)),
+    let number = if let Value::Integer(number) = &word.value {
+        *number
+    } else if let Value::Text(text) = &word.value {
+        let Some(Expression::Integer { value, .. }) = parser::number(text.trim()) else {
+            return Err(no_number(text));
+        };
+        value
+    } else if let Value::Real(number) = &word.value {
+        return Err(no_number(&number.to_string()));
+    } else {
+        return Err(no_type(parameter, &word.value));
     };
     if i32::try_from(number).is_err() {
         return Err(failed(
@@ -252,10 +257,7 @@ pub(crate) fn constant_variable(name: &str) -> Option<Value> {
 }
 
 fn no_type(parameter: &Parameter, value: &Value) -> BindError {
-    let found = match value {
-        Value::Object(object) if object.is_hashtable() => HASHTABLE,
-        other => other.type_name(),
-    };
+    let found = value.type_name();
     BindError::new(format!(
         "Cannot convert '{found}' to the type '{}' required by parameter '{}'. Specified method is not supported.",
         parameter.kind.type_name(),

@@ -264,10 +264,12 @@ impl Engine {
     }
 
     fn word(&mut self, expression: &Expression) -> Result<Word, Failure> {
-        let literal = match expression {
-            Expression::Integer { text, .. } | Expression::Real { text, .. } => Some(text.clone()),
-            _ => None,
-        };
+        let literal =
+            if let Expression::Integer { text, .. } | Expression::Real { text, .. } = expression {
+                Some(text.clone())
+            } else {
+                None
+            };
         Ok(Word { literal, ..Word::from(self.expression(expression)?) })
     }
 
@@ -342,11 +344,10 @@ mod tests {
             .insert("s".to_owned(), serde_json::from_str(r#"{"Id":7,"Name":"n"}"#).unwrap());
         let mut values = Vec::new();
         for statement in &script.statements {
-            match statement {
-                Statement::Run { target: None, pipeline, .. } => {
-                    engine.pipeline(pipeline, &mut Sink::Kept(&mut values)).unwrap();
-                }
-                other => assert_eq!(engine.statement(other).unwrap(), Flow::Next),
+            if let Statement::Run { target: None, pipeline, .. } = statement {
+                engine.pipeline(pipeline, &mut Sink::Kept(&mut values)).unwrap();
+            } else {
+                assert_eq!(engine.statement(statement).unwrap(), Flow::Next);
             }
         }
         Value::of(values)

@@ -94,7 +94,10 @@ fn placeholder(parameter: &Parameter) -> String {
     match parameter.kind {
         Kind::Switch => String::new(),
         Kind::Choice(_, choices) => format!(" {{{}}}", choices.join(" | ")),
-        kind => format!(" <{}{list}>", kind.type_name().rsplit('.').next().unwrap_or_default()),
+        kind
+        @ (Kind::Text | Kind::Integer(..) | Kind::Culture | Kind::Credential | Kind::Table) => {
+            format!(" <{}{list}>", kind.type_name().rsplit('.').next().unwrap_or_default())
+        }
     }
 }
 

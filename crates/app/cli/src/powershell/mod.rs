@@ -120,7 +120,7 @@ fn line_of(engine: &mut Engine, line: &str) -> Flow {
     match parser::parse(line) {
         Ok(script) => engine.run(&script),
         Err(error) => {
-            engine.tell(&unreadable(&error, line));
+            engine.tell(&unreadable(&error, line, 0));
             Flow::Next
         }
     }
@@ -134,7 +134,7 @@ fn script(engine: &mut Engine) -> Flow {
         engine.tell(&error);
         return Flow::Next;
     }
-    let mut pending = String::new();
+    let (mut pending, mut earlier) = (String::new(), 0);
     let mut lines = Lines::new(io::stdin().lock(), parser::MAX_SOURCE as u64);
     loop {
         let line = match lines.next() {
@@ -151,19 +151,20 @@ fn script(engine: &mut Engine) -> Flow {
             Ok(script) => engine.run(&script),
             Err(error) if error.is_incomplete && !is_end => continue,
             Err(error) => {
-                engine.tell(&unreadable(&error, &pending));
+                engine.tell(&unreadable(&error, &pending, earlier));
                 Flow::Next
             }
         };
         if is_end || flow != Flow::Next {
             return flow;
         }
+        earlier += pending.matches('\n').count();
         pending.clear();
     }
 }
 
-fn unreadable(error: &ParseError, source: &str) -> CommandError {
-    let told = CommandError::usage(error.explain(source)).of("ParserError");
+fn unreadable(error: &ParseError, source: &str, earlier: usize) -> CommandError {
+    let told = CommandError::usage(error.explain(source, earlier)).of("ParserError");
     told.hints(error.hint.map(str::to_owned))
 }
 

@@ -210,14 +210,12 @@ impl Parser<'_> {
             Some(letter) if ends_word(letter) => return Err(self.unexpected()),
             Some(_) | None => {}
         }
-        let name = match self.word()? {
-            Expression::Text(name)
-            | Expression::Integer { text: name, .. }
-            | Expression::Real { text: name, .. } => name,
-            _ => {
-                let what = "A command whose name holds a variable";
-                return Err(unsupported(self.cursor.error(start, "")).named(what));
-            }
+        let (Expression::Text(name)
+        | Expression::Integer { text: name, .. }
+        | Expression::Real { text: name, .. }) = self.word()?
+        else {
+            let what = "A command whose name holds a variable";
+            return Err(unsupported(self.cursor.error(start, "")).named(what));
         };
         let place = start..self.cursor.at();
         Ok(Command { place, name, arguments: self.arguments()? })

@@ -99,37 +99,51 @@ impl Sheet {
         if self.is_json {
             return value.json();
         }
-        let mut bytes = Vec::new();
-        match value {
-            Value::Object(object) if object.is_hashtable() => {
-                if self.open != Open::Table {
-                    bytes = self.end();
-                    bytes.extend(
-                        format!("\n{:NAME$} Value\n{:NAME$} -----\n", "Name", "----").bytes(),
-                    );
-                }
-                self.open = Open::Table;
-                for (name, value) in &object.properties {
-                    bytes.extend(format!("{name:NAME$} {}", cell(value)).trim_end().bytes());
-                    bytes.push(b'\n');
-                }
-            }
-            Value::Object(object) => {
-                if self.open == Open::Table {
-                    bytes = self.end();
-                }
-                self.open = Open::List;
-                bytes.extend(list(object).bytes());
-            }
-            Value::List(values) => values.iter().for_each(|value| bytes.extend(self.piece(value))),
-            plain => {
-                bytes = self.end();
-                bytes.extend(printable(&plain.text()).bytes());
-                bytes.push(b'\n');
-            }
+        if let Value::List(values) = value {
+            return values.iter().flat_map(|value| self.piece(value)).collect();
         }
-        bytes
+        let form = match value {
+            Value::Object(object) if object.is_hashtable() => Open::Table,
+            Value::Object(_) => Open::List,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Integer(_)
+            | Value::Real(_)
+            | Value::Milliseconds(_)
+            | Value::Text(_)
+            | Value::List(_)
+            | Value::ScriptBlock(_)
+            | Value::Secret(_) => Open::Nothing,
+        };
+        let begins = self.open != form;
+        let mut text = if begins { self.end() } else { Vec::new() };
+        self.open = form;
+        if let Value::Object(object) = value {
+            if form == Open::List {
+                text.extend(list(object).bytes());
+            } else {
+                text.extend(table(object, begins).bytes());
+            }
+        } else {
+            text.extend(printable(&value.text()).bytes());
+            text.push(b'\n');
+        }
+        text
     }
+}
+
+/// A line for each entry, below a head if the table begins.
+fn table(object: &Object, begins: bool) -> String {
+    let mut text = String::new();
+    if begins {
+        text = format!("\n{:NAME$} Value\n{:NAME$} -----\n", "Name", "----");
+    }
+    for (name, value) in &object.properties {
+        let line = format!("{:NAME$} {}", printable(name), cell(value));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// `Name : value`, a line each, a blank one before them.
@@ -137,7 +151,7 @@ fn list(object: &Object) -> String {
     let width = object.properties.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text = "\n".to_owned();
     for (name, value) in &object.properties {
-        let line = format!("{name:width$} : {}", cell(value));
+        let line = format!("{:width$} : {}", printable(name), cell(value));
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -145,21 +159,19 @@ fn list(object: &Object) -> String {
 }
 
 fn cell(value: &Value) -> String {
-    let text = match value {
-        Value::List(values) => {
-            let cells: Vec<String> = values.iter().map(cell).collect();
-            return format!("{{{}}}", cells.join(", "));
-        }
-        Value::Object(object) if object.is_hashtable() => {
-            let entries =
-                object.properties.iter().map(|(name, value)| format!("[{name}, {}]", cell(value)));
-            return printable(&format!("{{{}}}", entries.collect::<Vec<_>>().join(", ")));
-        }
+    if let Value::List(values) = value {
+        let cells: Vec<String> = values.iter().map(cell).collect();
+        return format!("{{{}}}", cells.join(", "));
+    }
+    let Value::Object(object) = value else { return printable(&value.text()) };
+    if !object.is_hashtable() {
         // An XML element is shown as its name.
-        Value::Object(object) => object.type_name.rsplit('#').next().unwrap_or_default().to_owned(),
-        plain => plain.text(),
-    };
-    printable(&text)
+        return printable(object.type_name.rsplit('#').next().unwrap_or_default());
+    }
+    let entries = object.properties.iter();
+    let entries: Vec<String> =
+        entries.map(|(name, value)| format!("[{}, {}]", printable(name), cell(value))).collect();
+    format!("{{{}}}", entries.join(", "))
 }
 
 /// Without what would control a terminal: values may be a host's.

@@ -111,12 +111,12 @@ pub(crate) struct ParseError {
 }
 
 impl ParseError {
-    /// The message below the line that is wrong, marked as PowerShell marks it.
-    pub(crate) fn explain(&self, source: &str) -> String {
+    /// The message below the line that is wrong, marked as PowerShell marks it; `earlier` lines came before the text.
+    pub(crate) fn explain(&self, source: &str, earlier: usize) -> String {
         let before = source.get(..self.place.start).unwrap_or(source);
         let start = before.rfind('\n').map_or(0, |at| at + 1);
         let line = source.get(start..).unwrap_or_default().lines().next().unwrap_or_default();
-        let number = before.matches('\n').count() + 1;
+        let number = earlier + before.matches('\n').count() + 1;
         let column = before.get(start..).unwrap_or_default().chars().count();
         let wrong = source.get(self.place.clone()).unwrap_or_default();
         let width = wrong.lines().next().unwrap_or_default().chars().count().max(1);
@@ -156,6 +156,6 @@ mod tests {
             hint: None,
         };
         let expected = "At line:2 char:16\n+ Test-WSMan ä | | x\n+                ~\nAn empty pipe element is not allowed.";
-        assert_eq!(error.explain(source), expected);
+        assert_eq!(error.explain(source, 0), expected);
     }
 }

@@ -109,7 +109,7 @@ fn script_blocks_are_kept_as_they_are_with_texts_and_comments_inside() {
 /// The place and the message of an error, and whether more lines may help.
 fn refusal(source: &str) -> (String, String, bool) {
     let error = parse(source).map(|script| source_of(&script)).expect_err(source);
-    let wrong = source[error.place.clone()].to_owned();
+    let wrong = source.get(error.place.clone()).unwrap().to_owned();
     (wrong, error.message, error.is_incomplete)
 }
 
@@ -496,7 +496,7 @@ fn objects_from_a_pipe_bind_by_value_then_by_property() {
         let found = piped(source, json);
         assert!(found.starts_with(expected), "{source} {json}: {found}");
     }
-    assert!(binder::bind(&ENTER, given("-Id 5")).unwrap().takes_input() == false);
+    assert!(!binder::bind(&ENTER, given("-Id 5")).unwrap().takes_input());
 }
 
 #[test]

@@ -63,22 +63,24 @@ impl Value {
 
     /// A property by its name; of a list, that of each of its values, as PowerShell has it. Null when there is none.
     pub(crate) fn member(&self, name: &str) -> Self {
-        match self {
-            Self::Object(object) => object.property(name).cloned().unwrap_or(Self::Null),
-            Self::List(values)
-                if name.eq_ignore_ascii_case("Count") || name.eq_ignore_ascii_case("Length") =>
-            {
-                Self::Integer(i64::try_from(values.len()).unwrap_or(i64::MAX))
-            }
-            Self::List(values) => {
-                let found = values.iter().map(|value| value.member(name));
-                Self::of(found.filter(|value| !matches!(value, Self::Null)).collect())
-            }
-            Self::Text(text) if name.eq_ignore_ascii_case("Length") => {
-                Self::Integer(i64::try_from(text.encode_utf16().count()).unwrap_or(i64::MAX))
-            }
-            _ => Self::Null,
+        let is_size = ["Count", "Length"].iter().any(|size| name.eq_ignore_ascii_case(size));
+        let size = |size: usize| Self::Integer(i64::try_from(size).unwrap_or(i64::MAX));
+        if let Self::Object(object) = self {
+            return object.property(name).cloned().unwrap_or(Self::Null);
         }
+        if let Self::List(values) = self {
+            if is_size {
+                return size(values.len());
+            }
+            let found = values.iter().map(|value| value.member(name));
+            return Self::of(found.filter(|value| !matches!(value, Self::Null)).collect());
+        }
+        if let Self::Text(text) = self
+            && name.eq_ignore_ascii_case("Length")
+        {
+            return size(text.encode_utf16().count());
+        }
+        Self::Null
     }
 
     /// What a pipeline with this output is as a value: nothing, the only one, or a list.
@@ -95,10 +97,7 @@ impl Value {
 
     /// What goes into a pipe: the values of a list one by one.
     pub(crate) fn into_pipe(self) -> Vec<Self> {
-        match self {
-            Self::List(values) => values,
-            other => vec![other],
-        }
+        if let Self::List(values) = self { values } else { vec![self] }
     }
 
     /// As PowerShell writes it into a text.
@@ -234,9 +233,12 @@ impl<'de> Visitor<'de> for FromJson {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Object { type_name: HASHTABLE.to_owned(), properties: Vec::new() };
         while let Some((name, value)) = entries.next_entry::<String, Value>()? {
-            match value {
-                Value::Text(text) if name.eq_ignore_ascii_case(TYPE) => object.type_name = text,
-                value => object.properties.push((name, value)),
+            if let Value::Text(text) = &value
+                && name.eq_ignore_ascii_case(TYPE)
+            {
+                object.type_name.clone_from(text);
+            } else {
+                object.properties.push((name, value));
             }
         }
         Ok(Value::Object(object))

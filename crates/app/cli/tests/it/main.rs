@@ -37,6 +37,7 @@ mod odd;
 mod peers;
 mod processes;
 mod prompt;
+mod pssession;
 mod relay;
 mod run;
 mod security;

@@ -54,12 +54,10 @@ async fn ask_password(
 
 /// The user name of an account, and its password if it is known.
 fn account(value: &Value) -> (String, Option<Secret>) {
-    let password = match value.member("Password") {
-        Value::Secret(password) => Some(password),
-        _ => None,
-    };
-    match value {
-        Value::Object(_) => (value.member("UserName").text(), password),
-        other => (other.text(), None),
-    }
+    let Value::Object(account) = value else { return (value.text(), None) };
+    let user = account.property("UserName").map(Value::text).unwrap_or_default();
+    let password = account.property("Password").and_then(|password| {
+        if let Value::Secret(password) = password { Some(password.clone()) } else { None }
+    });
+    (user, password)
 }
