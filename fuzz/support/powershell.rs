@@ -11,6 +11,8 @@ pub(crate) mod cmdlets;
 pub(crate) mod convert;
 #[path = "../../crates/app/cli/src/powershell/cursor.rs"]
 pub(crate) mod cursor;
+#[path = "../../crates/app/cli/src/powershell/literals.rs"]
+pub(crate) mod literals;
 #[path = "../../crates/app/cli/src/powershell/parser.rs"]
 pub(crate) mod parser;
 #[path = "../../crates/app/cli/src/powershell/syntax.rs"]

@@ -211,7 +211,7 @@ impl CommandError {
 }
 
 /// Spells out what would control a terminal or turn the order of letters round: error texts may quote what a host wrote.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -7,7 +7,7 @@
 //! ```
 
 use super::convert::{convert, is_natural};
-use super::parser;
+use super::literals;
 use super::syntax::Expression;
 use super::table::{Cmdlet, Parameter};
 use super::value::Value;
@@ -55,7 +55,7 @@ impl Word {
     /// A word as a shell passes it on.
     pub(crate) fn from_shell(text: &str) -> Self {
         let lower = text.to_ascii_lowercase();
-        let value = match (lower.as_str(), parser::number(text)) {
+        let value = match (lower.as_str(), literals::number(text)) {
             ("$true" | "true", _) => Value::Bool(true),
             ("$false" | "false", _) => Value::Bool(false),
             ("$null", _) => Value::Null,

@@ -1,10 +1,10 @@
 //! Makes of a value what a parameter needs, or says in PowerShell's words why that cannot be.
 
 use super::binder::{BindError, Word};
-use super::parser;
 use super::syntax::{Element, Expression, Statement};
 use super::table::{Kind, Parameter};
 use super::value::{CREDENTIAL, Object, Value};
+use super::{literals, parser};
 
 /// The longest name of a culture, Windows's `LOCALE_NAME_MAX_LENGTH` without its end.
 const MAX_CULTURE: usize = 84;
@@ -137,7 +137,7 @@ fn integer(parameter: &Parameter, word: &Word, first: i64, last: i64) -> Result<
     let number = if let Value::Integer(number) = &word.value {
         *number
     } else if let Value::Text(text) = &word.value {
-        let Some(Expression::Integer { value, .. }) = parser::number(text.trim()) else {
+        let Some(Expression::Integer { value, .. }) = literals::number(text.trim()) else {
             return Err(no_number(text));
         };
         value

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use super::value::{Object, Value};
-use crate::command_error::{CommandError, Program};
+use crate::command_error::{CommandError, Program, printable};
 use crate::winrs;
 
 /// The width of a hashtable's first column.
@@ -151,7 +151,9 @@ fn list(object: &Object) -> String {
     let width = object.properties.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text = "\n".to_owned();
     for (name, value) in &object.properties {
-        let line = format!("{:width$} : {}", printable(name), cell(value));
+        // Lines of a value stay below its first one, and look like no property.
+        let value = cell(value).replace('\n', &format!("\n{:width$}", "", width = width + 3));
+        let line = format!("{:width$} : {value}", printable(name));
         text.push_str(line.trim_end());
         text.push('\n');
     }
@@ -172,19 +174,6 @@ fn cell(value: &Value) -> String {
     let entries: Vec<String> =
         entries.map(|(name, value)| format!("[{}, {}]", printable(name), cell(value))).collect();
     format!("{{{}}}", entries.join(", "))
-}
-
-/// Without what would control a terminal: values may be a host's.
-fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for letter in text.chars() {
-        if letter.is_control() && letter != '\n' && letter != '\t' {
-            shown.extend(letter.escape_unicode());
-        } else {
-            shown.push(letter);
-        }
-    }
-    shown
 }
 
 /// Tells on stderr what is being done, as PowerShell does.
@@ -213,7 +202,7 @@ mod tests {
 
     #[test]
     fn values_of_several_forms_are_parted_by_blank_lines() {
-        let json = r#"["a",{"PSTypeName":"T","Name":"x","L":[1,"b"]},{"PSTypeName":"T","Name":""},{"k":1,"t":{"a":2}},"\u001b[2J"]"#;
+        let json = r#"["a",{"PSTypeName":"T","Name":"x","L":[1,"b\nc : d"]},{"PSTypeName":"T","Name":""},{"k":1,"t":{"a":2}},"\u001b[2J"]"#;
         let values: Value = serde_json::from_str(json).unwrap();
         let text = String::from_utf8(Shown::new(false).text(&[values])).unwrap();
         insta::assert_snapshot!(text);
