@@ -15,6 +15,7 @@ use super::syntax::{
 };
 use super::table::Cmdlet;
 use super::value::Value;
+use super::waiter::{Lines, Waiter};
 use super::{actions, cmdlets, help};
 use crate::command_error::CommandError;
 
@@ -48,13 +49,19 @@ pub(crate) struct Engine {
     /// By their names in lower case.
     variables: HashMap<String, Value>,
     shown: Shown,
+    waiter: Waiter,
     /// Whether the last statement failed: `$?`, the other way round.
     failed: bool,
 }
 
 impl Engine {
     pub(crate) fn new(is_json: bool) -> Self {
-        Self { variables: HashMap::new(), shown: Shown::new(is_json), failed: false }
+        Self {
+            variables: HashMap::new(),
+            shown: Shown::new(is_json),
+            waiter: Waiter::default(),
+            failed: false,
+        }
     }
 
     /// The exit code after the last statement.
@@ -193,8 +200,8 @@ impl Engine {
     }
 
     /// Runs a cmdlet by itself.
-    pub(super) fn act(&mut self, bound: &Bound, sink: &mut Sink<'_>) -> Result<(), Failure> {
-        match actions::run(bound) {
+    fn act(&mut self, bound: &Bound, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        match actions::run(bound, &mut self.waiter) {
             Ok(value) => sink.put(value).map_err(Failure::from),
             Err(error) => {
                 let error = error.of(bound.cmdlet.name);
@@ -212,7 +219,7 @@ impl Engine {
     }
 
     /// Runs a cmdlet on an object from a pipe; one that does not fit is told, and the next may.
-    pub(super) fn act_on(
+    fn act_on(
         &mut self,
         line: &CommandLine,
         input: &Value,
@@ -227,16 +234,20 @@ impl Engine {
         }
     }
 
+    /// The next line of stdin.
+    ///
+    /// # Errors
+    /// See [`Waiter::line`].
+    pub(super) fn line(&mut self, lines: &mut Lines) -> Result<Option<String>, CommandError> {
+        self.waiter.line(lines)
+    }
+
     /// Runs a cmdlet that a shell called, on the objects that come to it if there are any.
-    pub(crate) fn call(
-        &mut self,
-        line: &CommandLine,
-        input: Option<impl Iterator<Item = Result<Value, CommandError>>>,
-    ) {
+    pub(super) fn call(&mut self, line: &CommandLine, input: Option<Lines>) {
         let mut sheet = self.shown.sheet();
         let ran = self.call_into(line, input, &mut Sink::Shown(&mut sheet));
-        let ran = ran.and_then(|()| sheet.finish().map_err(Failure::from));
-        if let Err(failure) = ran {
+        let finished = sheet.finish().map_err(Failure::from);
+        if let Err(failure) = ran.and(finished) {
             self.tell(&failure.error);
         }
     }
@@ -244,21 +255,29 @@ impl Engine {
     fn call_into(
         &mut self,
         line: &CommandLine,
-        input: Option<impl Iterator<Item = Result<Value, CommandError>>>,
+        input: Option<Lines>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Failure> {
-        let mut is_fed = false;
-        for value in input.into_iter().flatten() {
+        let cmdlet = line.cmdlet();
+        let (mut input, mut is_fed) = (input, false);
+        while let Some(lines) = &mut input {
+            let next = self.line(lines).map_err(|error| error.of(cmdlet.name))?;
+            let Some(text) = next else { break };
+            if text.trim().is_empty() {
+                continue;
+            }
             is_fed = true;
-            match value {
-                Ok(value) => self.act_on(line, &value, sink)?,
-                Err(error) => self.tell(&error),
+            match object(text.trim()) {
+                Ok(value) => {
+                    let mut values = value.into_pipe().into_iter();
+                    values.try_for_each(|value| self.act_on(line, &value, sink))?;
+                }
+                Err(error) => self.tell(&error.of(cmdlet.name)),
             }
         }
         if is_fed {
             return Ok(());
         }
-        let cmdlet = line.cmdlet();
         let bound = line.clone().finish().map_err(|error| refused(cmdlet, error))?;
         self.act(&bound, sink)
     }
@@ -315,6 +334,15 @@ impl Engine {
             .or_else(|| self.variables.get(&name.to_lowercase()).cloned())
             .unwrap_or(Value::Null)
     }
+}
+
+/// An object on a line: JSON, or a plain text.
+fn object(line: &str) -> Result<Value, CommandError> {
+    if !line.starts_with(['{', '[', '"']) {
+        return Ok(Value::Text(line.to_owned()));
+    }
+    serde_json::from_str(line)
+        .map_err(|error| CommandError::caused("an object on stdin is no JSON", &error))
 }
 
 /// An error about a cmdlet's arguments.

@@ -26,9 +26,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod value;
+mod waiter;
 
 use std::ffi::OsString;
-use std::io::{self, BufRead, IsTerminal as _, Read as _};
+use std::io::{self, IsTerminal as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser};
@@ -37,7 +38,7 @@ use crate::command_error::{CommandError, Program};
 use engine::{Engine, Flow};
 use syntax::ParseError;
 use table::Cmdlet;
-use value::Value;
+use waiter::Lines;
 
 /// The longest line with an object on stdin, in bytes.
 const MAX_OBJECT: u64 = 4 * 1024 * 1024;
@@ -136,15 +137,14 @@ fn script(engine: &mut Engine) -> Flow {
         return Flow::Next;
     }
     let (mut pending, mut earlier) = (String::new(), 0);
-    let mut lines = Lines::new(io::stdin().lock(), parser::MAX_SOURCE as u64);
+    let mut lines = Lines::of_stdin(parser::MAX_SOURCE as u64);
     loop {
-        let line = match lines.next() {
-            Some(Ok(line)) => line,
-            Some(Err(error)) => {
+        let line = match engine.line(&mut lines) {
+            Ok(line) => line.unwrap_or_default(),
+            Err(error) => {
                 engine.tell(&error.of("pssession"));
                 return Flow::Exit(1);
             }
-            None => String::new(),
         };
         let is_end = line.is_empty();
         pending.push_str(&line);
@@ -187,68 +187,9 @@ fn call(cmdlet: &'static Cmdlet, words: &[OsString]) -> ExitCode {
             Ok(line) => {
                 // What is on stdin matters only where it could be bound.
                 let is_fed = line.takes_input() && !io::stdin().is_terminal();
-                engine.call(&line, is_fed.then(|| objects(cmdlet)));
+                engine.call(&line, is_fed.then(|| Lines::of_stdin(MAX_OBJECT)));
             }
         }
     }
     ExitCode::from(engine.code())
-}
-
-/// The objects on stdin: JSON, one on each line, or plain texts.
-fn objects(cmdlet: &'static Cmdlet) -> impl Iterator<Item = Result<Value, CommandError>> {
-    let lines = Lines::new(io::stdin().lock(), MAX_OBJECT);
-    lines.filter(|line| !line.as_ref().is_ok_and(|line| line.trim().is_empty())).flat_map(
-        move |line| match line.and_then(|line| object(line.trim())) {
-            Ok(value) => value.into_pipe().into_iter().map(Ok).collect::<Vec<_>>(),
-            Err(error) => vec![Err(error.of(cmdlet.name))],
-        },
-    )
-}
-
-fn object(line: &str) -> Result<Value, CommandError> {
-    if !line.starts_with(['{', '[', '"']) {
-        return Ok(Value::Text(line.to_owned()));
-    }
-    serde_json::from_str(line)
-        .map_err(|error| CommandError::caused("an object on stdin is no JSON", &error))
-}
-
-/// Lines with their ends, none longer than the limit.
-struct Lines<R> {
-    input: R,
-    /// In bytes.
-    limit: u64,
-    /// An error was handed out: nothing comes after it.
-    is_broken: bool,
-}
-
-impl<R: BufRead> Lines<R> {
-    const fn new(input: R, limit: u64) -> Self {
-        Self { input, limit, is_broken: false }
-    }
-
-    fn read(&mut self) -> Result<String, CommandError> {
-        let mut bytes = Vec::new();
-        let read = self.input.by_ref().take(self.limit + 1).read_until(b'\n', &mut bytes);
-        read.map_err(|error| CommandError::caused("reading stdin", &error))?;
-        if bytes.len() as u64 > self.limit {
-            let message = format!("a line on stdin is longer than {} KiB", self.limit / 1024);
-            return Err(CommandError::usage(message));
-        }
-        String::from_utf8(bytes)
-            .map_err(|_| CommandError::usage("a line on stdin is not valid UTF-8"))
-    }
-}
-
-impl<R: BufRead> Iterator for Lines<R> {
-    type Item = Result<String, CommandError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.is_broken {
-            return None;
-        }
-        let line = self.read();
-        self.is_broken = line.is_err();
-        Some(line).filter(|line| !line.as_ref().is_ok_and(String::is_empty))
-    }
 }

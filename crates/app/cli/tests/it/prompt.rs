@@ -279,6 +279,29 @@ fn password_for_the_proxy_is_asked_for_and_written_nowhere() {
 }
 
 #[test]
+fn signal_ends_a_script_that_waits_for_its_next_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for question in [false, true] {
+        let mut shell = tool::program("/bin/sh");
+        let script = format!("exec {} < {}", env!("CARGO_BIN_EXE_pssession"), pipe.display());
+        let mut terminal = Terminal::run(shell.args(["-c", &script]));
+        let mut lines = File::options().write(true).open(&pipe).unwrap();
+        if question {
+            lines.write_all(b"$o = New-PSSessionOption -ProxyCredential bob\n").unwrap();
+            terminal.expect("Password for user bob: ");
+            terminal.type_in("geheim\n");
+        }
+        lines.write_all(b"'ready'\n").unwrap();
+        terminal.expect("ready");
+        terminal.send(Signal::SIGTERM);
+        // By itself the signal ends the process; after a question the process ends itself.
+        assert_eq!(terminal.code(), question.then_some(1));
+    }
+}
+
+#[test]
 fn pssession_on_a_terminal_says_that_it_has_no_prompt() {
     let mut terminal = Terminal::run(&tool::pssession());
     assert_eq!(terminal.code(), Some(1));

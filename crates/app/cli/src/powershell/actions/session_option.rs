@@ -2,7 +2,8 @@
 
 use super::super::binder::Bound;
 use super::super::value::{CREDENTIAL, Object, Value};
-use super::{account, ask_password, block_on};
+use super::super::waiter::Waiter;
+use super::account;
 use crate::command_error::CommandError;
 
 /// The type of the object.
@@ -10,7 +11,7 @@ const TYPE: &str = "System.Management.Automation.Remoting.PSSessionOption";
 /// The logins that a proxy may ask for.
 const PROXY_LOGINS: [&str; 3] = ["Negotiate", "Basic", "Digest"];
 
-pub(super) fn run(bound: &Bound) -> Result<Value, CommandError> {
+pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandError> {
     let given = |name: &str| bound.value(name).cloned();
     let or_null = |name: &str| given(name).unwrap_or(Value::Null);
     let integer = |name: &str, default: i64| Value::Integer(bound.integer(name).unwrap_or(default));
@@ -33,7 +34,7 @@ pub(super) fn run(bound: &Bound) -> Result<Value, CommandError> {
         ("ProxyAuthentication", text("ProxyAuthentication", "Negotiate")),
         (
             "ProxyCredential",
-            given("ProxyCredential").map_or(Ok(Value::Null), |value| credential(&value))?,
+            given("ProxyCredential").map_or(Ok(Value::Null), |value| credential(&value, waiter))?,
         ),
         ("SkipCACheck", is_set("SkipCACheck")),
         ("SkipCNCheck", is_set("SkipCNCheck")),
@@ -58,13 +59,13 @@ pub(super) fn run(bound: &Bound) -> Result<Value, CommandError> {
 }
 
 /// The account at the proxy with its password.
-fn credential(value: &Value) -> Result<Value, CommandError> {
+fn credential(value: &Value, waiter: &mut Waiter) -> Result<Value, CommandError> {
     let (user, known) = account(value);
     let password = match known {
         Some(password) => password,
         None => {
             let question = format!("Password for user {user}: ");
-            block_on(async |signals| ask_password(&question, &user, signals).await)?
+            waiter.ask(&question, &user)?
         }
     };
     let properties = vec![

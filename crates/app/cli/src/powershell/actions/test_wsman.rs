@@ -11,9 +11,9 @@ use client::{
 use super::super::binder::Bound;
 use super::super::show;
 use super::super::value::{Object, Value};
-use super::{account, ask_password, block_on};
+use super::super::waiter::Waiter;
+use super::account;
 use crate::command_error::{CommandError, Origin};
-use crate::signals::Signals;
 use crate::winrs::PASSWORD_VARIABLE;
 
 /// How long an answer without a login may take: Windows's `MaxTimeoutms`.
@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const IDENTITY: &str = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd";
 const OPERATION: &str = "Identify";
 
-pub(super) fn run(bound: &Bound) -> Result<Value, CommandError> {
+pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandError> {
     let endpoint = endpoint(bound)?;
     if bound.value("CertificateThumbprint").is_some() {
         return Err(missing("logins by client certificates are"));
@@ -37,7 +37,7 @@ pub(super) fn run(bound: &Bound) -> Result<Value, CommandError> {
     let settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     match (login, credential) {
-        (None, None) => anonymous(bound, &endpoint, &settings),
+        (None, None) => anonymous(bound, &endpoint, &settings, waiter),
         (None, Some(_)) => Err(CommandError::usage(
             "an account without a login: -Credential needs -Authentication",
         )
@@ -48,16 +48,16 @@ pub(super) fn run(bound: &Bound) -> Result<Value, CommandError> {
         .hint(
             "add -Credential User01; logins with the tickets of this session come with Kerberos",
         )),
-        (Some(authentication), Some((user, known))) => block_on(async |signals| {
+        (Some(authentication), Some((user, known))) => {
             let password = match known {
                 Some(password) => password,
-                None => password(&user, &endpoint, signals).await?,
+                None => password(&user, &endpoint, waiter)?,
             };
             let mut config = Config::new(endpoint, Credentials { user, password });
             config.authentication = authentication;
             config.settings = settings;
-            identified(bound, config, signals).await
-        }),
+            identified(bound, config, waiter)
+        }
     }
 }
 
@@ -90,30 +90,19 @@ fn endpoint(bound: &Bound) -> Result<Endpoint, CommandError> {
 }
 
 /// From the environment, else asked for.
-async fn password(
-    user: &str,
-    endpoint: &Endpoint,
-    signals: &mut Signals,
-) -> Result<Secret, CommandError> {
+fn password(user: &str, endpoint: &Endpoint, waiter: &mut Waiter) -> Result<Secret, CommandError> {
     if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
         let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
         return password.into_string().map(Secret::from).map_err(not_text);
     }
     let question = format!("Enter the password for '{user}' to connect to '{}': ", endpoint.host);
-    let asked = ask_password(&question, user, signals).await;
+    let asked = waiter.ask(&question, user);
     asked.map_err(|error| error.hint(format!("set the environment variable {PASSWORD_VARIABLE}")))
 }
 
-async fn identified(
-    bound: &Bound,
-    config: Config,
-    signals: &mut Signals,
-) -> Result<Value, CommandError> {
+fn identified(bound: &Bound, config: Config, waiter: &mut Waiter) -> Result<Value, CommandError> {
     let client = Client::new(config)?;
-    let answer = tokio::select! {
-        answer = client.identify() => answer?,
-        _signal = signals.next() => return Err(CommandError::interrupted("interrupted before the host answered")),
-    };
+    let answer = waiter.wait(async { Ok(client.identify().await?) })?;
     if bound.is_set("Verbose") {
         let messages = match client.protection() {
             Some(Protection::Seal) => "messages are sealed",
@@ -139,12 +128,10 @@ fn anonymous(
     bound: &Bound,
     endpoint: &Endpoint,
     settings: &Settings,
+    waiter: &mut Waiter,
 ) -> Result<Value, CommandError> {
-    let answer = block_on(async |signals| {
-        tokio::select! {
-            answer = probe::ask(endpoint, &settings.trust, Question::Identify, PATIENCE) => Ok(answer?),
-            _signal = signals.next() => Err(CommandError::interrupted("interrupted before the host answered")),
-        }
+    let answer = waiter.wait(async {
+        Ok(probe::ask(endpoint, &settings.trust, Question::Identify, PATIENCE).await?)
     })?;
     if bound.is_set("Verbose") {
         show::verbose(&format!("asked {endpoint} without a login"));
