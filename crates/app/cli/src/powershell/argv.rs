@@ -9,7 +9,7 @@ pub(crate) struct Arguments {
     pub(crate) given: Vec<Given>,
     /// `--json`.
     pub(crate) is_json: bool,
-    /// `-?`, `--help`, `-h`.
+    /// `-?`, `--help`.
     pub(crate) is_help: bool,
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn read(words: &[String]) -> Arguments {
                     .extend(words.by_ref().map(|word| Given::Plain(Word::from_shell(word))));
             }
             "--json" => arguments.is_json = true,
-            "-?" | "/?" | "--help" | "-h" => arguments.is_help = true,
+            "-?" | "/?" | "--help" => arguments.is_help = true,
             word => arguments.given.push(argument(word)),
         }
     }

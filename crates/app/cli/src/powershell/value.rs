@@ -275,6 +275,16 @@ mod tests {
     }
 
     #[test]
+    fn numbers_pass_through_json_to_the_last_digit() {
+        for number in
+            ["9223372036854775807", "-9223372036854775808", "2.2222222222222226e+44", "0.1"]
+        {
+            let value: Value = serde_json::from_str(number).unwrap();
+            assert_eq!(json(&value).trim_end(), number);
+        }
+    }
+
+    #[test]
     fn json_that_is_none_or_too_large_is_refused() {
         for text in ["{", "18446744073709551615", "[1,]", &"[".repeat(1000)] {
             assert!(serde_json::from_str::<Value>(text).is_err(), "{text}");
