@@ -31,6 +31,8 @@ pub(crate) enum Program {
     Transom,
     /// `winrs`: `Winrs error:…` as on Windows; always 255, since all other codes are the remote command's.
     Winrs,
+    /// `pssession` and the cmdlets: who it was and what happened, as PowerShell writes errors; always 1.
+    Pssession,
 }
 
 /// A failure of a whole program: one sentence of what happened and where, and what to try.
@@ -114,6 +116,17 @@ impl CommandError {
         self
     }
 
+    /// Puts before the sentence who says it: a cmdlet.
+    #[must_use]
+    pub(crate) fn of(self, who: &str) -> Self {
+        Self { error: format!("{who}: {}", self.error), ..self }
+    }
+
+    /// Whether nothing else should be done after it: a signal came, or nobody reads the output any more.
+    pub(crate) const fn ends_everything(&self) -> bool {
+        matches!(self.kind, Kind::Interrupted | Kind::ReaderGone)
+    }
+
     /// Adds where it happened.
     #[must_use]
     pub(crate) fn at(mut self, origin: Origin) -> Self {
@@ -151,6 +164,7 @@ impl CommandError {
         let mut text = match program {
             Program::Transom => format!("error: {}\n", self.error),
             Program::Winrs => format!("Winrs error:{}\n", capitalised(&self.error)),
+            Program::Pssession => format!("{}\n", self.error),
         };
         for hint in &self.hints {
             text.push_str("  hint: ");
@@ -165,6 +179,7 @@ impl CommandError {
         match (program, self.kind) {
             (Program::Winrs, _) => 255,
             (Program::Transom, Kind::Usage) => 2,
+            (Program::Pssession, _) => 1,
             (Program::Transom, Kind::Failed | Kind::Interrupted | Kind::ReaderGone) => 1,
         }
     }
@@ -196,7 +211,7 @@ impl CommandError {
 }
 
 /// Spells out what would control a terminal or turn the order of letters round: error texts may quote what a host wrote.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         let turns = matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

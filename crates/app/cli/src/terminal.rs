@@ -110,7 +110,12 @@ pub(crate) async fn ask(
     let Ok(mut terminal) = OpenOptions::new().read(true).write(true).open("/dev/tty") else {
         return Ok(None);
     };
-    let failed = |error: io::Error| CommandError::caused("asking on the terminal", &error);
+    let failed = |error: io::Error| {
+        if error.kind() == io::ErrorKind::Interrupted {
+            return CommandError::interrupted("interrupted at a question on the terminal");
+        }
+        CommandError::caused("asking on the terminal", &error)
+    };
     let echo_off = match answer {
         Answer::Shown => None,
         Answer::Hidden => Some(EchoOff::new(&terminal, signals).map_err(failed)?),

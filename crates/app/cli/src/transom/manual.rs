@@ -4,11 +4,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, CommandFactory as _, ValueEnum};
+use clap::{Args, ValueEnum};
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::{NETWORK, Transom};
+use super::NETWORK;
 use crate::command_error::CommandError;
+use crate::powershell;
 use crate::winrs;
 
 #[derive(Args, Debug)]
@@ -33,6 +34,7 @@ enum Shell {
 enum Program {
     Transom,
     Winrs,
+    Pssession,
 }
 
 #[derive(Args, Debug)]
@@ -47,6 +49,7 @@ pub(super) fn completions(args: &CompletionsArgs) -> Result<(), CommandError> {
     let (mut command, name) = match args.program {
         Program::Transom => (public(), "transom"),
         Program::Winrs => (winrs::command(), "winrs"),
+        Program::Pssession => (powershell::command(), "pssession"),
     };
     let shell = match args.shell {
         Shell::Bash => clap_complete::Shell::Bash,
@@ -66,6 +69,7 @@ pub(super) fn man(args: &ManArgs) -> Result<(), CommandError> {
     };
     let mut pages = Vec::new();
     pages_of(public(), &mut pages).map_err(failed)?;
+    pages_of(powershell::command(), &mut pages).map_err(failed)?;
     pages.push(("winrs.1".to_owned(), winrs_page().into_bytes()));
     for (name, page) in pages {
         let path = args.folder.join(name);
@@ -81,7 +85,7 @@ fn write(path: &Path, page: &[u8]) -> io::Result<()> {
 
 /// The command without what is nobody's business, all names in place.
 fn public() -> clap::Command {
-    let whole = Transom::command();
+    let whole = super::whole();
     let shown: Vec<clap::Command> =
         whole.get_subcommands().filter(|sub| sub.get_name() != NETWORK).cloned().collect();
     clap::Command::new("transom")

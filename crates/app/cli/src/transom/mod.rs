@@ -5,6 +5,7 @@ mod cert;
 mod check;
 mod demo;
 mod doctor;
+mod links;
 mod log;
 mod manual;
 mod network;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 
 use crate::command_error::{CommandError, Program};
+use crate::powershell;
 
 /// The hidden subcommand that is the service's network process.
 const NETWORK: &str = "network";
@@ -51,6 +53,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
         words: Vec<OsString>,
     },
+    /// Runs PowerShell's remoting cmdlets; `transom pssession --help` shows its options
+    #[command(disable_help_flag = true)]
+    Pssession {
+        /// Options
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
+        words: Vec<OsString>,
+    },
     /// Walks the way to a service step by step, and says what fails and what to try
     Doctor(doctor::DoctorArgs),
     /// Says who may log in to the service, and which local user they become
@@ -64,6 +73,8 @@ enum Command {
                       another user, it serves one account, whose commands share that user."
     )]
     Serve(ServeArgs),
+    /// Makes links to this program in a folder, one for each program and cmdlet that it is
+    Links(links::LinksArgs),
     /// Prints completions for a shell, for instance `transom completions bash > FILE`
     Completions(manual::CompletionsArgs),
     /// Writes the pages of the manual into a folder
@@ -137,7 +148,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     {
         return CommandError::caused("protecting this process", &error).report(Program::Transom);
     }
-    let matches = match Transom::command().try_get_matches_from(words) {
+    let matches = match whole().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return explain(error),
     };
@@ -147,9 +158,10 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Ok(Command::Completions(args)) => manual::completions(&args),
         Ok(Command::Demo) => demo::run(),
         Ok(Command::Doctor(args)) => return doctor::run(args),
+        Ok(Command::Links(args)) => links::run(&args),
         Ok(Command::Man(args)) => manual::man(&args),
         Ok(Command::Network(args)) => return network::run(args),
-        Ok(Command::Serve(_) | Command::Winrs { .. }) => {
+        Ok(Command::Serve(_) | Command::Winrs { .. } | Command::Pssession { .. }) => {
             Err(CommandError::usage("this subcommand must be the first word after transom"))
         }
         Err(error) => return explain(error),
@@ -158,6 +170,11 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(Program::Transom),
     }
+}
+
+/// The command with the cmdlets as subcommands.
+fn whole() -> clap::Command {
+    Transom::command().subcommands(powershell::subcommands())
 }
 
 /// Help and version are answers, not errors.

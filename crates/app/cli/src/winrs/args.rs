@@ -391,7 +391,8 @@ fn about(arg: &clap::Arg) -> String {
     format!("{}.", about.map(ToString::to_string).unwrap_or_default().trim_end_matches('.'))
 }
 
-fn wrapped(about: &str, width: usize) -> Vec<String> {
+/// The words on lines of at most `width` letters.
+pub(crate) fn wrapped(about: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in about.split_whitespace() {
         let Some(line) = lines.last_mut() else { break };

@@ -22,7 +22,8 @@ use crate::signals::Signals;
 use crate::terminal::{self, Answer};
 use args::{Invocation, Parsed, PasswordSource, Request};
 
-pub(crate) use args::{command, manual};
+pub(crate) use args::{command, manual, wrapped};
+pub(crate) use records::error_line;
 pub(crate) use session::Security;
 
 /// The variable that may hold the password.
@@ -35,7 +36,7 @@ pub(crate) fn run(words: &[OsString], first: usize) -> ExitCode {
     match try_run(words, first) {
         Ok(code) => ExitCode::from(code),
         Err(error) if args::wants_json(words.get(first..).unwrap_or_default()) => {
-            error.report_as(Program::Winrs, records::error_line(&error), io::stdout())
+            error.report_as(Program::Winrs, error_line(&error), io::stdout())
         }
         Err(error) => error.report(Program::Winrs),
     }

@@ -8,7 +8,11 @@ use crate::examples::EXAMPLES;
 use crate::tool;
 
 fn guide() -> String {
-    fs::read_to_string(tool::repository().join("docs/guide/winrs.md")).unwrap()
+    page("winrs.md")
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(tool::repository().join("docs/guide").join(name)).unwrap()
 }
 
 /// The cells of each row of the guide's tables, without headings and rules.
@@ -53,13 +57,18 @@ fn tests_below(folder: &Path, names: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_row_of_the_guide_names_a_test_that_exists() {
+fn every_row_of_the_guides_names_a_test_that_exists() {
     let mut known = BTreeSet::new();
     tests_below(&tool::repository().join("crates"), &mut known);
-    assert!(known.contains("every_row_of_the_guide_names_a_test_that_exists"));
-    let rows = rows(&guide());
-    assert!(rows.len() > 30, "{} rows", rows.len());
-    for row in rows {
+    assert!(known.contains("every_row_of_the_guides_names_a_test_that_exists"));
+    let [winrs, pssession] = ["winrs.md", "pssession.md"].map(|name| rows(&page(name)));
+    assert!(
+        winrs.len() > 30 && pssession.len() > 30,
+        "{} and {} rows",
+        winrs.len(),
+        pssession.len()
+    );
+    for row in winrs.into_iter().chain(pssession) {
         let named = quoted(row.last().unwrap());
         assert!(!named.is_empty(), "no test: {row:?}");
         for name in named {
@@ -76,6 +85,19 @@ fn guide_explains_every_switch() {
     for spelling in help.lines().filter_map(|line| line.strip_prefix("  -")) {
         let spelling = format!("-{spelling}");
         assert!(shown.contains(spelling.as_str()), "{spelling} of {shown:?}");
+    }
+}
+
+#[test]
+fn guide_explains_every_parameter_of_the_cmdlets() {
+    let rows = rows(&page("pssession.md"));
+    let shown: BTreeSet<&str> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
+    for cmdlet in ["Test-WSMan", "New-PSSessionOption"] {
+        let help = tool::run(tool::transom().args([cmdlet, "-?"])).ended(0).stdout;
+        let parameters = help.lines().filter_map(|line| line.strip_prefix("    -"));
+        for parameter in parameters.filter_map(|line| line.split(' ').next()) {
+            assert!(shown.contains(format!("-{parameter}").as_str()), "{parameter} of {shown:?}");
+        }
     }
 }
 

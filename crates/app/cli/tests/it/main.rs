@@ -38,6 +38,7 @@ mod peers;
 mod powershell;
 mod processes;
 mod prompt;
+mod pssession;
 mod relay;
 mod run;
 mod security;

@@ -38,7 +38,16 @@ fn completions_mention_every_switch_and_subcommand() {
             assert!(winrs.contains(&switch), "{shell}: {switch}");
         }
         let transom = printed(&["completions", shell]);
-        for word in ["account", "passwd", "serve", "demo", "completions", "service-user"] {
+        for word in [
+            "account",
+            "passwd",
+            "serve",
+            "demo",
+            "completions",
+            "service-user",
+            "Test-WSMan",
+            "use-ssl",
+        ] {
             assert!(transom.contains(word), "{shell}: {word}");
         }
         assert!(!transom.contains("transom__network"), "{shell}");
@@ -48,21 +57,25 @@ fn completions_mention_every_switch_and_subcommand() {
 #[test]
 fn bash_takes_the_completions_and_completes_a_switch() {
     let folder = tempfile::tempdir().unwrap();
-    for program in ["transom", "winrs"] {
+    for program in ["transom", "winrs", "pssession"] {
         let text = printed(&["completions", "bash", program]);
         fs::write(folder.path().join(program), text).unwrap();
     }
     let script = r#"
-        . ./transom; . ./winrs
+        . ./transom; . ./winrs; . ./pssession
         COMP_WORDS=(winrs --rem); COMP_CWORD=1; COMPREPLY=()
         _winrs winrs --rem winrs; echo "${COMPREPLY[@]}"
         COMP_WORDS=(transom acc); COMP_CWORD=1; COMPREPLY=()
         _transom transom acc transom; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(pssession --js); COMP_CWORD=1; COMPREPLY=()
+        _pssession pssession --js pssession; echo "${COMPREPLY[@]}"
+        COMP_WORDS=(transom Test-WSMan --comp); COMP_CWORD=2; COMPREPLY=()
+        _transom transom --comp Test-WSMan; echo "${COMPREPLY[@]}"
     "#;
     let mut bash = tool::program("bash");
     bash.args(["-euc", script]).current_dir(folder.path());
     let ran = tool::run(&mut bash).ended(0);
-    assert_eq!(ran.stdout, "--remote\naccount\n", "{}", ran.stderr);
+    assert_eq!(ran.stdout, "--remote\naccount\n--json\n--computer-name\n", "{}", ran.stderr);
 }
 
 #[test]
@@ -95,6 +108,9 @@ fn manual_has_a_page_for_each_command_with_every_switch() {
         ("transom-account-passwd.1", &["account", "passwd"]),
         ("transom-man.1", &["man"]),
         ("transom-completions.1", &["completions"]),
+        ("transom-links.1", &["links"]),
+        ("transom-Test-WSMan.1", &["Test-WSMan"]),
+        ("transom-New-PSSessionOption.1", &["New-PSSessionOption"]),
     ] {
         let text = page(name);
         for option in options(words) {
@@ -102,6 +118,7 @@ fn manual_has_a_page_for_each_command_with_every_switch() {
         }
     }
     assert!(page("transom.1").contains("account"));
+    assert!(page("pssession.1").contains("--command"));
     assert!(!folder.path().join("transom-network.1").exists());
 }
 

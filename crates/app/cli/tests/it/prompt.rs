@@ -238,3 +238,72 @@ fn new_password_is_asked_for_twice() {
     assert_eq!(terminal.code(), Some(0));
     tool::run(service.winrs(&["true"]).env("TRANSOM_PASSWORD", "one")).ended(0);
 }
+
+#[test]
+fn test_wsman_asks_for_the_password_and_does_not_show_it() {
+    let service = Service::start(flavours()[0]);
+    let line = format!(
+        "Test-WSMan 127.0.0.1 -Port {} -Auth Default -Credential alice; 'next'",
+        service.port
+    );
+    let mut terminal = Terminal::run(tool::pssession().args(["-c", &line]));
+    terminal.expect("Enter the password for 'alice' to connect to '127.0.0.1': ");
+    assert!(!terminal.echoes());
+    terminal.type_in(&format!("{PASSWORD}\n"));
+    terminal.expect("ProductVendor");
+    terminal.expect("next");
+    assert_eq!(terminal.code(), Some(0));
+    assert!(!terminal.shown().contains(PASSWORD), "{}", terminal.shown());
+
+    let mut terminal = Terminal::run(tool::pssession().args(["-c", &line]));
+    terminal.expect("Enter the password for ");
+    terminal.type_in("\x03");
+    assert_eq!(terminal.code(), Some(1));
+    assert!(terminal.echoes());
+    terminal.expect("interrupted");
+    assert!(!terminal.shown().contains("next"), "{}", terminal.shown());
+}
+
+#[test]
+fn password_for_the_proxy_is_asked_for_and_written_nowhere() {
+    let line = "$o = New-PSSessionOption -ProxyCredential bob; $o; $o.ProxyCredential.UserName";
+    for words in [["-c", line].as_slice(), &["--json", "-c", line]] {
+        let mut terminal = Terminal::run(tool::pssession().args(words));
+        terminal.expect("Password for user bob: ");
+        terminal.type_in("geheim\n");
+        terminal.expect("System.Management.Automation.PSCredential");
+        assert_eq!(terminal.code(), Some(0));
+        terminal.expect("bob");
+        assert!(!terminal.shown().contains("geheim"), "{}", terminal.shown());
+    }
+}
+
+#[test]
+fn signal_ends_a_script_that_waits_for_its_next_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for question in [false, true] {
+        let mut shell = tool::program("/bin/sh");
+        let script = format!("exec {} < {}", env!("CARGO_BIN_EXE_pssession"), pipe.display());
+        let mut terminal = Terminal::run(shell.args(["-c", &script]));
+        let mut lines = File::options().write(true).open(&pipe).unwrap();
+        if question {
+            lines.write_all(b"$o = New-PSSessionOption -ProxyCredential bob\n").unwrap();
+            terminal.expect("Password for user bob: ");
+            terminal.type_in("geheim\n");
+        }
+        lines.write_all(b"'ready'\n").unwrap();
+        terminal.expect("ready");
+        terminal.send(Signal::SIGTERM);
+        // By itself the signal ends the process; after a question the process ends itself.
+        assert_eq!(terminal.code(), question.then_some(1));
+    }
+}
+
+#[test]
+fn pssession_on_a_terminal_says_that_it_has_no_prompt() {
+    let mut terminal = Terminal::run(&tool::pssession());
+    assert_eq!(terminal.code(), Some(1));
+    terminal.expect("this version has no prompt");
+}

@@ -119,6 +119,24 @@ fn stub_is_served_by_basic_when_the_client_allows_it() {
 }
 
 #[test]
+fn stub_is_identified_by_test_wsman_with_a_login_only() {
+    let name = "stub_is_identified_by_test_wsman_with_a_login_only";
+    let Some(stub) = Stub::start(name, &[]) else { return };
+    let line = format!("Test-WSMan 127.0.0.1 -Port {}", stub.port);
+    let with_login = format!("{line} -Authentication Default -Credential {}", Stub::USER);
+    let mut command = tool::pssession();
+    let ran = tool::run(command.args(["-c", &with_login]).env("TRANSOM_PASSWORD", Stub::PASSWORD));
+    insta::assert_snapshot!(ran.snapshot());
+    let requests = stub.requests().len();
+    assert!(requests <= 4, "{:?}", stub.requests());
+    // It answers nobody who is not logged in.
+    let ran = tool::run(tool::pssession().args(["-c", &line])).ended(1);
+    assert!(ran.stderr.contains("does not say without a login what it is"), "{ran:#?}");
+    assert!(ran.stderr.contains("add -Authentication Negotiate -Credential User01"), "{ran:#?}");
+    peer(&format!("Test-WSMan by negotiate in {requests} requests"));
+}
+
+#[test]
 fn stub_refuses_a_wrong_password() {
     let Some(stub) = Stub::start("stub_refuses_a_wrong_password", &[]) else { return };
     let ran = tool::run(stub.winrs(&[LINE]).env("TRANSOM_PASSWORD", "wrong")).ended(255);

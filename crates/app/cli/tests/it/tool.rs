@@ -20,6 +20,11 @@ pub(crate) fn winrs() -> Command {
     program(env!("CARGO_BIN_EXE_winrs"))
 }
 
+/// The program `pssession`.
+pub(crate) fn pssession() -> Command {
+    program(env!("CARGO_BIN_EXE_pssession"))
+}
+
 /// The program `transom`.
 pub(crate) fn transom() -> Command {
     program(env!("CARGO_BIN_EXE_transom"))

@@ -30,7 +30,7 @@ const TOOLS: [(&str, &str); 5] = [
     ("gzip", "gzip"),
     ("md5sum", "coreutils"),
 ];
-const PROGRAMS: [&str; 2] = ["transom", "winrs"];
+const PROGRAMS: [&str; 3] = ["transom", "winrs", "pssession"];
 /// Where each shell looks for the completions of a program.
 const COMPLETIONS: [(&str, &str, &str, &str); 3] = [
     ("bash", "usr/share/bash-completion/completions", "", ""),
@@ -207,6 +207,7 @@ impl Tree {
             ("packaging/config.toml", "etc/transom/config.toml".to_owned()),
             ("docs/guide/administrator.md", format!("{DOCS}/administrator.md")),
             ("docs/guide/winrs.md", format!("{DOCS}/winrs.md")),
+            ("docs/guide/pssession.md", format!("{DOCS}/pssession.md")),
         ] {
             self.copy(&workspace.root.join(from), to)?;
         }
@@ -378,7 +379,7 @@ mod tests {
         let workspace = Workspace::find().unwrap();
         let programs = workspace.target.join("debug");
         if !PROGRAMS.iter().all(|program| programs.join(program).exists()) {
-            println!("SKIPPED {TEST}: transom and winrs are not built");
+            println!("SKIPPED {TEST}: {} are not built", PROGRAMS.join(", "));
             return;
         }
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];

@@ -1,0 +1,7 @@
+//! The program `pssession`: PowerShell's remoting cmdlets.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cli::pssession()
+}

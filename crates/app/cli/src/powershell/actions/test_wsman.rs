@@ -1,0 +1,179 @@
+//! `Test-WSMan`: asks a service what it is, with or without a login.
+
+use std::time::Duration;
+
+use auth::Secret;
+use client::probe::{self, Question};
+use client::{
+    Authentication, Client, Config, Credentials, Endpoint, Protection, Settings, Transport,
+};
+
+use super::super::binder::Bound;
+use super::super::show;
+use super::super::value::{Object, Value};
+use super::super::waiter::Waiter;
+use super::account;
+use crate::command_error::{CommandError, Origin};
+use crate::winrs::PASSWORD_VARIABLE;
+
+/// How long an answer without a login may take: Windows's `MaxTimeoutms`.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The namespace of Identify, DSP0226 11.
+const IDENTITY: &str = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd";
+const OPERATION: &str = "Identify";
+
+pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandError> {
+    let endpoint = endpoint(bound)?;
+    if bound.value("CertificateThumbprint").is_some() {
+        return Err(missing("logins by client certificates are"));
+    }
+    let login = match bound.text("Authentication") {
+        None | Some("None") => None,
+        Some("Default" | "Negotiate") => Some(Authentication::Negotiate),
+        Some("Basic") => Some(Authentication::Basic),
+        Some(other) => return Err(missing(&format!("the login {other} is"))),
+    };
+    let credential = bound.value("Credential").map(account);
+    let settings = Settings::load()
+        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    match (login, credential) {
+        (None, None) => anonymous(bound, &endpoint, &settings, waiter),
+        (None, Some(_)) => Err(CommandError::usage(
+            "an account without a login: -Credential needs -Authentication",
+        )
+        .hint("add -Authentication Negotiate")),
+        (Some(_), None) => Err(CommandError::usage(
+            "a login needs an account: -Credential is missing",
+        )
+        .hint(
+            "add -Credential User01; logins with the tickets of this session come with Kerberos",
+        )),
+        (Some(authentication), Some((user, known))) => {
+            let password = match known {
+                Some(password) => password,
+                None => password(&user, &endpoint, waiter)?,
+            };
+            let mut config = Config::new(endpoint, Credentials { user, password });
+            config.authentication = authentication;
+            config.settings = settings;
+            identified(bound, config, waiter)
+        }
+    }
+}
+
+fn missing(what: &str) -> CommandError {
+    CommandError::usage(format!("{what} not in this version"))
+        .hint("-Authentication takes None, Default, Negotiate and Basic")
+}
+
+/// Where the service is.
+fn endpoint(bound: &Bound) -> Result<Endpoint, CommandError> {
+    let computer = match bound.text("ComputerName") {
+        None | Some(".") => "localhost",
+        Some(name) => name,
+    };
+    let wrong = |error: client::EndpointError| {
+        CommandError::usage(error.to_string())
+            .hint("-ComputerName takes a name, an address, or http[s]://HOST[:PORT]")
+    };
+    let mut endpoint = Endpoint::parse(computer, bound.is_set("UseSSL")).map_err(wrong)?;
+    if let Some(port) = bound.integer("Port").and_then(|port| u16::try_from(port).ok()) {
+        endpoint.port = port;
+    }
+    if let Some(application) = bound.text("ApplicationName") {
+        let path = application.trim_start_matches('/');
+        let url = format!("{}://{}/{path}", endpoint.transport.scheme(), endpoint.authority());
+        endpoint.path =
+            Endpoint::parse(&url, endpoint.transport == Transport::Https).map_err(wrong)?.path;
+    }
+    Ok(endpoint)
+}
+
+/// From the environment, else asked for.
+fn password(user: &str, endpoint: &Endpoint, waiter: &mut Waiter) -> Result<Secret, CommandError> {
+    if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
+        let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
+        return password.into_string().map(Secret::from).map_err(not_text);
+    }
+    let question = format!("Enter the password for '{user}' to connect to '{}': ", endpoint.host);
+    let asked = waiter.ask(&question, user);
+    asked.map_err(|error| error.hint(format!("set the environment variable {PASSWORD_VARIABLE}")))
+}
+
+fn identified(bound: &Bound, config: Config, waiter: &mut Waiter) -> Result<Value, CommandError> {
+    let client = Client::new(config)?;
+    let answer = waiter.wait(async { Ok(client.identify().await?) })?;
+    if bound.is_set("Verbose") {
+        let messages = match client.protection() {
+            Some(Protection::Seal) => "messages are sealed",
+            Some(Protection::Tls) => "messages are inside TLS",
+            Some(Protection::Nothing) | None => "messages are readable by others",
+        };
+        show::verbose(&format!(
+            "logged in by {}, {messages}",
+            client.mechanism().unwrap_or("nothing")
+        ));
+    }
+    let mut object =
+        identity(answer.protocol_versions, answer.product_vendor, answer.product_version);
+    if let Some(profiles) = answer.security_profiles {
+        let names = Value::List(profiles.into_iter().map(Value::Text).collect());
+        let profiles = element("SecurityProfiles", vec![("SecurityProfileName".to_owned(), names)]);
+        object.push(("SecurityProfiles".to_owned(), profiles));
+    }
+    Ok(element("IdentifyResponse", object))
+}
+
+fn anonymous(
+    bound: &Bound,
+    endpoint: &Endpoint,
+    settings: &Settings,
+    waiter: &mut Waiter,
+) -> Result<Value, CommandError> {
+    let answer = waiter.wait(async {
+        Ok(probe::ask(endpoint, &settings.trust, Question::Identify, PATIENCE).await?)
+    })?;
+    if bound.is_set("Verbose") {
+        show::verbose(&format!("asked {endpoint} without a login"));
+    }
+    if let Some(answer) = answer.identity() {
+        let object =
+            identity(answer.protocol_versions, answer.product_vendor, answer.product_version);
+        return Ok(element("IdentifyResponse", object));
+    }
+    let host = endpoint.authority();
+    let error = match answer.status {
+        401 => CommandError::failed(format!("{host} does not say without a login what it is"))
+            .hint("add -Authentication Negotiate -Credential User01"),
+        status => CommandError::failed(format!(
+            "no WinRM service answers at {endpoint} (status {status})"
+        ))
+        .hint("`transom doctor` walks the way to the service step by step"),
+    };
+    Err(error.at(Origin { kind: "protocol", host, operation: OPERATION, fault_code: None }))
+}
+
+/// What every answer has, in the order of the message.
+fn identity(
+    versions: Vec<String>,
+    vendor: Option<String>,
+    version: Option<String>,
+) -> Vec<(String, Value)> {
+    let text =
+        |name: &str, text: Option<String>| (name.to_owned(), text.map_or(Value::Null, Value::Text));
+    let versions = Value::of(versions.into_iter().map(Value::Text).collect());
+    vec![
+        text("wsmid", Some(IDENTITY.to_owned())),
+        ("ProtocolVersion".to_owned(), versions),
+        text("ProductVendor", vendor),
+        text("ProductVersion", version),
+    ]
+}
+
+/// An XML element as PowerShell has it, its type named as there.
+fn element(name: &str, properties: Vec<(String, Value)>) -> Value {
+    Value::Object(Object {
+        type_name: format!("System.Xml.XmlElement#{IDENTITY}#{name}"),
+        properties,
+    })
+}

@@ -1,0 +1,405 @@
+//! Runs what was read: variables, pipes, cmdlets.
+//!
+//! An error ends its statement and no more, as in PowerShell: the next one runs. `-ErrorAction Stop`, a signal and output
+//! that nobody reads end the whole.
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use super::binder::{self, BindError, Bound, CommandLine, Given, Word};
+use super::convert::constant_variable;
+use super::show::{Shown, Sink};
+use super::syntax::{
+    Argument, Command, Element, Expression, Part, Pipeline, Redirection, Script, Statement,
+};
+use super::table::Cmdlet;
+use super::value::Value;
+use super::waiter::{Lines, Waiter};
+use super::{actions, cmdlets, help};
+use crate::command_error::CommandError;
+
+/// What comes after a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// The next one.
+    Next,
+    /// The end, with this exit code.
+    Exit(u8),
+}
+
+/// Why a statement ended early.
+#[derive(Debug)]
+pub(super) struct Failure {
+    error: CommandError,
+    /// No statement after it runs.
+    is_last: bool,
+}
+
+impl From<CommandError> for Failure {
+    fn from(error: CommandError) -> Self {
+        let is_last = error.ends_everything();
+        Self { error, is_last }
+    }
+}
+
+/// Variables, and where output goes.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    /// By their names in lower case.
+    variables: HashMap<String, Value>,
+    shown: Shown,
+    waiter: Waiter,
+    /// Whether the last statement failed: `$?`, the other way round.
+    failed: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(is_json: bool) -> Self {
+        Self {
+            variables: HashMap::new(),
+            shown: Shown::new(is_json),
+            waiter: Waiter::default(),
+            failed: false,
+        }
+    }
+
+    /// The exit code after the last statement.
+    pub(crate) fn code(&self) -> u8 {
+        u8::from(self.failed)
+    }
+
+    /// Tells an error, and that the statement failed.
+    pub(crate) fn tell(&mut self, error: &CommandError) {
+        self.failed = true;
+        self.shown.error(error);
+    }
+
+    /// Runs statement after statement.
+    pub(crate) fn run(&mut self, script: &Script) -> Flow {
+        for statement in &script.statements {
+            self.failed = false;
+            match self.statement(statement) {
+                Ok(Flow::Next) => {}
+                Ok(exit @ Flow::Exit(_)) => return exit,
+                Err(failure) => {
+                    self.tell(&failure.error);
+                    if failure.is_last {
+                        return Flow::Exit(1);
+                    }
+                }
+            }
+        }
+        Flow::Next
+    }
+
+    fn statement(&mut self, statement: &Statement) -> Result<Flow, Failure> {
+        let (target, pipeline, redirection) = match statement {
+            Statement::Exit(None) => return Ok(Flow::Exit(self.code())),
+            Statement::Exit(Some(code)) => {
+                let code = self.expression(code)?;
+                let Value::Integer(number) = code else {
+                    let message = format!("exit: \"{}\" is no exit code.", code.text());
+                    return Err(CommandError::usage(message).into());
+                };
+                return Ok(Flow::Exit(u8::try_from(number.rem_euclid(256)).unwrap_or(1)));
+            }
+            Statement::Run { target, pipeline, redirection } => (target, pipeline, redirection),
+        };
+        if target.is_none() && redirection.is_none() {
+            let mut shown = self.shown.sheet();
+            let ran = self.pipeline(pipeline, &mut Sink::Shown(&mut shown));
+            shown.finish()?;
+            return ran.map(|()| Flow::Next);
+        }
+        let mut values = Vec::new();
+        self.pipeline(pipeline, &mut Sink::Kept(&mut values))?;
+        if let Some(redirection) = redirection {
+            self.write(redirection, &values)?;
+            values.clear();
+        }
+        if let Some(name) = target
+            && !name.eq_ignore_ascii_case("null")
+        {
+            self.variables.insert(name.to_lowercase(), Value::of(values));
+        }
+        Ok(Flow::Next)
+    }
+
+    fn write(&mut self, redirection: &Redirection, values: &[Value]) -> Result<(), Failure> {
+        let path = self.expression(&redirection.file)?.text();
+        let text = self.shown.text(values);
+        let mut options = OpenOptions::new();
+        options.create(true).write(true).append(redirection.append).truncate(!redirection.append);
+        let written = options.open(&path).and_then(|mut file| file.write_all(&text));
+        written.map_err(|error| {
+            CommandError::caused(format!("Out-File: writing {path}"), &error).into()
+        })
+    }
+
+    fn pipeline(&mut self, pipeline: &Pipeline, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        let mut input = None;
+        let Some((last, before)) = pipeline.elements.split_last() else { return Ok(()) };
+        for element in before {
+            let mut values = Vec::new();
+            self.element(element, input.take(), &mut Sink::Kept(&mut values))?;
+            input = Some(values);
+        }
+        self.element(last, input, sink)
+    }
+
+    fn element(
+        &mut self,
+        element: &Element,
+        input: Option<Vec<Value>>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        match element {
+            Element::Expression(expression) => {
+                let value = self.expression(expression)?;
+                if matches!(value, Value::Null) {
+                    return Ok(());
+                }
+                value.into_pipe().into_iter().try_for_each(|value| sink.put(value))?;
+                Ok(())
+            }
+            Element::Command(command) => self.command(command, input, sink),
+        }
+    }
+
+    fn command(
+        &mut self,
+        command: &Command,
+        input: Option<Vec<Value>>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        let cmdlet = cmdlets::find(&command.name).ok_or_else(|| unknown(&command.name))?;
+        let mut given = Vec::new();
+        for argument in &command.arguments {
+            given.push(match argument {
+                Argument::Parameter { name, value: None } if name == "?" => {
+                    sink.put(Value::Text(help::text(cmdlet).trim_end().to_owned()))?;
+                    return Ok(());
+                }
+                Argument::Parameter { name, value } => {
+                    let value = value.as_ref().map(|value| self.word(value)).transpose()?;
+                    Given::Named { name: name.clone(), value }
+                }
+                Argument::Value(value) => Given::Plain(self.word(value)?),
+                Argument::EndOfParameters => continue,
+            });
+        }
+        let line = binder::bind(cmdlet, given).map_err(|error| refused(cmdlet, error))?;
+        match input {
+            None => {
+                let bound = line.finish().map_err(|error| refused(cmdlet, error))?;
+                self.act(&bound, sink)
+            }
+            Some(values) => values.iter().try_for_each(|value| self.act_on(&line, value, sink)),
+        }
+    }
+
+    /// Runs a cmdlet by itself.
+    fn act(&mut self, bound: &Bound, sink: &mut Sink<'_>) -> Result<(), Failure> {
+        match actions::run(bound, &mut self.waiter) {
+            Ok(value) => sink.put(value).map_err(Failure::from),
+            Err(error) => {
+                let error = error.of(bound.cmdlet.name);
+                if error.ends_everything() {
+                    return Err(error.into());
+                }
+                match bound.text("ErrorAction") {
+                    Some("Stop") => return Err(Failure { error, is_last: true }),
+                    Some("SilentlyContinue" | "Ignore") => self.failed = true,
+                    _ => self.tell(&error),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Runs a cmdlet on an object from a pipe; one that does not fit is told, and the next may.
+    fn act_on(
+        &mut self,
+        line: &CommandLine,
+        input: &Value,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        match line.with_input(input) {
+            Ok(bound) => self.act(&bound, sink),
+            Err(error) => {
+                self.tell(&refused(line.cmdlet(), error));
+                Ok(())
+            }
+        }
+    }
+
+    /// The next line of stdin.
+    ///
+    /// # Errors
+    /// See [`Waiter::line`].
+    pub(super) fn line(&mut self, lines: &mut Lines) -> Result<Option<String>, CommandError> {
+        self.waiter.line(lines)
+    }
+
+    /// Runs a cmdlet that a shell called, on the objects that come to it if there are any.
+    pub(super) fn call(&mut self, line: &CommandLine, input: Option<Lines>) {
+        let mut sheet = self.shown.sheet();
+        let ran = self.call_into(line, input, &mut Sink::Shown(&mut sheet));
+        let finished = sheet.finish().map_err(Failure::from);
+        if let Err(failure) = ran.and(finished) {
+            self.tell(&failure.error);
+        }
+    }
+
+    fn call_into(
+        &mut self,
+        line: &CommandLine,
+        input: Option<Lines>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        let cmdlet = line.cmdlet();
+        let (mut input, mut is_fed) = (input, false);
+        while let Some(lines) = &mut input {
+            let next = self.line(lines).map_err(|error| error.of(cmdlet.name))?;
+            let Some(text) = next else { break };
+            if text.trim().is_empty() {
+                continue;
+            }
+            is_fed = true;
+            match object(text.trim()) {
+                Ok(value) => {
+                    let mut values = value.into_pipe().into_iter();
+                    values.try_for_each(|value| self.act_on(line, &value, sink))?;
+                }
+                Err(error) => self.tell(&error.of(cmdlet.name)),
+            }
+        }
+        if is_fed {
+            return Ok(());
+        }
+        let bound = line.clone().finish().map_err(|error| refused(cmdlet, error))?;
+        self.act(&bound, sink)
+    }
+
+    fn word(&mut self, expression: &Expression) -> Result<Word, Failure> {
+        let literal =
+            if let Expression::Integer { text, .. } | Expression::Real { text, .. } = expression {
+                Some(text.clone())
+            } else {
+                None
+            };
+        Ok(Word { literal, ..Word::from(self.expression(expression)?) })
+    }
+
+    fn expression(&mut self, expression: &Expression) -> Result<Value, Failure> {
+        Ok(match expression {
+            Expression::Integer { value, .. } => Value::Integer(*value),
+            Expression::Real { value, .. } => Value::Real(*value),
+            Expression::Text(text) => Value::Text(text.clone()),
+            Expression::ScriptBlock(text) => Value::ScriptBlock(text.clone()),
+            Expression::Variable(name) => self.variable(name),
+            Expression::Template(parts) => {
+                Value::Text(parts.iter().map(|part| self.part(part)).collect())
+            }
+            Expression::Member(value, name) => self.expression(value)?.member(name),
+            Expression::List(items) => Value::List(
+                items.iter().map(|item| self.expression(item)).collect::<Result<_, _>>()?,
+            ),
+            Expression::Hashtable(entries) => {
+                let mut properties = Vec::new();
+                for (key, value) in entries {
+                    properties.push((key.clone(), self.expression(value)?));
+                }
+                Value::hashtable(properties)
+            }
+            Expression::Parentheses(pipeline) => {
+                let mut values = Vec::new();
+                self.pipeline(pipeline, &mut Sink::Kept(&mut values))?;
+                Value::of(values)
+            }
+        })
+    }
+
+    fn part(&self, part: &Part) -> String {
+        match part {
+            Part::Text(text) => text.clone(),
+            Part::Variable(name) => self.variable(name).text(),
+        }
+    }
+
+    /// Null when nothing was assigned.
+    fn variable(&self, name: &str) -> Value {
+        constant_variable(name)
+            .or_else(|| self.variables.get(&name.to_lowercase()).cloned())
+            .unwrap_or(Value::Null)
+    }
+}
+
+/// An object on a line: JSON, or a plain text.
+fn object(line: &str) -> Result<Value, CommandError> {
+    if !line.starts_with(['{', '[', '"']) {
+        return Ok(Value::Text(line.to_owned()));
+    }
+    serde_json::from_str(line)
+        .map_err(|error| CommandError::caused("an object on stdin is no JSON", &error))
+}
+
+/// An error about a cmdlet's arguments.
+pub(super) fn refused(cmdlet: &Cmdlet, error: BindError) -> CommandError {
+    CommandError::usage(error.message).hints(error.hint).of(cmdlet.name)
+}
+
+fn unknown(name: &str) -> CommandError {
+    let known: Vec<&str> = cmdlets::CMDLETS.iter().map(|cmdlet| cmdlet.name).collect();
+    CommandError::usage(format!(
+        "{name}: The term '{name}' is not recognized as a name of a cmdlet, function, script file, or executable program.\n\
+         Check the spelling of the name, or if a path was included, verify that the path is correct and try again."
+    ))
+    .hint(format!("the cmdlets of this version are {}", known.join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parser;
+    use super::*;
+
+    fn value(source: &str) -> Value {
+        let script = parser::parse(source).unwrap();
+        let mut engine = Engine::new(false);
+        engine
+            .variables
+            .insert("s".to_owned(), serde_json::from_str(r#"{"Id":7,"Name":"n"}"#).unwrap());
+        let mut values = Vec::new();
+        for statement in &script.statements {
+            if let Statement::Run { target: None, pipeline, .. } = statement {
+                engine.pipeline(pipeline, &mut Sink::Kept(&mut values)).unwrap();
+            } else {
+                assert_eq!(engine.statement(statement).unwrap(), Flow::Next);
+            }
+        }
+        Value::of(values)
+    }
+
+    #[test]
+    fn expressions_have_the_values_that_powershell_gives_them() {
+        for (source, json) in [
+            ("$s.id", "7"),
+            ("$S", r#"{"Id":7,"Name":"n"}"#),
+            ("\"$s.Id and $x.`$y\"", r#""System.Collections.Hashtable.Id and .$y""#),
+            ("$a = 1,'b',$null; $a", r#"[1,"b",null]"#),
+            ("$a = @{ n = $s.Name; t = $TRUE; l = 1, 2 }; $a", r#"{"n":"n","t":true,"l":[1,2]}"#),
+            ("$a = 5; ($a), 0x1F, 2kb, -1.5", "[5,31,2048,-1.5]"),
+            ("$null = 3; $null", "null"),
+            ("{ Get-Process | sort }", r#"" Get-Process | sort ""#),
+            ("$o = New-PSSessionOption -IdleTimeout 60000; $o.IdleTimeout", "60000"),
+            ("(New-PSSessionOption -Cul de-DE).culture", r#""de-DE""#),
+        ] {
+            assert_eq!(
+                String::from_utf8(value(source).json()).unwrap().trim_end(),
+                json,
+                "{source}"
+            );
+        }
+    }
+}

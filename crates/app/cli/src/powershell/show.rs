@@ -1,0 +1,210 @@
+//! Shows objects: as lists of properties in Windows's layout, or as lines of JSON.
+
+use std::io::{self, Write as _};
+
+use super::value::{Object, Value};
+use crate::command_error::{CommandError, Program, printable};
+use crate::winrs;
+
+/// The width of a hashtable's first column.
+const NAME: usize = 30;
+
+/// Where values go.
+#[derive(Debug)]
+pub(super) enum Sink<'a> {
+    /// To the next element of the pipe, or into a variable.
+    Kept(&'a mut Vec<Value>),
+    /// To the user.
+    Shown(&'a mut Sheet),
+}
+
+impl Sink<'_> {
+    pub(super) fn put(&mut self, value: Value) -> Result<(), CommandError> {
+        match self {
+            Self::Kept(values) => values.push(value),
+            Self::Shown(sheet) => sheet.put(&value)?,
+        }
+        Ok(())
+    }
+}
+
+/// How output looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    is_json: bool,
+}
+
+impl Shown {
+    pub(super) const fn new(is_json: bool) -> Self {
+        Self { is_json }
+    }
+
+    /// For the output of one pipeline.
+    pub(super) const fn sheet(self) -> Sheet {
+        Sheet { is_json: self.is_json, open: Open::Nothing }
+    }
+
+    /// The same as bytes.
+    pub(super) fn text(self, values: &[Value]) -> Vec<u8> {
+        let mut sheet = self.sheet();
+        let mut bytes: Vec<u8> = values.iter().flat_map(|value| sheet.piece(value)).collect();
+        bytes.extend(sheet.end());
+        bytes
+    }
+
+    /// Tells an error: on stderr, or as a line of JSON on stdout.
+    pub(super) fn error(self, error: &CommandError) {
+        // The exit code is that of the whole script.
+        let _code = if self.is_json {
+            error.report_as(Program::Pssession, winrs::error_line(error), io::stdout())
+        } else {
+            error.report(Program::Pssession)
+        };
+    }
+}
+
+/// What stands on the page and is not closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Nothing,
+    List,
+    Table,
+}
+
+/// The output of one pipeline.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    is_json: bool,
+    open: Open,
+}
+
+impl Sheet {
+    fn put(&mut self, value: &Value) -> Result<(), CommandError> {
+        let piece = self.piece(value);
+        write(&piece)
+    }
+
+    /// Ends what is open.
+    pub(super) fn finish(mut self) -> Result<(), CommandError> {
+        let end = self.end();
+        write(&end)
+    }
+
+    fn end(&mut self) -> Vec<u8> {
+        let is_open = std::mem::replace(&mut self.open, Open::Nothing) != Open::Nothing;
+        if is_open { b"\n".to_vec() } else { Vec::new() }
+    }
+
+    fn piece(&mut self, value: &Value) -> Vec<u8> {
+        if self.is_json {
+            return value.json();
+        }
+        if let Value::List(values) = value {
+            return values.iter().flat_map(|value| self.piece(value)).collect();
+        }
+        let form = match value {
+            Value::Object(object) if object.is_hashtable() => Open::Table,
+            Value::Object(_) => Open::List,
+            Value::Null
+            | Value::Bool(_)
+            | Value::Integer(_)
+            | Value::Real(_)
+            | Value::Milliseconds(_)
+            | Value::Text(_)
+            | Value::List(_)
+            | Value::ScriptBlock(_)
+            | Value::Secret(_) => Open::Nothing,
+        };
+        let begins = self.open != form;
+        let mut text = if begins { self.end() } else { Vec::new() };
+        self.open = form;
+        if let Value::Object(object) = value {
+            if form == Open::List {
+                text.extend(list(object).bytes());
+            } else {
+                text.extend(table(object, begins).bytes());
+            }
+        } else {
+            text.extend(printable(&value.text()).bytes());
+            text.push(b'\n');
+        }
+        text
+    }
+}
+
+/// A line for each entry, below a head if the table begins.
+fn table(object: &Object, begins: bool) -> String {
+    let mut text = String::new();
+    if begins {
+        text = format!("\n{:NAME$} Value\n{:NAME$} -----\n", "Name", "----");
+    }
+    for (name, value) in &object.properties {
+        let line = format!("{:NAME$} {}", printable(name), cell(value));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// `Name : value`, a line each, a blank one before them.
+fn list(object: &Object) -> String {
+    let width = object.properties.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let mut text = "\n".to_owned();
+    for (name, value) in &object.properties {
+        // Lines of a value stay below its first one, and look like no property.
+        let value = cell(value).replace('\n', &format!("\n{:width$}", "", width = width + 3));
+        let line = format!("{:width$} : {value}", printable(name));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn cell(value: &Value) -> String {
+    if let Value::List(values) = value {
+        let cells: Vec<String> = values.iter().map(cell).collect();
+        return format!("{{{}}}", cells.join(", "));
+    }
+    let Value::Object(object) = value else { return printable(&value.text()) };
+    if !object.is_hashtable() {
+        // An XML element is shown as its name.
+        return printable(object.type_name.rsplit('#').next().unwrap_or_default());
+    }
+    let entries = object.properties.iter();
+    let entries: Vec<String> =
+        entries.map(|(name, value)| format!("[{}, {}]", printable(name), cell(value))).collect();
+    format!("{{{}}}", entries.join(", "))
+}
+
+/// Tells on stderr what is being done, as PowerShell does.
+pub(super) fn verbose(text: &str) {
+    // Where stderr is closed nobody wanted to know.
+    let _unread = writeln!(io::stderr(), "VERBOSE: {}", printable(text));
+}
+
+/// Writes text to stdout.
+pub(super) fn print(text: &str) -> Result<(), CommandError> {
+    write(text.as_bytes())
+}
+
+fn write(bytes: &[u8]) -> Result<(), CommandError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CommandError::reader_gone()),
+        Err(error) => Err(CommandError::caused("writing to stdout", &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_several_forms_are_parted_by_blank_lines() {
+        let json = r#"["a",{"PSTypeName":"T","Name":"x","L":[1,"b\nc : d"]},{"PSTypeName":"T","Name":""},{"k":1,"t":{"a":2}},"\u001b[2J"]"#;
+        let values: Value = serde_json::from_str(json).unwrap();
+        let text = String::from_utf8(Shown::new(false).text(&[values])).unwrap();
+        insta::assert_snapshot!(text);
+    }
+}

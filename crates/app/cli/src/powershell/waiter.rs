@@ -1,0 +1,136 @@
+//! Waiting: for hosts, for answers on the terminal, for lines on stdin.
+//!
+//! Until the first question a signal ends the process, as nothing here needs to be put in order. A question switches the
+//! terminal's echo off, so that from then on signals are listened to, in everything that waits.
+
+use std::io::{self, BufRead, Read as _};
+use std::thread;
+
+use auth::Secret;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
+
+use crate::command_error::CommandError;
+use crate::signals::Signals;
+use crate::terminal::{self, Answer};
+
+/// What waits.
+#[derive(Debug, Default)]
+pub(super) struct Waiter {
+    // Dropped first: it needs the runtime.
+    signals: Option<Signals>,
+    runtime: Option<Runtime>,
+}
+
+impl Waiter {
+    /// Waits for work with a host.
+    ///
+    /// # Errors
+    /// The work's, or that a signal came.
+    pub(super) fn wait<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, CommandError>>,
+    ) -> Result<T, CommandError> {
+        let Self { signals, runtime } = self;
+        let signals = signals.as_mut();
+        started(runtime)?.block_on(async move {
+            let Some(signals) = signals else { return work.await };
+            tokio::select! {
+                done = work => done,
+                _signal = signals.next() => Err(CommandError::interrupted("interrupted before the host answered")),
+            }
+        })
+    }
+
+    /// Asks for the password of an account on the terminal, without showing it.
+    ///
+    /// # Errors
+    /// There is no terminal, the answer is none, or a signal came.
+    pub(super) fn ask(&mut self, question: &str, user: &str) -> Result<Secret, CommandError> {
+        let Self { signals, runtime } = self;
+        let answer = started(runtime)?.block_on(async {
+            let signals = match signals {
+                Some(signals) => signals,
+                None => signals.insert(Signals::listen()?),
+            };
+            terminal::ask(question, Answer::Hidden, signals).await
+        })?;
+        let missing = || {
+            CommandError::usage(format!("no password for '{user}', and no terminal to ask for it"))
+        };
+        answer.ok_or_else(missing)
+    }
+
+    /// The next line of stdin with its end; `None` behind the last.
+    ///
+    /// # Errors
+    /// What is wrong with the line or with stdin, or that a signal came; nothing comes after it.
+    pub(super) fn line(&mut self, lines: &mut Lines) -> Result<Option<String>, CommandError> {
+        let Self { signals, runtime } = self;
+        let Some(signals) = signals else { return lines.0.blocking_recv().transpose() };
+        started(runtime)?.block_on(async {
+            tokio::select! {
+                line = lines.0.recv() => line.transpose(),
+                _signal = signals.next() => Err(CommandError::interrupted("interrupted")),
+            }
+        })
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        self.signals = None;
+        if let Some(runtime) = self.runtime.take() {
+            // A name look-up that still waits must not hold us.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn started(runtime: &mut Option<Runtime>) -> Result<&Runtime, CommandError> {
+    match runtime {
+        Some(runtime) => Ok(runtime),
+        None => {
+            let started = Builder::new_current_thread().enable_all().build();
+            let failed = |error| CommandError::caused("starting", &error);
+            Ok(runtime.insert(started.map_err(failed)?))
+        }
+    }
+}
+
+/// The lines of stdin, read by a thread of its own.
+#[derive(Debug)]
+pub(super) struct Lines(mpsc::Receiver<Result<String, CommandError>>);
+
+impl Lines {
+    /// Lines that may have so many bytes.
+    pub(super) fn of_stdin(limit: u64) -> Self {
+        let (sender, lines) = mpsc::channel(1);
+        thread::spawn(move || {
+            let mut input = io::stdin().lock();
+            loop {
+                let line = read(&mut input, limit);
+                let is_broken = line.is_err();
+                let is_over = line.as_ref().is_ok_and(String::is_empty);
+                if is_over || sender.blocking_send(line).is_err() || is_broken {
+                    return;
+                }
+            }
+        });
+        Self(lines)
+    }
+}
+
+/// A line with its end; empty behind the last.
+fn read(input: &mut impl BufRead, limit: u64) -> Result<String, CommandError> {
+    let mut bytes = Vec::new();
+    let read = input.by_ref().take(limit + 1).read_until(b'\n', &mut bytes);
+    read.map_err(|error| CommandError::caused("reading stdin", &error))?;
+    if bytes.len() as u64 > limit {
+        return Err(CommandError::usage(format!(
+            "a line on stdin is longer than {} KiB",
+            limit / 1024
+        )));
+    }
+    String::from_utf8(bytes).map_err(|_| CommandError::usage("a line on stdin is not valid UTF-8"))
+}
