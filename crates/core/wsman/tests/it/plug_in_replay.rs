@@ -1,16 +1,19 @@
-//! Recorded conversations with PowerShell on Windows through the client's machines: shells that are
-//! left, listed, taken up again and taken over.
+//! Recorded conversations with PowerShell on Windows through the machines of both roles: shells that
+//! are left, listed, taken up again and taken over.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use uuid::Uuid;
 use wsman::enumeration::client::{Limits as Bounds, Walk};
-use wsman::enumeration::{Enumerate, Item};
+use wsman::enumeration::{Enumerate, EnumerateResponse, Item};
 use wsman::shell::client::{CommandKey, Event, KnownShell, Shell};
-use wsman::shell::{ListedCommand, Profile, Request, RequestContext, ShellInfo, State};
-use wsman::xml::Limits;
+use wsman::shell::{
+    CommandState, ConnectResponse, CreateResponse, ListedCommand, OutputStream, Profile,
+    ReceiveResponse, Request, RequestContext, ShellInfo, State, server,
+};
+use wsman::xml::{Element, Limits};
 use wsman::{Envelope, HeaderValue, OptionSet, ns};
 
 use crate::corpora::{folder, read};
@@ -301,4 +304,140 @@ fn every_recorded_pool_is_created_with_bytes_and_a_version() {
         }
     }
     assert!(creates >= 35, "only {creates} pools");
+}
+
+/// A service's shell that a recording's requests are put to, with the plug-in that Windows had.
+struct Host {
+    shell: server::Shell,
+    keys: BTreeMap<String, server::CommandKey>,
+}
+
+impl Host {
+    fn new(create: &Envelope, now: Instant) -> Self {
+        let Ok(Request::Create { shell, options }) = Request::from_envelope(create) else {
+            panic!("no Create")
+        };
+        let identity = server::Identity {
+            shell_id: shell.shell_id.clone().unwrap(),
+            resource_uri: create.header.resource_uri().unwrap().to_owned(),
+            owner: "alice".to_owned(),
+            client_ip: "192.0.2.1".to_owned(),
+        };
+        let settings = server::Settings::default();
+        let profile = Profile::POWERSHELL;
+        let shell = server::Shell::with_profile(profile, identity, *shell, settings, now).unwrap();
+        let shell = shell.with_options(&options).with_session(create.header.session_id());
+        Self { shell, keys: BTreeMap::new() }
+    }
+
+    /// The body of the answer, after the plug-in has done what Windows's did.
+    fn ask(&mut self, request: &Envelope, windows: &Envelope, now: Instant) -> Vec<Element> {
+        let token = server::RequestToken(1);
+        let later = now + TIMEOUT;
+        let incoming =
+            server::Incoming::from_envelope(token, request, later, 153_600, Uuid::nil()).unwrap();
+        let asked = incoming.request.clone();
+        self.shell.handle_request(incoming, now);
+        match &asked {
+            Request::Command { command, .. } => {
+                let mut actions = std::iter::from_fn(|| self.shell.poll_action());
+                let start = actions.find_map(|action| match action {
+                    server::Action::Start { command, .. } => Some(command),
+                    _ => None,
+                });
+                let key = start.expect("no Start");
+                self.keys.insert(command.command_id.clone().unwrap(), key);
+                self.shell.handle_started(key, Ok(()), now).unwrap();
+            }
+            Request::Connect { connect, .. } if connect.command_id.is_none() => {
+                let response = ConnectResponse::from_body(&windows.body).unwrap();
+                self.shell.handle_connected(Ok(response.connect_response_xml), now).unwrap();
+            }
+            Request::Receive { receive, .. } => {
+                let own = server::CommandKey::SHELL;
+                let key = receive.command_id().map_or(own, |id| self.keys[id]);
+                let response = ReceiveResponse::from_body(&windows.body).unwrap();
+                for stream in response.streams {
+                    let stdout = OutputStream::Stdout;
+                    self.shell.handle_output(key, stdout, stream.data, now).unwrap();
+                }
+                if let Some(CommandState { exit_code: Some(code), .. }) = response.state {
+                    self.shell.handle_end(key, OutputStream::Stdout, now).unwrap();
+                    self.shell.handle_exit(key, code, now).unwrap();
+                }
+                self.shell.handle_timeout(now + server::Settings::default().gather);
+            }
+            _ => {}
+        }
+        let response = self.shell.poll_response().expect("no answer");
+        let reply = response.result.unwrap();
+        assert_eq!(reply.action(), windows.action().unwrap());
+        reply.into_body()
+    }
+}
+
+fn compare_create(host: &Host, request: &Envelope, windows: &Envelope, now: Instant) {
+    let ours = host.shell.create_response(request.header.to().unwrap(), now);
+    let theirs = CreateResponse::from_body(&windows.body).unwrap();
+    assert_eq!(ours.resource_created.selectors, theirs.resource_created.selectors);
+    let (ours, theirs) = (ours.shell.unwrap(), theirs.shell.unwrap());
+    assert_eq!(ours.input_streams, theirs.input_streams);
+    assert_eq!(ours.output_streams, theirs.output_streams);
+    assert_eq!((ours.state, ours.buffer_mode), (theirs.state, theirs.buffer_mode));
+    assert_eq!(ours.compression_mode, theirs.compression_mode);
+    assert_eq!(ours.idle_timeout, theirs.idle_timeout);
+    assert_eq!(ours.max_idle_timeout, theirs.max_idle_timeout);
+}
+
+fn compare_lists(
+    hosts: &BTreeMap<String, Host>,
+    request: &Envelope,
+    windows: &Envelope,
+    now: Instant,
+) {
+    let theirs = EnumerateResponse::from_body(&windows.body).unwrap();
+    let items: Vec<_> = theirs.batch.items.into_iter().flatten().collect();
+    let Some(filter) = Enumerate::from_body(&request.body).unwrap().filter else {
+        for item in &items {
+            let theirs = ShellInfo::from_element(item).unwrap();
+            let ours = hosts[theirs.shell_id.as_ref().unwrap()].shell.info(now);
+            assert_eq!((ours.state, ours.buffer_mode), (theirs.state, theirs.buffer_mode));
+        }
+        return;
+    };
+    let filter = filter.as_selectors().unwrap();
+    let commands = hosts[filter.text("ShellId").unwrap()].shell.commands();
+    let ours: Vec<_> = commands.map(ListedCommand::from).collect();
+    let theirs = items.iter().map(|item| ListedCommand::from_element(item).unwrap());
+    assert_eq!(ours, theirs.collect::<Vec<_>>());
+}
+
+#[test]
+fn our_service_answers_a_released_client_as_windows_did() {
+    let test = "our_service_answers_a_released_client_as_windows_did";
+    let now = crate::shell_scene::beginning();
+    for file in ["test_psrp_disconnect_runspaces.yml", "test_psrp_disconnected_commands.yml"] {
+        let Some(folder) = folder(test, "pypsrp/responses") else { return };
+        let conversation: Conversation = serde_norway::from_str(&read(&folder.join(file))).unwrap();
+        let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
+        for exchange in &conversation.messages {
+            let (request, windows) = (decode(&exchange.request), decode(&exchange.response));
+            request.header.check_request().unwrap();
+            match request.action().unwrap() {
+                ns::action::CREATE => {
+                    let host = Host::new(&request, now);
+                    compare_create(&host, &request, &windows, now);
+                    hosts.insert(host.shell.id().to_owned(), host);
+                }
+                ns::action::ENUMERATE => compare_lists(&hosts, &request, &windows, now),
+                _ => {
+                    let host = hosts.get_mut(request.header.shell_id().unwrap()).unwrap();
+                    let ours = host.ask(&request, &windows, now);
+                    let written = |body| Envelope { body, ..Envelope::default() }.encode();
+                    assert_eq!(written(ours), written(windows.body), "{file}");
+                }
+            }
+        }
+        assert!(hosts.values().all(|host| host.shell.closed().is_some()));
+    }
 }
