@@ -20,17 +20,25 @@
 //! taken up again:
 //!
 //! ```text
-//!          disconnect                          DisconnectResponse
-//! Opened ────────────► AwaitDisconnectResponse ─────────────────► Disconnected
-//!   ▲ │                         ▲ │ other fault                      │     │ close
-//!   │ └─ fault: disconnected ───┼─┼─────────────────────────────►────┤     ▼
-//!   │                           │ └► Opened                          │ reconnect
-//!   │   ReconnectResponse       │                                    ▼
-//!   └───────────────────────────┴─────────────────── AwaitReconnectResponse
+//!           disconnect                          DisconnectResponse
+//! Opened ─────────────► AwaitDisconnectResponse ──────────────────► Disconnected
+//!  │ ▲ ▲                        │ other fault                        ▲ │ │ close
+//!  │ │ └────────────────────────┘                                    │ │ └───► AwaitDeleteResponse
+//!  │ │ ReconnectResponse                                 other fault │ │ reconnect
+//!  │ └────────────────────────── AwaitReconnectResponse ─────────────┤ │
+//!  │                                        ▲                        │ │
+//!  │ a fault says that it is disconnected   └────────────────────────┼─┘
+//!  └─────────────────────────────────────────────────────────────────┘
 //!
 //!             connect                        ConnectResponse
 //! BeforeOpen ─────────► AwaitConnectResponse ────────────────► Opened
 //! ```
+//!
+//! A PowerShell pool is a shell [with that profile](Shell::with_profile). Its Create brings
+//! [`creation_xml`](ShellDescription::creation_xml) and names the shell's id, else it cannot be left;
+//! its own streams are those of [`CommandKey::SHELL`], a pipeline is a command made of
+//! [`CommandLine::plug_in`]. Keep a Receive of the shell and one of each pipeline under way: what they
+//! bring are whole pieces of what the plug-in has written.
 //!
 //! After every call that takes `&mut self`, drain [`Shell::poll_request`] and
 //! [`Shell::poll_event`].

@@ -10,7 +10,8 @@ use crate::fault::Fault;
 use crate::shell::OutputStream;
 
 impl Shell {
-    /// Tells that the process of an [`Action::Start`] runs, or the fault that says why it does not.
+    /// Tells that the process of an [`Action::Start`](super::Action::Start) runs, or the fault that
+    /// says why it does not.
     ///
     /// # Errors
     ///
@@ -43,7 +44,8 @@ impl Shell {
     /// # Errors
     ///
     /// [`ApiMisuse::OutputBeyondCredit`] where the stream then held more than
-    /// [`Settings::output_buffer`] (what [`Action::Release`] gave back counts no more),
+    /// [`Settings::output_buffer`](super::Settings::output_buffer) (what
+    /// [`Action::Release`](super::Action::Release) gave back counts no more),
     /// [`ApiMisuse::OutputAfterEnd`], [`ApiMisuse::NotStarted`], [`ApiMisuse::UnknownCommand`].
     pub fn handle_output(
         &mut self,
@@ -171,9 +173,9 @@ impl Shell {
         Ok(())
     }
 
-    /// Tells that an [`Action::Write`] is done, or the fault that says why it failed. A process
-    /// that has closed its input is no failure: what it has not taken is discarded, [MS-WSMV]
-    /// 3.1.4.13.
+    /// Tells that an [`Action::Write`](super::Action::Write) is done, or the fault that says why it
+    /// failed. A process that has closed its input is no failure: what it has not taken is
+    /// discarded, [MS-WSMV] 3.1.4.13.
     ///
     /// # Errors
     ///
