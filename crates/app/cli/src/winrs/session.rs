@@ -381,7 +381,7 @@ impl From<client::Error> for CommandError {
             ErrorKind::Fault(_) => "fault",
             ErrorKind::Protocol(_) => "protocol",
             ErrorKind::Timeout(_) => "timeout",
-            _ => "failed",
+            ErrorKind::Pool(_) | _ => "failed",
         };
         let origin = Origin {
             kind,

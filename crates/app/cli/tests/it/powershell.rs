@@ -1,4 +1,5 @@
 //! The PowerShell endpoint with an engine behind it: released clients, our own client, and what happens without one.
+#![allow(clippy::wildcard_enum_match_arm, reason = "of the many events a test takes a few")]
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;

@@ -1,4 +1,8 @@
 //! What clients of PowerShell's endpoint are refused with.
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a few causes have a code or a text of their own"
+)]
 
 use psrp::bridge::Refusal;
 use psrp::clixml::Version;

@@ -198,6 +198,18 @@ impl EngineSession {
         }
     }
 
+    /// Works until the engine has closed its pool.
+    async fn closed(&mut self) {
+        loop {
+            while let Some(event) = self.bridge.poll_event() {
+                if matches!(event, Event::EndEngine | Event::Answered(Operation::Close)) {
+                    return;
+                }
+            }
+            self.step().await;
+        }
+    }
+
     /// The engine is of no use any more.
     fn end_engine(&mut self) {
         self.stdin = None;
@@ -348,18 +360,8 @@ impl Session for EngineSession {
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             if self.bridge.handle_close(Instant::now()).is_ok() {
-                let closed = timeout(MOST_CLOSE, async {
-                    loop {
-                        while let Some(event) = self.bridge.poll_event() {
-                            if matches!(event, Event::EndEngine | Event::Answered(Operation::Close))
-                            {
-                                return;
-                            }
-                        }
-                        self.step().await;
-                    }
-                });
-                drop(closed.await);
+                // An engine that takes longer is ended as it is.
+                drop(timeout(MOST_CLOSE, self.closed()).await);
             }
             self.end_engine();
             if let Some(keeper) = self.keeper.take() {

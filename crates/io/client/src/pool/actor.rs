@@ -7,15 +7,17 @@
 //!                     └────────────────────────────────────────┴──► every waiting order gets an error, (ended)
 //! ```
 
+mod answers;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use psrp::client::{Event as Told, Options};
+use psrp::client::Options;
 use psrp::clixml::{SecureString, Value, Version};
-use psrp::messages::{Availability, CreatePipeline, ErrorRecord, HostResponse, RunspacePoolState};
+use psrp::messages::{Availability, CreatePipeline, HostResponse};
 use psrp::session_key::{KeyPair, Plain};
-use session::client::pool::{self as machine, Event, How, Question};
+use session::client::pool::{self as machine, How, Question};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -388,205 +390,6 @@ impl Actor {
         })
     }
 
-    /// No answer to a request came, and none will.
-    fn lost(&mut self, request: &Request, target: Option<Uuid>, error: Error) {
-        if error.is_unsent() {
-            self.machine.handle_unsent(request.message_id, request.operation, target);
-        } else {
-            self.machine.handle_lost(request.message_id, request.operation, target);
-        }
-        match (request.operation, target) {
-            // Whether the pipeline began, its Receive tells.
-            (Operation::Command, Some(_)) if !error.is_unsent() => {
-                tracing::debug!(%error, "Command lost, asking for its pipeline");
-            }
-            (Operation::Signal, _) => tracing::debug!(%error, "Signal lost"),
-            (_, Some(id)) => self.give_up(id, error),
-            (Operation::Delete, None) => {
-                if let Some(closing) = self.closing.take() {
-                    drop(closing.send(Err(error)));
-                }
-                self.is_over = true;
-            }
-            (_, None) => {
-                if let Some(opening) = self.opening.take() {
-                    drop(opening.send(Err(error)));
-                } else {
-                    tracing::debug!(%error, "Pool lost");
-                }
-                self.end(&PoolError::Failed("the connection to the pool was lost".to_owned()));
-            }
-        }
-    }
-
-    /// Hands on what the machine tells.
-    fn tell(&mut self) {
-        while let Some(event) = self.machine.poll_event() {
-            match event {
-                Event::Started { pipeline } => self.started(pipeline),
-                Event::Sent { pipeline: Some(id) } => {
-                    let running = self.pipelines.get_mut(&id);
-                    for reply in running
-                        .map(|running| std::mem::take(&mut running.sending))
-                        .unwrap_or_default()
-                    {
-                        drop(reply.send(Ok(())));
-                    }
-                }
-                Event::Refused { operation, pipeline, fault } => {
-                    self.refused(operation, pipeline, *fault)
-                }
-                Event::Told(told) => self.told(told),
-                Event::Sent { pipeline: None } | _ => {}
-            }
-        }
-    }
-
-    fn started(&mut self, id: Uuid) {
-        if let Some((reply, channels)) =
-            self.pipelines.get_mut(&id).and_then(|running| running.starting.take())
-            && reply.send(Ok(channels)).is_err()
-        {
-            // Who started it is gone.
-            self.pipelines.remove(&id);
-            drop(self.machine.forget(id));
-        }
-    }
-
-    fn refused(&mut self, operation: Operation, pipeline: Option<Uuid>, fault: Fault) {
-        let error = self.calls.named_error(fault, name(operation));
-        match pipeline {
-            Some(_) if operation == Operation::Signal => tracing::debug!(%error, "Signal refused"),
-            Some(id) => self.give_up(id, error),
-            None => {
-                let waiting = match operation {
-                    Operation::Delete => {
-                        self.closing.take().map(|reply| reply.send(Err(error))).is_some()
-                    }
-                    _ => self.opening.take().map(|reply| reply.send(Err(error))).is_some(),
-                };
-                if !waiting {
-                    tracing::debug!(operation = name(operation), "The pool's request was refused");
-                }
-                self.end(&PoolError::Closed);
-            }
-        }
-    }
-
-    fn told(&mut self, told: Told) {
-        match told {
-            Told::Opened { version } => {
-                let private_data = self.private_data.clone();
-                if let Some(opening) = self.opening.take() {
-                    drop(opening.send(Ok(Opened { version, private_data })));
-                }
-            }
-            Told::PrivateData(data) => self.private_data = data,
-            Told::Availability { call_id, response } => {
-                if let Some(reply) = self.questions.remove(&call_id) {
-                    drop(reply.send(Ok(response)));
-                }
-            }
-            Told::KeyExchanged => {
-                for (text, reply) in std::mem::take(&mut self.encrypting) {
-                    let encrypted = self.machine.encrypt(&text);
-                    drop(reply.send(encrypted.map_err(|error| self.error(&error, "Send"))));
-                }
-            }
-            Told::KeyWanted => {
-                if let Err(error) = self.exchange_keys() {
-                    tracing::debug!(%error, "The host wants a key, and there is none");
-                }
-            }
-            Told::Record { pipeline, record } => {
-                self.event(pipeline, PipelineEvent::Record(record))
-            }
-            Told::HostCall { pipeline: Some(id), call } => {
-                self.event(id, PipelineEvent::HostCall(call))
-            }
-            Told::PipelineState { pipeline, state, error } => {
-                if state.is_final() {
-                    self.event(pipeline, PipelineEvent::Ended { state, error });
-                }
-            }
-            Told::PipelineLost { pipeline } => {
-                let lost =
-                    PoolError::Failed("the host ended the pipeline without a word".to_owned());
-                let error = self.calls.named_error(lost, "Receive");
-                self.give_up(pipeline, error);
-            }
-            Told::Closed => {
-                if let Some(closing) = self.closing.take() {
-                    drop(closing.send(Ok(())));
-                }
-                self.end(&PoolError::Closed);
-            }
-            Told::PoolState { state: RunspacePoolState::Broken, error } => {
-                let error = PoolError::Broken(error.map(|error| reason(&error)));
-                if let Some(opening) = self.opening.take() {
-                    drop(opening.send(Err(self.calls.named_error(error.clone(), "Create"))));
-                }
-                self.end(&error);
-            }
-            Told::HostCall { pipeline: None, .. }
-            | Told::PoolState { .. }
-            | Told::Disconnected
-            | Told::Reconnected
-            | Told::User(_)
-            | _ => {}
-        }
-    }
-
-    fn event(&mut self, id: Uuid, event: PipelineEvent) {
-        if let Some(running) = self.pipelines.get_mut(&id) {
-            running.ready.push(event);
-        }
-    }
-
-    /// Ends a pipeline that tells nothing more.
-    fn give_up(&mut self, id: Uuid, error: Error) {
-        let Some(running) = self.pipelines.remove(&id) else { return };
-        let Running { failure, starting, sending, .. } = running;
-        let again =
-            |operation| self.calls.named_error(PoolError::Failed(error.to_string()), operation);
-        for reply in sending {
-            drop(reply.send(Err(again("Send"))));
-        }
-        match (starting, failure) {
-            (Some((reply, _)), _) => drop(reply.send(Err(error))),
-            (None, Some(failure)) => drop(failure.send(error)),
-            (None, None) => {}
-        }
-        drop(self.machine.forget(id));
-    }
-
-    /// Ends everything because the machine cannot go on.
-    fn fail(&mut self, error: &machine::Error) {
-        let error = PoolError::Failed(error.to_string());
-        if let Some(opening) = self.opening.take() {
-            drop(opening.send(Err(self.calls.named_error(error.clone(), "Create"))));
-        }
-        self.end(&error);
-    }
-
-    /// Ends everything: whoever waits is told.
-    fn end(&mut self, cause: &PoolError) {
-        self.is_over = true;
-        for id in self.pipelines.keys().copied().collect::<Vec<_>>() {
-            let error = self.calls.named_error(cause.clone(), "Receive");
-            self.give_up(id, error);
-        }
-        for (_, reply) in std::mem::take(&mut self.questions) {
-            drop(reply.send(Err(self.calls.named_error(cause.clone(), "Send"))));
-        }
-        for (_, reply) in std::mem::take(&mut self.encrypting) {
-            drop(reply.send(Err(self.calls.named_error(cause.clone(), "Send"))));
-        }
-        if let Some(opening) = self.opening.take() {
-            drop(opening.send(Err(self.calls.named_error(cause.clone(), "Create"))));
-        }
-    }
-
     /// Tells the host of finished pipelines, in an idle moment.
     fn tell_ended(&mut self) {
         let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
@@ -618,9 +421,4 @@ async fn call(calls: &Calls, request: &Request, wait: Duration) -> Result<Answer
     let repeatable = replay || request.operation == Operation::Create;
     let operation = name(request.operation);
     calls.call(Call { message: &message, operation, wait, replay, repeatable }).await
-}
-
-/// What an error of the host says.
-fn reason(error: &ErrorRecord) -> String {
-    error.message().to_string_lossy().into_owned()
 }
