@@ -127,6 +127,6 @@ mod tests {
         counters.add((Operation::Identify, Outcomes::Ok), 3);
         let told: Vec<_> = counters.samples().filter(|(_, count)| *count > 0).collect();
         assert_eq!(told, [(vec!["Identify", "ok"], 3), (vec!["other", "failed"], 2)]);
-        assert_eq!(counters.samples().count(), 72);
+        assert_eq!(counters.samples().count(), 120);
     }
 }
