@@ -19,14 +19,14 @@ use crate::service::{PASSWORD, Service, USER, flavours};
 use crate::tool;
 
 /// An engine that every user of this machine can start, as long as this lives.
-struct Reachable {
+pub(crate) struct Reachable {
     words: Vec<String>,
-    name: Engine,
+    pub(crate) name: Engine,
     _folder: TempDir,
 }
 
 impl Reachable {
-    fn find() -> Self {
+    pub(crate) fn find() -> Self {
         let folder = tempfile::Builder::new().prefix("transom-engine-").tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let name = Engine::find();
@@ -39,7 +39,7 @@ impl Reachable {
     }
 
     /// Settings that name it.
-    fn settings(&self) -> String {
+    pub(crate) fn settings(&self) -> String {
         format!("[PowerShell]\nCommand = {:?}\n", self.words)
     }
 }
@@ -119,7 +119,7 @@ fn engine_that_dies_ends_the_pool_and_says_so() {
     let error = led(async {
         let pool = client(&service).open_pool(PoolOptions::default()).await.unwrap();
         let script = "& { $PID }";
-        let (output, _) = finish(&pool, script).await;
+        let (output, _) = finish(&pool, script).await.unwrap();
         let Some(Value::Int32(pid)) = output.first() else { panic!("{output:?}") };
         let mut running = pool.invoke(options("Start-Sleep -Seconds 60")).await.unwrap();
         tool::run(tool::program("kill").args(["-9", &pid.to_string()])).ended(0);
@@ -148,7 +148,7 @@ fn our_client_runs_pipelines_and_answers_the_host() {
             .open_pool(PoolOptions { max_runspaces: 2, ..PoolOptions::default() })
             .await
             .unwrap();
-        let (output, state) = finish(&pool, "1; 'zwei ß'; Write-Warning w").await;
+        let (output, state) = finish(&pool, "1; 'zwei ß'; Write-Warning w").await.unwrap();
         assert_eq!(
             (output, state),
             (vec![Value::Int32(1), Value::from("zwei ß")], PipelineState::Completed)
@@ -182,14 +182,14 @@ fn our_client_runs_pipelines_and_answers_the_host() {
             input.write(Value::Int32(number)).await.unwrap();
         }
         input.end().await.unwrap();
-        assert_eq!(outputs(&mut pipeline).await.0, [1, 2, 3].map(Value::Int32));
+        assert_eq!(outputs(&mut pipeline).await.unwrap().0, [1, 2, 3].map(Value::Int32));
 
         assert!(pool.set_max_runspaces(3).await.unwrap());
         let mut sleeping = pool.invoke(options("Start-Sleep -Seconds 60")).await.unwrap();
         sleeping.input().stop().await.unwrap();
-        assert_eq!(outputs(&mut sleeping).await.1, PipelineState::Stopped);
+        assert_eq!(outputs(&mut sleeping).await.unwrap().1, PipelineState::Stopped);
 
-        let (output, _) = finish(&pool, "Get-Large 20").await;
+        let (output, _) = finish(&pool, "Get-Large 20").await.unwrap();
         let length = |value: &Value| value.as_text().map_or(0, |text| text.to_string_lossy().len());
         assert_eq!(output.iter().map(length).sum::<usize>(), 20 * 1024 * 1024);
         drop(sleeping);
@@ -198,13 +198,18 @@ fn our_client_runs_pipelines_and_answers_the_host() {
     tool::until("the shell has ended", || service.log().contains("shell ended"));
 }
 
-fn led<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn led<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
 
 fn client(service: &Service) -> Client {
+    client_at(service.port)
+}
+
+/// A client of the service, or of what stands before it, at that port of loopback.
+pub(crate) fn client_at(port: u16) -> Client {
     let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.into() };
-    let mut config = Config::new(service.url.parse().unwrap(), credentials);
+    let mut config = Config::new(format!("http://127.0.0.1:{port}").parse().unwrap(), credentials);
     config.authentication = Authentication::Ntlm;
     Client::new(config).unwrap()
 }
@@ -217,19 +222,86 @@ fn options(script: &str) -> PipelineOptions {
     PipelineOptions::new(power_shell(script))
 }
 
-async fn finish(pool: &Pool, script: &str) -> (Vec<Value>, PipelineState) {
-    let mut pipeline = pool.invoke(options(script)).await.unwrap();
+/// What a script writes and how it ends, or why that is not known.
+pub(crate) async fn finish(
+    pool: &Pool,
+    script: &str,
+) -> Result<(Vec<Value>, PipelineState), String> {
+    let mut pipeline = pool.invoke(options(script)).await.map_err(|error| error.to_string())?;
     outputs(&mut pipeline).await
 }
 
-async fn outputs(pipeline: &mut client::Pipeline) -> (Vec<Value>, PipelineState) {
+async fn outputs(pipeline: &mut client::Pipeline) -> Result<(Vec<Value>, PipelineState), String> {
     let (mut output, mut end) = (Vec::new(), None);
-    while let Some(event) = pipeline.next().await.unwrap() {
+    while let Some(event) = pipeline.next().await.map_err(|error| error.to_string())? {
         match event {
             PipelineEvent::Record(Record::Output(value)) => output.push(value),
             PipelineEvent::Ended { state, .. } => end = Some(state),
             _ => {}
         }
     }
-    (output, end.unwrap())
+    Ok((output, end.unwrap()))
+}
+
+#[test]
+fn fifty_pools_run_four_pipelines_each_at_once() {
+    const POOLS: i32 = 50;
+    let engine = Reachable::find();
+    report(&engine.name.peer("50 pools with 4 pipelines each, our client"));
+    let service = Service::configured(flavours()[0], &engine.settings());
+    led(async {
+        let client = client(&service);
+        let mut work = tokio::task::JoinSet::new();
+        for number in 0..POOLS {
+            let client = client.clone();
+            work.spawn(async move {
+                let options = PoolOptions { max_runspaces: 4, ..PoolOptions::default() };
+                let pool = client.open_pool(options).await.unwrap();
+                let scripts = [0, 1, 2, 3]
+                    .map(|script| format!("Start-Sleep -Milliseconds 20; {}", number * 4 + script));
+                let [first, second, third, fourth] = &scripts;
+                let told = tokio::join!(
+                    finish(&pool, first),
+                    finish(&pool, second),
+                    finish(&pool, third),
+                    finish(&pool, fourth),
+                );
+                let told = [told.0, told.1, told.2, told.3].map(|told| told.unwrap().0);
+                pool.close().await.unwrap();
+                told.concat()
+            });
+        }
+        let mut all: Vec<i32> = Vec::new();
+        while let Some(told) = work.join_next().await {
+            all.extend(told.unwrap().iter().filter_map(Value::as_i32));
+        }
+        all.sort_unstable();
+        assert_eq!(all, (0..POOLS * 4).collect::<Vec<_>>());
+    });
+    tool::until("every shell has ended", || {
+        service.log().matches("shell ended").count() == usize::try_from(POOLS).unwrap()
+    });
+}
+
+#[test]
+fn pool_that_is_left_behind_goes_with_its_engine_when_its_idle_time_is_over() {
+    let engine = Reachable::find();
+    let settings = engine.settings();
+    let service = Service::configured(flavours()[0], &settings);
+    let pid = led(async {
+        let options = PoolOptions {
+            idle_timeout: Some(std::time::Duration::from_secs(60)),
+            ..PoolOptions::default()
+        };
+        let pool = client(&service).open_pool(options).await.unwrap();
+        let (output, _) = finish(&pool, "$PID").await.unwrap();
+        // Whoever held it is killed: nobody closes it.
+        std::mem::forget(pool);
+        output.first().and_then(Value::as_i32).unwrap()
+    });
+    let runs = || Path::new("/proc").join(pid.to_string()).exists();
+    assert!(runs());
+    // A minute is the shortest idle time that there is.
+    tool::until("the engine is gone", || !runs());
+    assert!(service.log().contains("reason=\"idle\""), "{}", service.log());
 }

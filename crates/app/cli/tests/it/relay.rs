@@ -46,6 +46,11 @@ impl Scene {
         format!("echo run >>{}; {what}", self.folder.path().join(name).display())
     }
 
+    /// A statement of PowerShell that notes each of its runs under a name.
+    pub(crate) fn note(&self, name: &str) -> String {
+        format!("'run' >> '{}'", self.folder.path().join(name).display())
+    }
+
     /// How often the command of that name was run.
     pub(crate) fn runs(&self, name: &str) -> usize {
         fs::read_to_string(self.folder.path().join(name)).unwrap_or_default().lines().count()

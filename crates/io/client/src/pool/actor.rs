@@ -80,6 +80,8 @@ struct Running {
     failure: Option<oneshot::Sender<Error>>,
     /// Who waits for the host to take the Command.
     starting: Option<(Reply<Channels>, Channels)>,
+    /// How the answer to its Command was lost: a Receive tells whether it runs.
+    lost: Option<Error>,
     /// Who waits for the host to take input.
     sending: Vec<Reply<()>>,
     /// What came and is not handed out.
@@ -104,6 +106,8 @@ pub(super) struct Actor {
     questions: BTreeMap<i64, Reply<Availability>>,
     encrypting: Vec<(Plain, Reply<SecureString>)>,
     opening: Option<Reply<Opened>>,
+    /// How the answer to the Create was lost: a Receive tells whether the pool is there.
+    lost: Option<Error>,
     closing: Option<Reply<()>>,
     private_data: Value,
     is_over: bool,
@@ -138,6 +142,7 @@ impl Actor {
             questions: BTreeMap::new(),
             encrypting: Vec::new(),
             opening: None,
+            lost: None,
             closing: None,
             private_data: Value::Null,
             is_over: false,
@@ -277,6 +282,7 @@ impl Actor {
             batches,
             failure: Some(failure),
             starting: Some((reply, channels)),
+            lost: None,
             sending: Vec::new(),
             ready: Vec::new(),
         };
@@ -348,7 +354,10 @@ impl Actor {
         };
         let result = result.and_then(|answer| self.understand(&request, &answer));
         match result {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => {
+                self.tell();
+                self.found(&request, target);
+            }
             Ok(Err(error)) => {
                 self.tell();
                 self.fail(&error);

@@ -80,14 +80,31 @@ impl Pool {
         options: PoolOptions,
     ) -> Result<Self, Error> {
         let limit = options.open_timeout;
-        let (orders, queue) = mpsc::unbounded_channel();
-        let way = Way { orders, calls: Arc::clone(&calls) };
-        let (actor, id) = Actor::new(Arc::clone(&calls), session_id, options);
-        drop(tokio::spawn(actor.run(queue)));
+        let opening = async {
+            match Self::open_once(&calls, session_id, options.clone()).await {
+                // The host has said that nothing came of it.
+                Err(error) if error.is_lost() && error.operation() == "Create" => {
+                    tracing::debug!(%error, "Create lost, opening another pool");
+                    Self::open_once(&calls, session_id, options).await
+                }
+                opened => opened,
+            }
+        };
         // Dropping the way closes what may have been opened meanwhile.
-        let opening = timeout(limit, way.ask("Create", Order::Open));
-        let opened =
-            opening.await.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Create"))??;
+        let opened = timeout(limit, opening).await;
+        opened.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Create"))?
+    }
+
+    async fn open_once(
+        calls: &Arc<Calls>,
+        session_id: Uuid,
+        options: PoolOptions,
+    ) -> Result<Self, Error> {
+        let (orders, queue) = mpsc::unbounded_channel();
+        let way = Way { orders, calls: Arc::clone(calls) };
+        let (actor, id) = Actor::new(Arc::clone(calls), session_id, options);
+        drop(tokio::spawn(actor.run(queue)));
+        let opened = way.ask("Create", Order::Open).await?;
         Ok(Self { way, id, version: opened.version, private_data: opened.private_data })
     }
 

@@ -4,7 +4,7 @@ use psrp::client::Event as Told;
 use psrp::messages::{ErrorRecord, RunspacePoolState};
 use session::client::pool::{self as machine, Event};
 use uuid::Uuid;
-use wsman::fault::Fault;
+use wsman::fault::{ErrorCode, Fault};
 use wsman::shell::client::{Operation, Request};
 
 use super::{Actor, Opened, Running};
@@ -21,9 +21,12 @@ impl Actor {
             self.machine.handle_lost(request.message_id, request.operation, target);
         }
         match (request.operation, target) {
-            // Whether the pipeline began, its Receive tells.
-            (Operation::Command, Some(_)) if !error.is_unsent() => {
-                tracing::debug!(%error, "Command lost, asking for its pipeline");
+            // Whether the pool or the pipeline is there, a Receive tells.
+            (Operation::Create, None) if !error.is_unsent() => self.lost = Some(error),
+            (Operation::Command, Some(id)) if !error.is_unsent() => {
+                if let Some(running) = self.pipelines.get_mut(&id) {
+                    running.lost = Some(error);
+                }
             }
             (Operation::Signal, _) => tracing::debug!(%error, "Signal lost"),
             (_, Some(id)) => self.give_up(id, error),
@@ -40,6 +43,22 @@ impl Actor {
                     tracing::debug!(%error, "Pool lost");
                 }
                 self.end(&PoolError::Failed("the connection to the pool was lost".to_owned()));
+            }
+        }
+    }
+
+    /// A Receive was answered: what it was about is there, whatever became of its Create or Command.
+    pub(super) fn found(&mut self, request: &Request, target: Option<Uuid>) {
+        if request.operation != Operation::Receive {
+            return;
+        }
+        match target {
+            None => self.lost = None,
+            Some(id) => {
+                let running = self.pipelines.get_mut(&id);
+                if running.is_some_and(|running| running.lost.take().is_some()) {
+                    self.started(id);
+                }
             }
         }
     }
@@ -79,7 +98,16 @@ impl Actor {
     }
 
     fn refused(&mut self, operation: Operation, pipeline: Option<Uuid>, fault: Fault) {
-        let error = self.calls.named_error(fault, name(operation));
+        let is_missing = fault.error_code() == Some(ErrorCode::UNEXPECTED_SELECTORS);
+        let mut error = self.calls.named_error(fault, name(operation));
+        let lost = match pipeline {
+            Some(id) => self.pipelines.get_mut(&id).and_then(|running| running.lost.take()),
+            None => self.lost.take(),
+        };
+        if let Some(lost) = lost.filter(|_| is_missing) {
+            // It never arrived, which is what the user should hear.
+            error = lost;
+        }
         match pipeline {
             Some(_) if operation == Operation::Signal => tracing::debug!(%error, "Signal refused"),
             Some(id) => self.give_up(id, error),
