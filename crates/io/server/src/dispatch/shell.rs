@@ -20,7 +20,7 @@ use crate::plugin::{OpenSession, OpenShell, SessionPlugin};
 use crate::random;
 use crate::service::Core;
 use crate::settings::Winrs;
-use crate::shells::{Streams, faults};
+use crate::shells::{Form, Streams, faults};
 
 /// Commands that a shell may hold, whatever the settings say: each may have output that waits.
 const MOST_COMMANDS: usize = 100;
@@ -55,7 +55,8 @@ impl Core {
             None => random::uuid(),
         };
         let told = told(&shell);
-        let registration = self.shells.register(id, caller.account, plugin.resource_uri(), told)?;
+        let registration =
+            self.shells.register(id, caller.account, plugin.resource_uri(), told, Form::Command)?;
         let identity = Identity {
             shell_id: guid(id),
             resource_uri: plugin.resource_uri().to_owned(),
@@ -99,8 +100,9 @@ impl Core {
             Some(text) => parse_id(text).ok_or_else(faults::no_such_shell)?,
             None => random::uuid(),
         };
-        let told = told(&shell);
-        let registration = self.shells.register(id, caller.account, uri, told)?;
+        // The name of the resource is the client's own, and kept twice.
+        let told = told(&shell) + 2 * uri.len();
+        let registration = self.shells.register(id, caller.account, uri, told, Form::Session)?;
         let identity = Identity {
             shell_id: guid(id),
             resource_uri: uri.to_owned(),

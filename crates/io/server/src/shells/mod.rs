@@ -44,6 +44,15 @@ pub(crate) struct Limits {
     pub(crate) descriptors: u64,
 }
 
+/// What runs a shell's commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// Each is a process of its own.
+    Command,
+    /// One process, which the shell begins with.
+    Session,
+}
+
 /// All shells of the service.
 #[derive(Debug)]
 pub(crate) struct Shells {
@@ -67,6 +76,7 @@ struct State {
 struct Entry {
     owner: Arc<Account>,
     resource: Arc<str>,
+    form: Form,
     /// `None` until the plug-in has opened the shell.
     mailbox: Option<mpsc::UnboundedSender<Message>>,
     /// The place among the user's operations.
@@ -80,6 +90,7 @@ struct Entry {
 pub(crate) struct Found {
     pub(crate) owner: Arc<Account>,
     pub(crate) resource: Arc<str>,
+    form: Form,
     mailbox: mpsc::UnboundedSender<Message>,
     operations: Arc<Operations>,
     memory: Memory,
@@ -123,6 +134,7 @@ impl Shells {
         owner: &Account,
         resource: &str,
         told: usize,
+        form: Form,
     ) -> Result<Registration, Box<Fault>> {
         let mut state = self.state();
         if state.stopping {
@@ -143,11 +155,16 @@ impl Shells {
         if state.shells.contains_key(&id) {
             return Err(faults::id_taken());
         }
-        let operation = self.operations.begin(owner.id, Kind::Shell)?;
+        let kind = match form {
+            Form::Command => Kind::Shell,
+            Form::Session => Kind::Session,
+        };
+        let operation = self.operations.begin(owner.id, kind)?;
         let told = operation.memory().hold(told)?;
         let entry = Entry {
             owner: Arc::new(owner.clone()),
             resource: resource.into(),
+            form,
             mailbox: None,
             operation,
             _told: told,
@@ -165,7 +182,7 @@ impl Shells {
         let mailbox = entry.mailbox.clone()?;
         let (owner, resource) = (Arc::clone(&entry.owner), Arc::clone(&entry.resource));
         let (operations, memory) = (Arc::clone(&self.operations), entry.operation.memory().clone());
-        Some(Found { owner, resource, mailbox, operations, memory })
+        Some(Found { owner, resource, form: entry.form, mailbox, operations, memory })
     }
 
     /// The open shells of a user.
@@ -298,7 +315,11 @@ impl Found {
             self.memory.takes_input()?;
         }
         let is_command = matches!(incoming.request, Request::Command { .. });
-        let begin = || self.operations.begin(self.owner.id, Kind::Command);
+        let kind = match self.form {
+            Form::Command => Kind::Command,
+            Form::Session => Kind::Pipeline,
+        };
+        let begin = || self.operations.begin(self.owner.id, kind);
         let operation = is_command.then(begin).transpose()?;
         let (sender, receiver) = oneshot::channel();
         let token = incoming.token;

@@ -31,6 +31,10 @@ struct User {
 pub(super) enum Kind {
     Shell,
     Command,
+    /// A shell with a process of its own.
+    Session,
+    /// A command in that process.
+    Pipeline,
 }
 
 /// An open operation; dropping it gives its place back.
@@ -77,6 +81,8 @@ impl Operations {
         let cost = match kind {
             Kind::Shell => SHELL,
             Kind::Command => COMMAND,
+            Kind::Session => SHELL + COMMAND,
+            Kind::Pipeline => 0,
         };
         let descriptors = self.descriptors.take(user, cost)?;
         let own = open.entry(user).or_default();
