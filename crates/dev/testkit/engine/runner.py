@@ -289,7 +289,7 @@ class Runner:
             raise self.thrown(node)
         elif kind == "exit":
             value = single(self.statement(node[3] + () if node[3][0] != "pipe" else ("pipe", 0, 0, node[3][1]))) if node[3] else 0
-            raise Leave("exit", int(value))
+            raise Leave("exit", int(value or 0))
         elif kind == "return":
             value = single(self.elements(node[3][1], ())) if node[3] else None
             raise Leave("return", value)
