@@ -38,7 +38,6 @@ fn pool_that_loses_its_connection_anywhere_brings_all_output_once_or_says_what_h
     let right = [1, 2, 3].map(Value::Int32);
     let whole = Relay::start(scene.service.port, None).unwrap();
     assert_eq!(converse(&scene, &whole, "whole").unwrap(), right);
-    let mut lost = Vec::new();
     for cut in (1..=whole.requests()).flat_map(Cut::all) {
         let relay = Relay::start(scene.service.port, Some(cut)).unwrap();
         let mark = mark();
@@ -48,13 +47,15 @@ fn pool_that_loses_its_connection_anywhere_brings_all_output_once_or_says_what_h
             Ok(output) => assert_eq!((output.as_slice(), runs), (right.as_slice(), 1), "{cut:?}"),
             Err(error) => {
                 assert!(error.contains("(Command on"), "{cut:?}: {error}");
-                assert_eq!(runs, 0, "{cut:?}: {error}");
-                lost.push(cut);
+                // Its answer was under way, so that it has arrived.
+                let has_arrived = matches!(cut, Cut::BeforeAnswer(_) | Cut::InAnswer(_));
+                assert!(!has_arrived, "{cut:?}: {error}");
+                // Where it arrives although its connection is gone, it may be later than the question.
+                let most = usize::from(matches!(cut, Cut::AfterRequest(_)));
+                assert!(runs <= most, "{cut:?}: {runs} runs, {error}");
             }
         }
     }
-    // Before it arrives, in the middle, and where its connection breaks at once, as far as the service has not noticed.
-    assert!((2..=3).contains(&lost.len()), "{lost:?}");
     scene.is_clean("nothing stays behind");
     tool::until("every engine is gone", || {
         tool::processes_with("stand_in_engine.py").is_empty() || !engine.name.is_stand_in

@@ -26,6 +26,7 @@ use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::resource;
 
 pub use line::{program_arguments, shell_line};
+pub(crate) use shell::check;
 
 /// What faults of this plug-in carry as their provider, as on Windows.
 const PROVIDER: &str = "Shell cmd plugin";
@@ -58,7 +59,7 @@ impl ShellPlugin for Cmd {
 
     fn open(&self, open: OpenShell) -> BoxFuture<'_, Result<Arc<dyn ShellInstance>, Box<Fault>>> {
         Box::pin(async move {
-            shell::check(&open.environment, open.directory.as_deref())?;
+            check(&open.environment, open.directory.as_deref())?;
             let keeper = self.spawner.open(open.account.id, open.login).await;
             let keeper = keeper.map_err(|error| Box::new(refused(&error)))?;
             let instance: Arc<dyn ShellInstance> = Arc::new(shell::CmdShell::new(keeper, open));

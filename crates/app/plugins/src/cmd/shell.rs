@@ -31,7 +31,7 @@ pub(super) struct CmdShell {
 }
 
 /// Refuses what no process can be started with.
-pub(super) fn check(
+pub(crate) fn check(
     environment: &[(String, String)],
     directory: Option<&str>,
 ) -> Result<(), Box<Fault>> {

@@ -45,6 +45,7 @@ impl PowerShell {
             return Err(faults::no_configuration(name));
         }
         faults::check_version(&open.options)?;
+        crate::cmd::check(&open.environment, open.directory.as_deref())?;
         let mut bridge = Bridge::new(Settings::default(), Instant::now());
         // Before anything is started for it.
         bridge.open(&open.creation, Instant::now()).map_err(|refusal| faults::refused(&refusal))?;

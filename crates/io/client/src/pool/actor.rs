@@ -11,7 +11,7 @@ mod answers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use psrp::client::Options;
 use psrp::clixml::{SecureString, Value, Version};
@@ -32,6 +32,7 @@ use crate::calls::{Call, Calls};
 use crate::connection::Answer;
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{Error, PoolError, ProtocolError};
+use crate::pace::Pace;
 use crate::shell::{context, name};
 
 /// The longest wait for the end of a pool that nobody holds any more.
@@ -84,8 +85,17 @@ struct Running {
     lost: Option<Error>,
     /// Who waits for the host to take input.
     sending: Vec<Reply<()>>,
+    receives: Receives,
     /// What came and is not handed out.
     ready: Vec<PipelineEvent>,
+}
+
+/// How soon a target's Receives follow each other.
+#[derive(Debug, Default)]
+struct Receives {
+    pace: Pace,
+    /// Before the next one.
+    pause: Duration,
 }
 
 /// A request whose answer has come, or never will.
@@ -96,6 +106,8 @@ struct Landed {
     /// `None`: it was not sent, because nobody reads the pipeline any more.
     result: Option<Result<Answer, Error>>,
     target: Option<Uuid>,
+    /// When it was asked.
+    asked: Instant,
 }
 
 pub(super) struct Actor {
@@ -110,6 +122,8 @@ pub(super) struct Actor {
     lost: Option<Error>,
     closing: Option<Reply<()>>,
     private_data: Value,
+    /// Those of the pool itself.
+    receives: Receives,
     is_over: bool,
 }
 
@@ -145,6 +159,7 @@ impl Actor {
             lost: None,
             closing: None,
             private_data: Value::Null,
+            receives: Receives::default(),
             is_over: false,
         };
         (actor, id)
@@ -179,22 +194,22 @@ impl Actor {
     fn send(&mut self) -> Result<(), machine::Error> {
         let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
         while let Some(request) = self.machine.poll_request(entropy::uuid(), operation_timeout)? {
-            self.fly(request, wait, None);
+            self.fly(request, wait, None, Duration::ZERO);
         }
         let receivable: Vec<Option<Uuid>> = self.machine.receivable().collect();
         for target in receivable {
-            let batches = match target {
-                None => None,
+            let (batches, pause) = match target {
+                None => (None, self.receives.pause),
                 // Nobody reads it any more: it is about to be forgotten.
                 Some(id) => match self.pipelines.get(&id) {
-                    Some(running) => Some(running.batches.clone()),
+                    Some(running) => (Some(running.batches.clone()), running.receives.pause),
                     None => continue,
                 },
             };
             if let Some(request) =
                 self.machine.receive(target, entropy::uuid(), operation_timeout)?
             {
-                self.fly(request, wait, batches);
+                self.fly(request, wait, batches, pause);
             }
         }
         Ok(())
@@ -205,6 +220,7 @@ impl Actor {
         request: Request,
         wait: Duration,
         batches: Option<mpsc::Sender<Vec<PipelineEvent>>>,
+        pause: Duration,
     ) {
         let calls = Arc::clone(&self.calls);
         let target = self.machine.target(request.command);
@@ -213,12 +229,20 @@ impl Actor {
                 // Whoever reads the pipeline has room for what comes.
                 Some(batches) => match batches.reserve_owned().await {
                     Ok(permit) => Some(permit),
-                    Err(_) => return Landed { request, target, permit: None, result: None },
+                    Err(_) => {
+                        let asked = Instant::now();
+                        return Landed { request, target, permit: None, result: None, asked };
+                    }
                 },
                 None => None,
             };
+            // The runtime's shortest sleep is a millisecond.
+            if !pause.is_zero() {
+                sleep(pause).await;
+            }
+            let asked = Instant::now();
             let result = call(&calls, &request, wait).await;
-            Landed { request, target, permit, result: Some(result) }
+            Landed { request, target, permit, result: Some(result), asked }
         });
     }
 
@@ -284,6 +308,7 @@ impl Actor {
             starting: Some((reply, channels)),
             lost: None,
             sending: Vec::new(),
+            receives: Receives::default(),
             ready: Vec::new(),
         };
         self.pipelines.insert(id, running);
@@ -347,15 +372,22 @@ impl Actor {
 
     /// Takes an answer.
     fn land(&mut self, landed: Landed) {
-        let Landed { request, target, permit, result } = landed;
+        let Landed { request, target, permit, result, asked } = landed;
         let Some(result) = result else {
             self.machine.handle_unsent(request.message_id, request.operation, target);
             return;
         };
+        let before = self.machine.received();
         let result = result.and_then(|answer| self.understand(&request, &answer));
+        let has_news = self.machine.received() > before;
         match result {
             Ok(Ok(())) => {
                 self.tell();
+                if request.operation == Operation::Receive {
+                    let of_pipeline = target.and_then(|id| self.pipelines.get_mut(&id));
+                    let receives = of_pipeline.map_or(&mut self.receives, |one| &mut one.receives);
+                    receives.pause = receives.pace.after(has_news, asked.elapsed());
+                }
                 self.found(&request, target);
             }
             Ok(Err(error)) => {
@@ -403,7 +435,7 @@ impl Actor {
     fn tell_ended(&mut self) {
         let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
         if let Ok(Some(request)) = self.machine.poll_ended(entropy::uuid(), operation_timeout) {
-            self.fly(request, wait, None);
+            self.fly(request, wait, None, Duration::ZERO);
         }
     }
 

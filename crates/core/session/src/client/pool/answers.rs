@@ -93,11 +93,16 @@ impl Pool {
                     self.events.push_back(Event::Started { pipeline: *id });
                 }
             }
-            ShellEvent::Output { command, data, .. } => match self.names.get(&command) {
-                Some(&id) => self.pool.handle_fragments(Some(id), &data)?,
-                None if command == CommandKey::SHELL => self.pool.handle_fragments(None, &data)?,
-                None => {}
-            },
+            ShellEvent::Output { command, data, .. } => {
+                self.received = self.received.saturating_add(data.len() as u64);
+                match self.names.get(&command) {
+                    Some(&id) => self.pool.handle_fragments(Some(id), &data)?,
+                    None if command == CommandKey::SHELL => {
+                        self.pool.handle_fragments(None, &data)?;
+                    }
+                    None => {}
+                }
+            }
             ShellEvent::Done { command, .. } => match self.names.get(&command) {
                 Some(&id) => self.pool.handle_pipeline_ended(id),
                 // The pool is over, whatever it said of itself.

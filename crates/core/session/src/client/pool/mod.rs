@@ -92,8 +92,8 @@ pub struct Pool {
     ended: Vec<CommandKey>,
     /// Questions to the pool whose answers have not come.
     questions: usize,
-    /// Whether the pool is asked for what it tells, awaited or not.
-    watches: bool,
+    /// Bytes of fragments that have come.
+    received: u64,
     /// How the pool is left, and which one is taken over.
     leave: Leave,
     known: Option<KnownShell>,
@@ -140,7 +140,7 @@ impl Pool {
             sending: BTreeSet::new(),
             ended: Vec::new(),
             questions: 0,
-            watches: false,
+            received: 0,
             leave: Leave::default(),
             known: None,
             events: VecDeque::new(),
@@ -235,16 +235,16 @@ impl Pool {
         Ok(())
     }
 
+    /// Bytes of fragments that have come so far, of whole messages and of parts.
+    #[must_use]
+    pub const fn received(&self) -> u64 {
+        self.received
+    }
+
     /// Whether a pipeline has not told its end.
     #[must_use]
     pub fn is_running(&self, pipeline: Uuid) -> bool {
         self.pool.is_running(pipeline)
-    }
-
-    /// Whether input of a pipeline waits to be sent: whoever gives more should let it go first.
-    #[must_use]
-    pub fn has_unsent(&self, pipeline: Uuid) -> bool {
-        self.unsent.contains(&Some(pipeline)) || self.sending.contains(&Some(pipeline))
     }
 
     /// Stops a pipeline.

@@ -253,7 +253,7 @@ impl Pool {
     /// an answer of it is awaited.
     pub fn receivable(&self) -> impl Iterator<Item = Option<Uuid>> + '_ {
         let is_open = self.shell.is_open();
-        let awaits = !self.pool.is_open() || self.questions > 0 || self.watches;
+        let awaits = !self.pool.is_open() || self.questions > 0;
         let pool = (awaits
             && !self.shell.is_done(CommandKey::SHELL)
             && !self.shell.is_receiving(CommandKey::SHELL))
@@ -267,11 +267,6 @@ impl Pool {
         };
         let pipelines = self.pipelines.iter().filter(move |(_, known)| waits(known));
         pool.into_iter().chain(pipelines.map(|(id, _)| Some(*id))).filter(move |_| is_open)
-    }
-
-    /// Keeps asking the pool for what it tells of itself: calls of the host, events, its end.
-    pub const fn watch(&mut self) {
-        self.watches = true;
     }
 
     /// Asks a target for what it has to tell; one of [`Self::receivable`].

@@ -1,7 +1,10 @@
 //! What comes of the host's answers, and of those that never come: who waits is told.
 
 use psrp::client::Event as Told;
-use psrp::messages::{ErrorRecord, RunspacePoolState};
+use psrp::host::NO_ANSWER;
+use psrp::messages::{
+    ErrorCategory, ErrorRecord, HostCall, HostResponse, HostResult, RunspacePoolState,
+};
 use session::client::pool::{self as machine, Event};
 use uuid::Uuid;
 use wsman::fault::{ErrorCode, Fault};
@@ -181,12 +184,27 @@ impl Actor {
                 }
                 self.end(&error);
             }
-            Told::HostCall { pipeline: None, .. }
-            | Told::PoolState { .. }
-            | Told::Disconnected
-            | Told::Reconnected
-            | Told::User(_)
-            | _ => {}
+            Told::HostCall { pipeline: None, call } => self.refuse(&call),
+            Told::PoolState { .. } | Told::Disconnected | Told::Reconnected | Told::User(_) | _ => {
+            }
+        }
+    }
+
+    /// Answers a call of the pool itself, which no caller of this client takes: the host must not wait for ever.
+    fn refuse(&mut self, call: &HostCall) {
+        if call.call_id == NO_ANSWER {
+            return;
+        }
+        let error = ErrorRecord::new(
+            "System.Management.Automation.Host.HostException",
+            "The client's host takes calls of pipelines only.",
+            "HostFunctionNotImplemented",
+            ErrorCategory::NotImplemented,
+        );
+        let result = HostResult::Error(Box::new(error));
+        let response = HostResponse { call_id: call.call_id, method: call.method, result };
+        if let Err(error) = self.machine.respond(None, response) {
+            tracing::debug!(%error, "A call of the pool stays without an answer");
         }
     }
 
