@@ -104,6 +104,11 @@ fn is_of(parameter: &Parameter, value: &Value) {
         }
         (Kind::Credential, Value::Object(object)) => object.property("UserName").is_some(),
         (Kind::Table, Value::Object(object)) => object.is_hashtable(),
+        (Kind::SessionOption, Value::Object(_)) | (Kind::Object, _) => true,
+        (Kind::Guid, Value::Text(text)) => text.len() == 36,
+        (Kind::ScriptBlock, Value::ScriptBlock(_)) | (Kind::Session, Value::Integer(_)) => true,
+        (Kind::Session, Value::Text(text)) => !text.is_empty(),
+        (Kind::Session, Value::Object(object)) => object.property("InstanceId").is_some(),
         _ => false,
     };
     assert!(fits, "-{} is {value:?}", parameter.name);

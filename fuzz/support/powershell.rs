@@ -5,7 +5,7 @@
 pub(crate) mod argv;
 #[path = "../../crates/app/cli/src/powershell/binder.rs"]
 pub(crate) mod binder;
-#[path = "../../crates/app/cli/src/powershell/cmdlets.rs"]
+#[path = "../../crates/app/cli/src/powershell/cmdlets/mod.rs"]
 pub(crate) mod cmdlets;
 #[path = "../../crates/app/cli/src/powershell/convert.rs"]
 pub(crate) mod convert;

@@ -19,6 +19,10 @@ pub(super) fn is_natural(parameter: &Parameter, value: &Value) -> bool {
         | (Kind::Text, Value::Text(_))
         | (Kind::Integer(..), Value::Integer(_)) => true,
         (Kind::Table, Value::Object(object)) => object.is_hashtable(),
+        (Kind::SessionOption | Kind::Session, Value::Object(object)) => {
+            object.type_name == parameter.kind.type_name()
+        }
+        (Kind::ScriptBlock, Value::ScriptBlock(_)) | (Kind::Object, _) => true,
         (Kind::Credential, Value::Object(object)) => object.type_name == CREDENTIAL,
         _ => false,
     }
@@ -50,6 +54,7 @@ fn one(parameter: &Parameter, word: Word) -> Result<Value, BindError> {
     let name = parameter.name;
     match (parameter.kind, &word.value) {
         (Kind::Switch, _) => switch(parameter, &word.value),
+        (Kind::Object, _) => Ok(word.value),
         (_, Value::Null) => Err(BindError::new(format!(
             "Cannot bind argument to parameter '{name}' because it is null."
         ))),
@@ -70,8 +75,39 @@ fn one(parameter: &Parameter, word: Word) -> Result<Value, BindError> {
         (Kind::Table, Value::Text(text)) => table(text).ok_or_else(|| {
             no_type(parameter, &word.value).hint("write @{key=value} or key=value;key=value")
         }),
-        (Kind::Table, _) => Err(no_type(parameter, &word.value)),
+        (Kind::SessionOption, Value::Object(object))
+            if object.is_hashtable() || object.type_name == parameter.kind.type_name() =>
+        {
+            Ok(word.value)
+        }
+        (Kind::SessionOption, Value::Text(text)) => table(text).ok_or_else(|| {
+            no_type(parameter, &word.value).hint("write @{key=value} or key=value;key=value")
+        }),
+        (Kind::Table | Kind::SessionOption, _) => Err(no_type(parameter, &word.value)),
+        (Kind::Guid, _) => guid(parameter, &text(parameter, &word)?),
+        (Kind::ScriptBlock, Value::ScriptBlock(_)) => Ok(word.value),
+        (Kind::ScriptBlock, Value::Text(text)) if word.is_from_shell => {
+            Ok(Value::ScriptBlock(text.clone()))
+        }
+        (Kind::ScriptBlock, _) => Err(no_type(parameter, &word.value)),
+        (Kind::Session, Value::Object(object)) => match object.property("InstanceId") {
+            Some(Value::Text(_)) => Ok(word.value),
+            _ => Err(no_type(parameter, &word.value)),
+        },
+        (Kind::Session, Value::Integer(_)) => Ok(word.value),
+        (Kind::Session, _) => text(parameter, &word).map(Value::Text),
     }
+}
+
+/// With or without braces, as .NET reads it.
+fn guid(parameter: &Parameter, text: &str) -> Result<Value, BindError> {
+    uuid::Uuid::try_parse(text.trim()).map(|guid| Value::Text(guid.to_string())).map_err(|_| {
+        BindError::new(format!(
+            "Cannot bind parameter '{}'. Cannot convert value \"{text}\" to type \"System.Guid\". Error: \"Unrecognized Guid \
+             format.\"",
+            parameter.name
+        ))
+    })
 }
 
 /// An account keeps its password, or is one that has to be asked for.

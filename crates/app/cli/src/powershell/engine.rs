@@ -7,16 +7,17 @@ use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
+use super::actions::{self, Context};
 use super::binder::{self, BindError, Bound, CommandLine, Given, Word};
 use super::convert::constant_variable;
-use super::show::{Shown, Sink};
+use super::show::Sink;
 use super::syntax::{
     Argument, Command, Element, Expression, Part, Pipeline, Redirection, Script, Statement,
 };
 use super::table::Cmdlet;
 use super::value::Value;
-use super::waiter::{Lines, Waiter};
-use super::{actions, cmdlets, help};
+use super::waiter::Lines;
+use super::{cmdlets, help};
 use crate::command_error::CommandError;
 
 /// What comes after a statement.
@@ -48,37 +49,28 @@ impl From<CommandError> for Failure {
 pub(crate) struct Engine {
     /// By their names in lower case.
     variables: HashMap<String, Value>,
-    shown: Shown,
-    waiter: Waiter,
-    /// Whether the last statement failed: `$?`, the other way round.
-    failed: bool,
+    context: Context,
 }
 
 impl Engine {
     pub(crate) fn new(is_json: bool) -> Self {
-        Self {
-            variables: HashMap::new(),
-            shown: Shown::new(is_json),
-            waiter: Waiter::default(),
-            failed: false,
-        }
+        Self { variables: HashMap::new(), context: Context::new(is_json) }
     }
 
     /// The exit code after the last statement.
     pub(crate) fn code(&self) -> u8 {
-        u8::from(self.failed)
+        u8::from(self.context.failed)
     }
 
     /// Tells an error, and that the statement failed.
     pub(crate) fn tell(&mut self, error: &CommandError) {
-        self.failed = true;
-        self.shown.error(error);
+        self.context.tell(error);
     }
 
     /// Runs statement after statement.
     pub(crate) fn run(&mut self, script: &Script) -> Flow {
         for statement in &script.statements {
-            self.failed = false;
+            self.context.failed = false;
             match self.statement(statement) {
                 Ok(Flow::Next) => {}
                 Ok(exit @ Flow::Exit(_)) => return exit,
@@ -107,7 +99,7 @@ impl Engine {
             Statement::Run { target, pipeline, redirection } => (target, pipeline, redirection),
         };
         if target.is_none() && redirection.is_none() {
-            let mut shown = self.shown.sheet();
+            let mut shown = self.context.shown.sheet();
             let ran = self.pipeline(pipeline, &mut Sink::Shown(&mut shown));
             shown.finish()?;
             return ran.map(|()| Flow::Next);
@@ -128,7 +120,7 @@ impl Engine {
 
     fn write(&mut self, redirection: &Redirection, values: &[Value]) -> Result<(), Failure> {
         let path = self.expression(&redirection.file)?.text();
-        let text = self.shown.text(values);
+        let text = self.context.shown.text(values);
         let mut options = OpenOptions::new();
         options.create(true).write(true).append(redirection.append).truncate(!redirection.append);
         let written = options.open(&path).and_then(|mut file| file.write_all(&text));
@@ -201,21 +193,10 @@ impl Engine {
 
     /// Runs a cmdlet by itself.
     fn act(&mut self, bound: &Bound, sink: &mut Sink<'_>) -> Result<(), Failure> {
-        match actions::run(bound, &mut self.waiter) {
-            Ok(value) => sink.put(value).map_err(Failure::from),
-            Err(error) => {
-                let error = error.of(bound.cmdlet.name);
-                if error.ends_everything() {
-                    return Err(error.into());
-                }
-                match bound.text("ErrorAction") {
-                    Some("Stop") => return Err(Failure { error, is_last: true }),
-                    Some("SilentlyContinue" | "Ignore") => self.failed = true,
-                    _ => self.tell(&error),
-                }
-                Ok(())
-            }
-        }
+        let ran = actions::run(bound, &mut self.context, sink);
+        let reported = ran.or_else(|error| self.context.report(bound, error));
+        // What is left ends the script.
+        reported.map_err(|error| Failure { error: error.of(bound.cmdlet.name), is_last: true })
     }
 
     /// Runs a cmdlet on an object from a pipe; one that does not fit is told, and the next may.
@@ -239,12 +220,12 @@ impl Engine {
     /// # Errors
     /// See [`Waiter::line`].
     pub(super) fn line(&mut self, lines: &mut Lines) -> Result<Option<String>, CommandError> {
-        self.waiter.line(lines)
+        self.context.waiter.line(lines)
     }
 
     /// Runs a cmdlet that a shell called, on the objects that come to it if there are any.
     pub(super) fn call(&mut self, line: &CommandLine, input: Option<Lines>) {
-        let mut sheet = self.shown.sheet();
+        let mut sheet = self.context.shown.sheet();
         let ran = self.call_into(line, input, &mut Sink::Shown(&mut sheet));
         let finished = sheet.finish().map_err(Failure::from);
         if let Err(failure) = ran.and(finished) {

@@ -94,8 +94,16 @@ fn placeholder(parameter: &Parameter) -> String {
     match parameter.kind {
         Kind::Switch => String::new(),
         Kind::Choice(_, choices) => format!(" {{{}}}", choices.join(" | ")),
-        kind
-        @ (Kind::Text | Kind::Integer(..) | Kind::Culture | Kind::Credential | Kind::Table) => {
+        kind @ (Kind::Text
+        | Kind::Integer(..)
+        | Kind::Culture
+        | Kind::Credential
+        | Kind::Table
+        | Kind::SessionOption
+        | Kind::Guid
+        | Kind::ScriptBlock
+        | Kind::Session
+        | Kind::Object) => {
             format!(" <{}{list}>", kind.type_name().rsplit('.').next().unwrap_or_default())
         }
     }
@@ -128,7 +136,10 @@ fn arg(parameter: &'static Parameter) -> Arg {
         Kind::Choice(_, choices) => arg.value_parser(choices.to_vec()).value_name("NAME"),
         Kind::Integer(..) => arg.value_name("NUMBER"),
         Kind::Credential => arg.value_name("USER"),
-        Kind::Table => arg.value_name("KEY=VALUE"),
-        Kind::Text | Kind::Culture => arg.value_name("TEXT"),
+        Kind::Table | Kind::SessionOption => arg.value_name("KEY=VALUE"),
+        Kind::Guid => arg.value_name("GUID"),
+        Kind::ScriptBlock => arg.value_name("SCRIPT"),
+        Kind::Session => arg.value_name("SESSION"),
+        Kind::Text | Kind::Culture | Kind::Object => arg.value_name("TEXT"),
     }
 }

@@ -54,6 +54,16 @@ pub(crate) enum Kind {
     Credential,
     /// `@{…}`, or a text `key=value;key=value`.
     Table,
+    /// The options of sessions: their object, `@{…}`, or a text `key=value;key=value`.
+    SessionOption,
+    /// A GUID, as text in lower case with hyphens.
+    Guid,
+    /// `{ … }`; from a shell any text.
+    ScriptBlock,
+    /// A session: its object, its id, its GUID or its name.
+    Session,
+    /// Anything.
+    Object,
 }
 
 impl Kind {
@@ -67,6 +77,11 @@ impl Kind {
             Self::Culture => "System.Globalization.CultureInfo",
             Self::Credential => "System.Management.Automation.PSCredential",
             Self::Table => "System.Management.Automation.PSPrimitiveDictionary",
+            Self::SessionOption => "System.Management.Automation.Remoting.PSSessionOption",
+            Self::Guid => "System.Guid",
+            Self::ScriptBlock => "System.Management.Automation.ScriptBlock",
+            Self::Session => "System.Management.Automation.Runspaces.PSSession",
+            Self::Object => "System.Object",
         }
     }
 }
@@ -96,6 +111,7 @@ pub(crate) struct FromPipeline {
 
 impl FromPipeline {
     pub(crate) const NOTHING: Self = Self { value: false, property: false };
+    pub(crate) const PROPERTY: Self = Self { value: false, property: true };
     pub(crate) const BOTH: Self = Self { value: true, property: true };
 
     /// Whether it takes anything.

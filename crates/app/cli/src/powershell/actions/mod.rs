@@ -6,19 +6,66 @@ mod test_wsman;
 use auth::Secret;
 
 use super::binder::Bound;
+use super::show::{Shown, Sink};
 use super::table::Action;
 use super::value::Value;
 use super::waiter::Waiter;
 use crate::command_error::CommandError;
 
-/// Runs a cmdlet and hands out the object that it makes.
+/// What cmdlets work with, and what outlives each of them.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) waiter: Waiter,
+    /// How output looks.
+    pub(super) shown: Shown,
+    /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
+    pub(super) failed: bool,
+}
+
+impl Context {
+    pub(super) fn new(is_json: bool) -> Self {
+        Self { waiter: Waiter::default(), shown: Shown::new(is_json), failed: false }
+    }
+
+    /// Tells an error, and that the statement failed.
+    pub(super) fn tell(&mut self, error: &CommandError) {
+        self.failed = true;
+        self.shown.error(error);
+    }
+
+    /// Tells an error of a cmdlet that goes on after it, as its `-ErrorAction` has it.
+    ///
+    /// # Errors
+    /// The error itself, where it ends the script.
+    pub(super) fn report(
+        &mut self,
+        bound: &Bound,
+        error: CommandError,
+    ) -> Result<(), CommandError> {
+        if error.ends_everything() {
+            return Err(error);
+        }
+        match bound.text("ErrorAction") {
+            Some("Stop") => return Err(error),
+            Some("SilentlyContinue" | "Ignore") => self.failed = true,
+            _ => self.tell(&error.of(bound.cmdlet.name)),
+        }
+        Ok(())
+    }
+}
+
+/// Runs a cmdlet: the objects that it makes go into the sink as soon as they are there.
 ///
 /// # Errors
 /// The work failed; the error does not name the cmdlet.
-pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandError> {
+pub(super) fn run(
+    bound: &Bound,
+    context: &mut Context,
+    sink: &mut Sink<'_>,
+) -> Result<(), CommandError> {
     match bound.cmdlet.action {
-        Action::NewSessionOption => session_option::run(bound, waiter),
-        Action::TestWsman => test_wsman::run(bound, waiter),
+        Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
+        Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }
 }
 

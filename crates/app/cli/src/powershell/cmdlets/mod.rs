@@ -1,0 +1,41 @@
+//! The cmdlets: one table each.
+
+mod connection;
+mod option;
+mod test;
+
+use super::table::{Cmdlet, FromPipeline, Kind, NAMED, Parameter};
+
+/// Every cmdlet that there is.
+pub(crate) const CMDLETS: &[Cmdlet] = &[option::NEW_SESSION_OPTION, test::TEST_WSMAN];
+
+/// The cmdlet of this name or alias, in any case.
+pub(crate) fn find(name: &str) -> Option<&'static Cmdlet> {
+    let is_called = |cmdlet: &&Cmdlet| {
+        cmdlet.name.eq_ignore_ascii_case(name)
+            || cmdlet.aliases.iter().any(|alias| alias.eq_ignore_ascii_case(name))
+    };
+    CMDLETS.iter().find(is_called)
+}
+
+/// A parameter by its name, optional, in each set.
+const fn named(name: &'static str, kind: Kind, about: &'static str) -> Parameter {
+    Parameter {
+        name,
+        aliases: &[],
+        kind,
+        is_list: false,
+        about,
+        memberships: NAMED,
+        pipeline: FromPipeline::NOTHING,
+    }
+}
+
+const fn aliased(
+    name: &'static str,
+    aliases: &'static [&'static str],
+    kind: Kind,
+    about: &'static str,
+) -> Parameter {
+    Parameter { aliases, ..named(name, kind, about) }
+}
