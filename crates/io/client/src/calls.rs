@@ -17,14 +17,14 @@ use crate::connection::{Answer, Connection, ExchangeError, Shared};
 use crate::error::{ConfigError, Error, ErrorKind};
 use crate::record::Exchange;
 
-/// How often a lost message is sent again that may be.
-const REPLAYS: u32 = 5;
 /// How often a message that cannot have left is tried on another connection.
 const FRESH_TRIES: u32 = 2;
 /// Idle connections that are kept: one for Receives, one for the rest.
 const KEPT: usize = 2;
-/// The pause before the first replay; it doubles with each.
+/// The pause before the first replay.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// The longest pause between two.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// One message on its way.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,33 @@ pub(crate) struct Call<'a> {
     /// Whether a second arrival of the identical message does no harm, though its answer may be another: what may be
     /// replayed, and a Create that names its shell.
     pub(crate) repeatable: bool,
+    /// How long a network may be away.
+    pub(crate) patience: Patience,
+}
+
+/// How much is done for a message whose connection broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Patience {
+    /// How often a message that may be sent again is.
+    pub(crate) replays: u32,
+    /// Whether what is asked is known to be there: then each try has the whole time for an answer, a service that cannot
+    /// be reached is tried again, and the pauses grow fast. Otherwise all tries share that time.
+    pub(crate) is_lasting: bool,
+}
+
+impl Patience {
+    /// For what fails soon if the service is away.
+    pub(crate) const BRIEF: Self = Self { replays: 5, is_lasting: false };
+
+    /// For what is worth waiting for.
+    pub(crate) const fn lasting(replays: u32) -> Self {
+        Self { replays, is_lasting: true }
+    }
+
+    /// The pause after this one: 100 ms, 200 ms … 1.6 s, in all 3.1 s; or 100 ms, 400 ms … 25.6 s, in all 34 s.
+    fn next(self, pause: Duration) -> Duration {
+        (pause * if self.is_lasting { 4 } else { 2 }).min(LONGEST_PAUSE)
+    }
 }
 
 /// The connections of one client.
@@ -98,20 +125,22 @@ impl Calls {
 
     /// Sends a message and waits for the answer.
     pub(crate) async fn call(&self, call: Call<'_>) -> Result<Answer, Error> {
-        let deadline = Instant::now() + call.wait;
+        let Patience { replays: most, is_lasting } = call.patience;
+        let mut deadline = Instant::now() + call.wait;
         let (mut replays, mut fresh, mut pause) = (0, 0, FIRST_PAUSE);
         let mut unsent = true;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(result) = timeout(left, self.attempt(call)).await else {
-                return Err(self.error(ErrorKind::Timeout(call.wait), call));
-            };
-            let error = match result {
-                Ok(answer) => {
+            let error = match timeout(left, self.attempt(call)).await {
+                Ok(Ok(answer)) => {
                     self.keep(call, &answer);
                     return Ok(answer);
                 }
-                Err(error) => error,
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let kind = ErrorKind::Timeout(call.wait);
+                    ExchangeError { kind, unsent: false, transient: is_lasting }
+                }
             };
             unsent &= error.unsent;
             let given_up = |error: ExchangeError| {
@@ -120,20 +149,26 @@ impl Calls {
             };
             let opened =
                 matches!(&error.kind, ErrorKind::Connect(crate::error::ConnectionError::Open(_)));
-            if !error.transient || (opened && replays == 0) {
+            // A service that was never reached is hardly there a moment later.
+            if !error.transient || (opened && replays == 0 && !is_lasting) {
                 return given_up(error);
             }
             if error.unsent && !opened && fresh < FRESH_TRIES {
                 fresh += 1;
                 continue;
-            } else if call.replay && replays < REPLAYS {
+            } else if (call.replay || (is_lasting && unsent)) && replays < most {
                 replays += 1;
             } else {
                 return given_up(error);
             }
             tracing::debug!(operation = call.operation, error = %error.kind, "Connection lost, repeating");
-            sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
-            pause *= 2;
+            if is_lasting {
+                sleep(pause).await;
+                deadline = Instant::now() + call.wait;
+            } else {
+                sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+            }
+            pause = call.patience.next(pause);
         }
     }
 

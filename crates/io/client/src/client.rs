@@ -8,12 +8,12 @@ use wsman::identify::{Identify, IdentifyResponse};
 use wsman::ns::resource;
 use wsman::xml::Limits;
 
-use crate::calls::{Call, Calls};
+use crate::calls::{Call, Calls, Patience};
 use crate::config::{Config, Protection};
 use crate::entropy;
 use crate::error::{Error, ProtocolError};
 use crate::options::ShellOptions;
-use crate::pool::{Pool, PoolOptions};
+use crate::pool::{self, ListedPool, Pool, PoolOptions};
 use crate::record::Exchange;
 use crate::shell::{self, Shell};
 
@@ -48,8 +48,14 @@ impl Client {
         const OPERATION: &str = "Identify";
         let message = Identify::default().to_envelope().encode_as(self.calls.config().charset);
         let (_, wait) = self.calls.config().settings.timing.split(None);
-        let call =
-            Call { message: &message, operation: OPERATION, wait, replay: true, repeatable: true };
+        let call = Call {
+            message: &message,
+            operation: OPERATION,
+            wait,
+            replay: true,
+            repeatable: true,
+            patience: Patience::BRIEF,
+        };
         let answer = self.calls.call(call).await?;
         let broken = |error: wsman::Error| {
             self.calls.named_error(ProtocolError::Message(error.to_string()), OPERATION)
@@ -80,6 +86,35 @@ impl Client {
     /// [`Error`].
     pub async fn open_pool(&self, options: PoolOptions) -> Result<Pool, Error> {
         Pool::open(Arc::clone(&self.calls), self.session_id, options).await
+    }
+
+    /// Takes over a pool that another client has left; the options name its configuration, and say whether its streams
+    /// are compressed. Its pipelines go on when they are [taken up](Pool::connect_pipeline).
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]: there is no such pool of this user, or its client has not left it.
+    pub async fn connect_pool(&self, id: Uuid, options: PoolOptions) -> Result<Pool, Error> {
+        Pool::connect(Arc::clone(&self.calls), self.session_id, id, options).await
+    }
+
+    /// The runspace pools of this user on the host, whoever made them: shells whose resource is a configuration of
+    /// PowerShell.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; an administrator sees those of other users too.
+    pub async fn pools(&self) -> Result<Vec<ListedPool>, Error> {
+        pool::list(&self.calls, self.session_id).await
+    }
+
+    /// The pipelines of a pool that its host still keeps.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`].
+    pub async fn pipelines(&self, pool: &ListedPool) -> Result<Vec<Uuid>, Error> {
+        pool::list_pipelines(&self.calls, self.session_id, pool).await
     }
 
     /// The mechanism of the last login, `NTLM` or `Basic`; `None` before the first.

@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod connection;
 mod entropy;
+mod enumerate;
 pub mod error;
 mod options;
 mod pace;
@@ -18,9 +19,13 @@ pub use client::Client;
 pub use config::{Authentication, Config, Credentials, Protection};
 pub use error::{Error, ErrorKind};
 pub use options::{CommandOptions, ShellOptions};
-pub use pool::{Pipeline, PipelineEvent, PipelineInput, PipelineOptions, Pool, PoolOptions};
+pub use pool::{
+    Leave, ListedPool, Pipeline, PipelineEvent, PipelineInput, PipelineOptions, Pool, PoolOptions,
+    PoolState,
+};
 pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
 pub use settings::Settings;
 pub use shell::{Command, Event, Input, Shell, Signal};
 pub use transport::tls::{Authorities, Pin, Trust, TrustError};
 pub use wsman::Charset;
+pub use wsman::shell::BufferMode;

@@ -1,10 +1,12 @@
 //! The task of a pool: it owns the machine, sends its requests, and hands out what comes.
 //!
 //! ```text
-//!            Open            the pool tells that it is open          Close, or the last handle gone
+//!            Open, Connect   the pool tells that it is open          Close, or the last handle gone
 //! (created) ─────► Opening ────────────────────────────────► Open ─────────────────────────────────► (ended)
-//!                     │ refused, lost                          │ the pool breaks
-//!                     └────────────────────────────────────────┴──► every waiting order gets an error, (ended)
+//!                     │ refused, lost            Reconnect ▲    │ Disconnect, or the host has noticed a cut
+//!                     │                                 Disconnected ───── the last handle gone ───► (ended)
+//!                     │                                         │ the pool breaks
+//!                     └─────────────────────────────────────────┴──► every waiting order gets an error, (ended)
 //! ```
 
 mod answers;
@@ -17,18 +19,19 @@ use psrp::client::Options;
 use psrp::clixml::{SecureString, Value, Version};
 use psrp::messages::{Availability, CreatePipeline, HostResponse};
 use psrp::session_key::{KeyPair, Plain};
-use session::client::pool::{self as machine, How, Question};
-use tokio::sync::{mpsc, oneshot};
+use session::client::pool::{self as machine, How, Leave, Question};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 use wsman::fault::Fault;
-use wsman::shell::client::{Operation, Request};
+use wsman::shell::client::{KnownShell, Operation, Request};
 use wsman::xml::Limits;
 
+use super::PoolState;
 use super::options::PoolOptions;
 use super::pipeline::PipelineEvent;
-use crate::calls::{Call, Calls};
+use crate::calls::{Call, Calls, Patience};
 use crate::connection::Answer;
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{Error, PoolError, ProtocolError};
@@ -47,6 +50,10 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, Error>>;
 #[derive(Debug)]
 pub(super) enum Order {
     Open(Reply<Opened>),
+    Connect(Reply<Opened>),
+    Disconnect(Leave, Reply<()>),
+    Reconnect(Reply<()>),
+    ConnectPipeline(Uuid, Reply<Channels>),
     Invoke(Box<CreatePipeline>, Reply<Channels>),
     Input(Uuid, Value, Reply<()>),
     EndInput(Uuid, Reply<()>),
@@ -62,6 +69,7 @@ pub(super) enum Order {
 /// What an open pool is.
 #[derive(Debug)]
 pub(super) struct Opened {
+    pub(super) id: Uuid,
     pub(super) version: Version,
     pub(super) private_data: Value,
 }
@@ -121,15 +129,29 @@ pub(super) struct Actor {
     /// How the answer to the Create was lost: a Receive tells whether the pool is there.
     lost: Option<Error>,
     closing: Option<Reply<()>>,
+    leaving: Option<Reply<()>>,
+    /// Who waits for the pool to be back; `None` inside: we came back by ourselves.
+    returning: Option<Option<Reply<()>>>,
+    patience: Patience,
+    is_compressed: bool,
+    state: watch::Sender<PoolState>,
     private_data: Value,
     /// Those of the pool itself.
     receives: Receives,
+    /// The network stayed away for longer than we had patience: the pool and what runs in it wait on the host.
+    is_cut: bool,
     is_over: bool,
 }
 
 impl Actor {
-    pub(super) fn new(calls: Arc<Calls>, session_id: Uuid, options: PoolOptions) -> (Self, Uuid) {
-        let id = entropy::uuid();
+    pub(super) fn new(
+        calls: Arc<Calls>,
+        session_id: Uuid,
+        id: Uuid,
+        options: PoolOptions,
+        state: watch::Sender<PoolState>,
+    ) -> Self {
+        let patience = Patience::lasting(options.retries);
         let context = context(&calls, session_id, &options.resource_uri());
         let wishes = How {
             name: options.name.clone(),
@@ -137,6 +159,7 @@ impl Actor {
             no_profile: options.no_machine_profile,
             compression: options.compression,
         };
+        let is_compressed = options.compression;
         let init = options.init();
         let options = Options {
             id,
@@ -148,7 +171,7 @@ impl Actor {
         if calls.config().endpoint.transport == crate::Transport::Https {
             machine.trust_refusals();
         }
-        let actor = Self {
+        Self {
             calls,
             machine,
             flying: JoinSet::new(),
@@ -158,11 +181,16 @@ impl Actor {
             opening: None,
             lost: None,
             closing: None,
+            leaving: None,
+            returning: None,
+            patience,
+            is_compressed,
+            state,
             private_data: Value::Null,
             receives: Receives::default(),
+            is_cut: false,
             is_over: false,
-        };
-        (actor, id)
+        }
     }
 
     /// Works until the pool is closed, or broken, or nobody holds it any more.
@@ -184,7 +212,15 @@ impl Actor {
             }
         }
         orders.close();
-        if self.machine.has_shell() {
+        self.state.send_if_modified(|state| {
+            let was_open = *state == PoolState::Open;
+            if was_open {
+                *state = PoolState::Closed;
+            }
+            was_open
+        });
+        let is_left = self.is_cut || self.machine.is_disconnected();
+        if self.machine.has_shell() && !is_left {
             let left = timeout(CLEAN_UP, self.leave()).await;
             tracing::debug!(pool = %self.machine.id(), in_time = left.is_ok(), "Pool closed in the background");
         }
@@ -223,6 +259,8 @@ impl Actor {
         pause: Duration,
     ) {
         let calls = Arc::clone(&self.calls);
+        // Whether a pool that is to be opened is within reach shows soon.
+        let patience = if self.machine.is_open() { self.patience } else { Patience::BRIEF };
         let target = self.machine.target(request.command);
         self.flying.spawn(async move {
             let permit = match batches {
@@ -241,7 +279,7 @@ impl Actor {
                 sleep(pause).await;
             }
             let asked = Instant::now();
-            let result = call(&calls, &request, wait).await;
+            let result = call(&calls, &request, wait, patience).await;
             Landed { request, target, permit, result: Some(result), asked }
         });
     }
@@ -254,7 +292,25 @@ impl Actor {
                     self.opening = Some(reply);
                 }
             }
-            Order::Invoke(what, reply) => self.invoke(*what, reply),
+            Order::Connect(reply) => {
+                let shell_id = wsman::guid(self.machine.id());
+                let known = KnownShell { shell_id, compression: self.is_compressed };
+                let connected = self.machine.connect(known);
+                if let Some(reply) = self.checked(connected, reply, "Connect") {
+                    self.opening = Some(reply);
+                }
+            }
+            Order::Disconnect(leave, reply) => self.disconnect(leave, reply),
+            Order::Reconnect(reply) => self.reconnect(reply),
+            Order::Invoke(what, reply) => {
+                let id = entropy::uuid();
+                let invoked = self.machine.invoke(id, *what);
+                self.run_pipeline(id, invoked, reply, "Command");
+            }
+            Order::ConnectPipeline(id, reply) => {
+                let connected = self.machine.connect_pipeline(id);
+                self.run_pipeline(id, connected, reply, "Connect");
+            }
             Order::Input(id, object, reply) => {
                 let sent = self.machine.send_input(id, object);
                 self.input(id, sent, reply);
@@ -295,10 +351,40 @@ impl Actor {
         }
     }
 
-    fn invoke(&mut self, what: CreatePipeline, reply: Reply<Channels>) {
-        let id = entropy::uuid();
-        let invoked = self.machine.invoke(id, what);
-        let Some(reply) = self.checked(invoked, reply, "Command") else { return };
+    fn disconnect(&mut self, leave: Leave, reply: Reply<()>) {
+        if self.leaving.is_some() || self.returning.is_some() {
+            let busy = PoolError::Failed("the pool is being left or taken up already".to_owned());
+            drop(reply.send(Err(self.calls.named_error(busy, "Disconnect"))));
+            return;
+        }
+        let disconnected = self.machine.disconnect(leave);
+        self.leaving = self.checked(disconnected, reply, "Disconnect");
+    }
+
+    fn reconnect(&mut self, reply: Reply<()>) {
+        if let Some(returning) = &mut self.returning {
+            let busy = PoolError::Failed("the pool is being taken up already".to_owned());
+            match returning {
+                Some(_) => {
+                    drop(reply.send(Err(self.calls.named_error(busy, "Reconnect"))));
+                }
+                None => *returning = Some(reply),
+            }
+            return;
+        }
+        let reconnected = self.machine.reconnect();
+        self.returning = self.checked(reconnected, reply, "Reconnect").map(Some);
+    }
+
+    /// Keeps a pipeline that was asked for, or tells why it could not be.
+    fn run_pipeline(
+        &mut self,
+        id: Uuid,
+        asked: Result<(), machine::Error>,
+        reply: Reply<Channels>,
+        operation: &'static str,
+    ) {
+        let Some(reply) = self.checked(asked, reply, operation) else { return };
         let (batches, received) = mpsc::channel(1);
         let (failure, failed) = oneshot::channel();
         let channels = Channels { id, batches: received, failure: failed };
@@ -448,18 +534,23 @@ impl Actor {
         }
         let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
         if let Ok(Some(request)) = self.machine.poll_request(entropy::uuid(), operation_timeout)
-            && let Err(error) = call(&self.calls, &request, wait).await
+            && let Err(error) = call(&self.calls, &request, wait, Patience::BRIEF).await
         {
             tracing::debug!(%error, "Pool left behind");
         }
     }
 }
 
-async fn call(calls: &Calls, request: &Request, wait: Duration) -> Result<Answer, Error> {
+async fn call(
+    calls: &Calls,
+    request: &Request,
+    wait: Duration,
+    patience: Patience,
+) -> Result<Answer, Error> {
     let message = request.envelope.encode_as(calls.config().charset);
     let replay = request.replay;
     // A second Create with the same id is refused.
     let repeatable = replay || request.operation == Operation::Create;
     let operation = name(request.operation);
-    calls.call(Call { message: &message, operation, wait, replay, repeatable }).await
+    calls.call(Call { message: &message, operation, wait, replay, repeatable, patience }).await
 }

@@ -13,6 +13,7 @@
 )]
 
 mod actor;
+mod list;
 mod options;
 mod pipeline;
 
@@ -21,27 +22,46 @@ use std::sync::Arc;
 use psrp::clixml::{SecureString, Value, Version};
 use psrp::messages::Availability;
 use psrp::session_key::Plain;
+pub use session::client::pool::Leave;
 use session::client::pool::Question;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+pub use list::ListedPool;
+pub(crate) use list::{list, list_pipelines};
 pub use options::{DEFAULT_CONFIGURATION, PipelineOptions, PoolOptions};
 pub use pipeline::{Pipeline, PipelineEvent, PipelineInput};
 
-use actor::{Actor, Order, Reply};
+use actor::{Actor, Opened, Order, Reply};
 
 use crate::calls::Calls;
+use crate::entropy;
 use crate::error::{Error, ErrorKind, PoolError};
 
 /// A runspace pool on the host. [`close`](Self::close) it: the host keeps a pool that is only dropped until its idle time
-/// is over, though dropping it tries to close it in the background.
+/// is over, though dropping it tries to close it in the background. One that was [left](Self::disconnect) stays.
 #[derive(Debug)]
 pub struct Pool {
     way: Way,
+    state: watch::Receiver<PoolState>,
     id: Uuid,
     version: Version,
     private_data: Value,
+}
+
+/// What a pool is to this client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the states that [MS-PSRP] gives a pool that was open")]
+pub enum PoolState {
+    /// Pipelines can be started.
+    Open,
+    /// It waits on the host for [`Pool::reconnect`], or for another client.
+    Disconnected,
+    /// The host ended it, or it cannot be reached any more.
+    Broken,
+    /// It is gone, as this client wished.
+    Closed,
 }
 
 /// The way to a pool's task.
@@ -100,12 +120,42 @@ impl Pool {
         session_id: Uuid,
         options: PoolOptions,
     ) -> Result<Self, Error> {
+        let (way, state) = Self::begin(calls, session_id, entropy::uuid(), options);
+        let opened = way.ask("Create", Order::Open).await?;
+        Ok(Self::of(way, state, opened))
+    }
+
+    pub(crate) async fn connect(
+        calls: Arc<Calls>,
+        session_id: Uuid,
+        id: Uuid,
+        options: PoolOptions,
+    ) -> Result<Self, Error> {
+        let limit = options.open_timeout;
+        let (way, state) = Self::begin(&calls, session_id, id, options);
+        let connecting = timeout(limit, way.ask("Connect", Order::Connect)).await;
+        let opened =
+            connecting.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Connect"))??;
+        Ok(Self::of(way, state, opened))
+    }
+
+    fn begin(
+        calls: &Arc<Calls>,
+        session_id: Uuid,
+        id: Uuid,
+        options: PoolOptions,
+    ) -> (Way, watch::Receiver<PoolState>) {
         let (orders, queue) = mpsc::unbounded_channel();
         let way = Way { orders, calls: Arc::clone(calls) };
-        let (actor, id) = Actor::new(Arc::clone(calls), session_id, options);
+        let (told, state) = watch::channel(PoolState::Open);
+        let actor = Actor::new(Arc::clone(calls), session_id, id, options, told);
         drop(tokio::spawn(actor.run(queue)));
-        let opened = way.ask("Create", Order::Open).await?;
-        Ok(Self { way, id, version: opened.version, private_data: opened.private_data })
+        (way, state)
+    }
+
+    fn of(way: Way, state: watch::Receiver<PoolState>, opened: Opened) -> Self {
+        let Opened { id, version, private_data } = opened;
+        Self { way, state, id, version, private_data }
     }
 
     /// The pool's id, which is also that of its shell: `InstanceId` of a session.
@@ -126,6 +176,42 @@ impl Pool {
         &self.private_data
     }
 
+    /// What the pool is now, as far as this client knows.
+    #[must_use]
+    pub fn state(&self) -> PoolState {
+        *self.state.borrow()
+    }
+
+    /// Leaves the pool on the host with what runs in it. Its pipelines here tell nothing until
+    /// [`reconnect`](Self::reconnect); or another client takes it over, and they end with an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; hosts before version 2.2 cannot.
+    pub async fn disconnect(&self, leave: Leave) -> Result<(), Error> {
+        self.way.ask("Disconnect", |reply| Order::Disconnect(leave, reply)).await
+    }
+
+    /// Comes back to the pool that was left; its pipelines go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]: among others that another client has taken it over, or that its idle time is over.
+    pub async fn reconnect(&self) -> Result<(), Error> {
+        self.way.ask("Reconnect", Order::Reconnect).await
+    }
+
+    /// Takes up a pipeline of a pool that was [taken over](crate::Client::connect_pool): what it has told since its
+    /// client left it, and what it tells from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]: there is no such pipeline.
+    pub async fn connect_pipeline(&self, id: Uuid) -> Result<Pipeline, Error> {
+        let channels = self.way.ask("Connect", |reply| Order::ConnectPipeline(id, reply)).await?;
+        Ok(Pipeline::of(&self.way, channels))
+    }
+
     /// Starts a pipeline. Several may run at once, as many as the pool has runspaces; more wait on the host.
     ///
     /// # Errors
@@ -134,15 +220,7 @@ impl Pool {
     pub async fn invoke(&self, options: PipelineOptions) -> Result<Pipeline, Error> {
         let what = Box::new(options.message());
         let channels = self.way.ask("Command", |reply| Order::Invoke(what, reply)).await?;
-        let input = PipelineInput { way: self.way.clone(), id: channels.id };
-        let (batches, failure) = (channels.batches, channels.failure);
-        Ok(Pipeline {
-            input,
-            batches,
-            failure,
-            ready: std::collections::VecDeque::new(),
-            is_over: false,
-        })
+        Ok(Pipeline::of(&self.way, channels))
     }
 
     /// How many pipelines could start now without waiting.

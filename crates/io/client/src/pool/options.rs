@@ -45,6 +45,9 @@ pub struct PoolOptions {
     pub no_machine_profile: bool,
     /// Compresses streams in both directions, as Windows's own client does by default.
     pub compression: bool,
+    /// How often a connection that was lost is tried again (`MaxConnectionRetryCount`); 5 by default, for which a network
+    /// may be away for half a minute.
+    pub retries: u32,
     /// How long opening may take; 3 minutes by default (`OpenTimeout`).
     pub open_timeout: Duration,
     /// Bounds of the objects that the host sends (`MaximumReceivedObjectSize`).
@@ -66,6 +69,7 @@ impl Default for PoolOptions {
             idle_timeout: None,
             no_machine_profile: false,
             compression: false,
+            retries: 5,
             open_timeout: Duration::from_secs(180),
             limits: Limits::default(),
         }

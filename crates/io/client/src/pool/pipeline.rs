@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use super::Way;
-use super::actor::Order;
+use super::actor::{Channels, Order};
 use crate::error::Error;
 
 /// What a pipeline tells.
@@ -33,21 +33,27 @@ pub enum PipelineEvent {
 /// A running pipeline. Dropping it makes the host end it.
 #[derive(Debug)]
 pub struct Pipeline {
-    pub(super) input: PipelineInput,
-    pub(super) batches: mpsc::Receiver<Vec<PipelineEvent>>,
-    pub(super) failure: oneshot::Receiver<Error>,
-    pub(super) ready: VecDeque<PipelineEvent>,
-    pub(super) is_over: bool,
+    input: PipelineInput,
+    batches: mpsc::Receiver<Vec<PipelineEvent>>,
+    failure: oneshot::Receiver<Error>,
+    ready: VecDeque<PipelineEvent>,
+    is_over: bool,
 }
 
 /// The way to a running pipeline. Clones reach the same one.
 #[derive(Debug, Clone)]
 pub struct PipelineInput {
-    pub(super) way: Way,
-    pub(super) id: Uuid,
+    way: Way,
+    id: Uuid,
 }
 
 impl Pipeline {
+    pub(super) fn of(way: &Way, channels: Channels) -> Self {
+        let Channels { id, batches, failure } = channels;
+        let input = PipelineInput { way: way.clone(), id };
+        Self { input, batches, failure, ready: VecDeque::new(), is_over: false }
+    }
+
     /// The pipeline's id.
     #[must_use]
     pub const fn id(&self) -> Uuid {

@@ -170,6 +170,12 @@ impl Pool {
         self.shell.is_open() || self.shell.is_disconnected()
     }
 
+    /// Whether the pool waits on the host for [`Self::reconnect`].
+    #[must_use]
+    pub const fn is_disconnected(&self) -> bool {
+        self.shell.is_disconnected()
+    }
+
     /// The version of PowerShell Remoting that both sides speak, once the pool is open.
     #[must_use]
     pub const fn version(&self) -> Version {

@@ -12,6 +12,7 @@ use wsman::shell::client::{Operation, Request};
 
 use super::{Actor, Opened, Running};
 use crate::error::{Error, PoolError};
+use crate::pool::PoolState;
 use crate::pool::pipeline::PipelineEvent;
 use crate::shell::name;
 
@@ -23,6 +24,7 @@ impl Actor {
         } else {
             self.machine.handle_lost(request.message_id, request.operation, target);
         }
+        self.is_cut |= request.operation == Operation::Receive && self.machine.is_open();
         match (request.operation, target) {
             // Whether the pool or the pipeline is there, a Receive tells.
             (Operation::Create, None) if !error.is_unsent() => self.lost = Some(error),
@@ -33,6 +35,12 @@ impl Actor {
             }
             (Operation::Signal, _) => tracing::debug!(%error, "Signal lost"),
             (_, Some(id)) => self.give_up(id, error),
+            (Operation::Reconnect, None) => self.not_returned(error),
+            (Operation::Disconnect, None) => {
+                if let Some(leaving) = self.leaving.take() {
+                    drop(leaving.send(Err(error)));
+                }
+            }
             (Operation::Delete, None) => {
                 if let Some(closing) = self.closing.take() {
                     drop(closing.send(Err(error)));
@@ -114,7 +122,17 @@ impl Actor {
         match pipeline {
             Some(_) if operation == Operation::Signal => tracing::debug!(%error, "Signal refused"),
             Some(id) => self.give_up(id, error),
+            None if operation == Operation::Disconnect => {
+                if let Some(leaving) = self.leaving.take() {
+                    drop(leaving.send(Err(error)));
+                }
+            }
+            None if operation == Operation::Reconnect && !is_missing => self.not_returned(error),
             None => {
+                if let Some(Some(returning)) = self.returning.take() {
+                    let again = PoolError::Failed(error.to_string());
+                    drop(returning.send(Err(self.calls.named_error(again, "Reconnect"))));
+                }
                 let waiting = match operation {
                     Operation::Delete => {
                         self.closing.take().map(|reply| reply.send(Err(error))).is_some()
@@ -132,9 +150,9 @@ impl Actor {
     fn told(&mut self, told: Told) {
         match told {
             Told::Opened { version } => {
-                let private_data = self.private_data.clone();
+                let (id, private_data) = (self.machine.id(), self.private_data.clone());
                 if let Some(opening) = self.opening.take() {
-                    drop(opening.send(Ok(Opened { version, private_data })));
+                    drop(opening.send(Ok(Opened { id, version, private_data })));
                 }
             }
             Told::PrivateData(data) => self.private_data = data,
@@ -185,8 +203,36 @@ impl Actor {
                 self.end(&error);
             }
             Told::HostCall { pipeline: None, call } => self.refuse(&call),
-            Told::PoolState { .. } | Told::Disconnected | Told::Reconnected | Told::User(_) | _ => {
+            Told::Disconnected => self.disconnected(),
+            Told::Reconnected => {
+                self.state.send_replace(PoolState::Open);
+                if let Some(Some(returning)) = self.returning.take() {
+                    drop(returning.send(Ok(())));
+                }
             }
+            Told::PoolState { .. } | Told::User(_) | _ => {}
+        }
+    }
+
+    /// The pool waits on the host. Where nobody wanted that, the host has noticed a cut that is over: we come back.
+    fn disconnected(&mut self) {
+        self.state.send_replace(PoolState::Disconnected);
+        if let Some(leaving) = self.leaving.take() {
+            drop(leaving.send(Ok(())));
+            return;
+        }
+        match self.machine.reconnect() {
+            Ok(()) => self.returning = Some(None),
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// The pool could not be taken up again, and may be another time.
+    fn not_returned(&mut self, error: Error) {
+        match self.returning.take().flatten() {
+            Some(returning) => drop(returning.send(Err(error))),
+            // Nobody asked, so that nobody would ask again.
+            None => self.end(&PoolError::Failed(error.to_string())),
         }
     }
 
@@ -243,6 +289,10 @@ impl Actor {
     /// Ends everything: whoever waits is told.
     fn end(&mut self, cause: &PoolError) {
         self.is_over = true;
+        self.state.send_replace(match cause {
+            PoolError::Closed => PoolState::Closed,
+            PoolError::Broken(_) | PoolError::Failed(_) => PoolState::Broken,
+        });
         for id in self.pipelines.keys().copied().collect::<Vec<_>>() {
             let error = self.calls.named_error(cause.clone(), "Receive");
             self.give_up(id, error);
@@ -255,6 +305,10 @@ impl Actor {
         }
         if let Some(opening) = self.opening.take() {
             drop(opening.send(Err(self.calls.named_error(cause.clone(), "Create"))));
+        }
+        for waiting in [self.leaving.take(), self.returning.take().flatten()] {
+            let Some(waiting) = waiting else { continue };
+            drop(waiting.send(Err(self.calls.named_error(cause.clone(), "Disconnect"))));
         }
     }
 }
