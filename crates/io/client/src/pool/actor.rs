@@ -71,7 +71,13 @@ pub(super) enum Order {
 pub(super) struct Opened {
     pub(super) id: Uuid,
     pub(super) version: Version,
-    pub(super) private_data: Value,
+}
+
+/// What a pool tells of itself at any time.
+#[derive(Debug)]
+pub(super) struct Telling {
+    pub(super) state: watch::Sender<PoolState>,
+    pub(super) private_data: watch::Sender<Value>,
 }
 
 /// Where a pipeline's events come out.
@@ -134,8 +140,7 @@ pub(super) struct Actor {
     returning: Option<Option<Reply<()>>>,
     patience: Patience,
     is_compressed: bool,
-    state: watch::Sender<PoolState>,
-    private_data: Value,
+    told: Telling,
     /// Those of the pool itself.
     receives: Receives,
     /// The network stayed away for longer than we had patience: the pool and what runs in it wait on the host.
@@ -149,7 +154,7 @@ impl Actor {
         session_id: Uuid,
         id: Uuid,
         options: PoolOptions,
-        state: watch::Sender<PoolState>,
+        told: Telling,
     ) -> Self {
         let patience = Patience::lasting(options.retries);
         let context = context(&calls, session_id, &options.resource_uri());
@@ -185,8 +190,7 @@ impl Actor {
             returning: None,
             patience,
             is_compressed,
-            state,
-            private_data: Value::Null,
+            told,
             receives: Receives::default(),
             is_cut: false,
             is_over: false,
@@ -212,7 +216,7 @@ impl Actor {
             }
         }
         orders.close();
-        self.state.send_if_modified(|state| {
+        self.told.state.send_if_modified(|state| {
             let was_open = *state == PoolState::Open;
             if was_open {
                 *state = PoolState::Closed;
