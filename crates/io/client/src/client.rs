@@ -55,6 +55,7 @@ impl Client {
             replay: true,
             repeatable: true,
             patience: Patience::BRIEF,
+            yields: false,
         };
         let answer = self.calls.call(call).await?;
         let broken = |error: wsman::Error| {

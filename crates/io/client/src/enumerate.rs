@@ -42,6 +42,7 @@ pub(crate) async fn enumerate(
             replay: false,
             repeatable: false,
             patience: Patience::BRIEF,
+            yields: false,
         };
         let answer = calls.call(call).await?;
         let envelope = answer

@@ -131,3 +131,36 @@ fn pool_whose_network_stays_away_waits_on_its_host_for_another_client() {
         assert_eq!(listed.iter().map(client::ListedPool::id).collect::<Vec<_>>(), [id]);
     });
 }
+
+#[test]
+fn host_with_room_for_one_connection_has_pools_with_input_questions_and_stops() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("our client, MaxConnections = 1"));
+    let settings = format!("[Service]\nMaxConnections = 1\n{}", engine.settings());
+    let service = Service::configured(flavours()[0], &settings);
+    led(async {
+        let pool = open(&client_at(service.port)).await;
+        let mut counting = options("$input | ForEach-Object { $_ + 1 }");
+        counting.takes_input = true;
+        let mut pipeline = pool.invoke(counting).await.unwrap();
+        // The pipeline's Receive has the connection by now.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let input = pipeline.input();
+        for number in 0..3 {
+            input.write(Value::Int32(number)).await.unwrap();
+        }
+        input.end().await.unwrap();
+        assert_eq!(outputs(&mut pipeline).await.unwrap().0, [1, 2, 3].map(Value::Int32));
+        let mut sleeping = pool.invoke(options("1; Start-Sleep -Seconds 60; 2")).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        sleeping.input().stop().await.unwrap();
+        let (output, state) = outputs(&mut sleeping).await.unwrap();
+        assert_eq!(
+            (output.as_slice(), state),
+            ([Value::Int32(1)].as_slice(), PipelineState::Stopped)
+        );
+        let counts = finish(&pool, COUNTS).await.unwrap();
+        assert_eq!(counts, (right(), PipelineState::Completed));
+        pool.close().await.unwrap();
+    });
+}

@@ -40,6 +40,8 @@ use crate::shell::{context, name};
 
 /// The longest wait for the end of a pool that nobody holds any more.
 const CLEAN_UP: Duration = Duration::from_secs(5);
+/// The OperationTimeout of Receives at a host with a single connection.
+const ALONE: Duration = Duration::from_millis(500);
 /// So long after the last pipeline's end the host is told of the finished ones.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -246,9 +248,9 @@ impl Actor {
                     None => continue,
                 },
             };
-            if let Some(request) =
-                self.machine.receive(target, entropy::uuid(), operation_timeout)?
-            {
+            // Where there is one connection only, what else is to be said must not wait long for it.
+            let patient = if self.calls.is_alone() { ALONE } else { operation_timeout };
+            if let Some(request) = self.machine.receive(target, entropy::uuid(), patient)? {
                 self.fly(request, wait, batches, pause);
             }
         }
@@ -556,5 +558,8 @@ async fn call(
     // A second Create with the same id is refused.
     let repeatable = replay || request.operation == Operation::Create;
     let operation = name(request.operation);
-    calls.call(Call { message: &message, operation, wait, replay, repeatable, patience }).await
+    let yields = request.operation == Operation::Receive && !calls.is_alone();
+    calls
+        .call(Call { message: &message, operation, wait, replay, repeatable, patience, yields })
+        .await
 }
