@@ -90,7 +90,7 @@ impl BindError {
 }
 
 /// Which parameter gets which value.
-type Values = Vec<(&'static Parameter, Value)>;
+pub(super) type Values = Vec<(&'static Parameter, Value)>;
 
 /// The arguments of a command line, bound as far as no pipe is needed for it.
 #[derive(Clone, Debug)]
@@ -115,6 +115,16 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
+    /// Values that are bound already.
+    pub(super) const fn of(cmdlet: &'static Cmdlet, values: Values) -> Self {
+        Self { cmdlet, set: "All", values }
+    }
+
+    /// Each parameter that has a value.
+    pub(super) const fn values(&self) -> &Values {
+        &self.values
+    }
+
     /// The value of a parameter, if it has one.
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|(parameter, _)| parameter.name == name).map(|(_, value)| value)

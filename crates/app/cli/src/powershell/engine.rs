@@ -3,13 +3,11 @@
 //! An error ends its statement and no more, as in PowerShell: the next one runs. `-ErrorAction Stop`, a signal and output
 //! that nobody reads end the whole.
 
-use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use super::actions::{self, Context};
 use super::binder::{self, BindError, Bound, CommandLine, Given, Word};
-use super::convert::constant_variable;
 use super::show::Sink;
 use super::syntax::{
     Argument, Command, Element, Expression, Part, Pipeline, Redirection, Script, Statement,
@@ -44,17 +42,15 @@ impl From<CommandError> for Failure {
     }
 }
 
-/// Variables, and where output goes.
+/// Runs statements; variables, sessions and the place of output are in the context.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    /// By their names in lower case.
-    variables: HashMap<String, Value>,
     context: Context,
 }
 
 impl Engine {
     pub(crate) fn new(is_json: bool) -> Self {
-        Self { variables: HashMap::new(), context: Context::new(is_json) }
+        Self { context: Context::new(is_json) }
     }
 
     /// The exit code after the last statement.
@@ -113,7 +109,7 @@ impl Engine {
         if let Some(name) = target
             && !name.eq_ignore_ascii_case("null")
         {
-            self.variables.insert(name.to_lowercase(), Value::of(values));
+            self.context.variables.insert(name.to_lowercase(), Value::of(values));
         }
         Ok(Flow::Next)
     }
@@ -279,9 +275,10 @@ impl Engine {
             Expression::Real { value, .. } => Value::Real(*value),
             Expression::Text(text) => Value::Text(text.clone()),
             Expression::ScriptBlock(text) => Value::ScriptBlock(text.clone()),
-            Expression::Variable(name) => self.variable(name),
+            Expression::Variable(name) => self.context.variable(name)?,
             Expression::Template(parts) => {
-                Value::Text(parts.iter().map(|part| self.part(part)).collect())
+                let parts = parts.iter().map(|part| self.part(part));
+                Value::Text(parts.collect::<Result<_, CommandError>>()?)
             }
             Expression::Member(value, name) => self.expression(value)?.member(name),
             Expression::List(items) => Value::List(
@@ -302,18 +299,11 @@ impl Engine {
         })
     }
 
-    fn part(&self, part: &Part) -> String {
+    fn part(&self, part: &Part) -> Result<String, CommandError> {
         match part {
-            Part::Text(text) => text.clone(),
-            Part::Variable(name) => self.variable(name).text(),
+            Part::Text(text) => Ok(text.clone()),
+            Part::Variable(name) => Ok(self.context.variable(name)?.text()),
         }
-    }
-
-    /// Null when nothing was assigned.
-    fn variable(&self, name: &str) -> Value {
-        constant_variable(name)
-            .or_else(|| self.variables.get(&name.to_lowercase()).cloned())
-            .unwrap_or(Value::Null)
     }
 }
 
@@ -349,6 +339,7 @@ mod tests {
         let script = parser::parse(source).unwrap();
         let mut engine = Engine::new(false);
         engine
+            .context
             .variables
             .insert("s".to_owned(), serde_json::from_str(r#"{"Id":7,"Name":"n"}"#).unwrap());
         let mut values = Vec::new();

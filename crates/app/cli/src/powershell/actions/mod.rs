@@ -1,11 +1,15 @@
 //! What the cmdlets do.
 
-mod session_option;
+pub(super) mod session_option;
 mod test_wsman;
+
+use std::collections::HashMap;
 
 use auth::Secret;
 
 use super::binder::Bound;
+use super::convert::constant_variable;
+use super::sessions::preferences;
 use super::show::{Shown, Sink};
 use super::table::Action;
 use super::value::Value;
@@ -16,6 +20,8 @@ use crate::command_error::CommandError;
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) waiter: Waiter,
+    /// What was assigned, by names in lower case.
+    pub(super) variables: HashMap<String, Value>,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -24,7 +30,26 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(is_json: bool) -> Self {
-        Self { waiter: Waiter::default(), shown: Shown::new(is_json), failed: false }
+        Self {
+            waiter: Waiter::default(),
+            variables: HashMap::new(),
+            shown: Shown::new(is_json),
+            failed: false,
+        }
+    }
+
+    /// A variable; null when nothing was assigned. The preferences about sessions are those of `client.toml` then.
+    ///
+    /// # Errors
+    /// `client.toml` cannot be read.
+    pub(super) fn variable(&self, name: &str) -> Result<Value, CommandError> {
+        if let Some(value) = constant_variable(name) {
+            return Ok(value);
+        }
+        if let Some(value) = self.variables.get(&name.to_lowercase()) {
+            return Ok(value.clone());
+        }
+        preferences::preference(name).map(|value| value.unwrap_or(Value::Null))
     }
 
     /// Tells an error, and that the statement failed.
@@ -70,7 +95,7 @@ pub(super) fn run(
 }
 
 /// The user name of an account, and its password if it is known.
-fn account(value: &Value) -> (String, Option<Secret>) {
+pub(super) fn account(value: &Value) -> (String, Option<Secret>) {
     let Value::Object(account) = value else { return (value.text(), None) };
     let user = account.property("UserName").map(Value::text).unwrap_or_default();
     let password = account.property("Password").and_then(|password| {
