@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Config, Protection};
@@ -75,6 +76,8 @@ impl Patience {
 #[derive(Debug)]
 pub(crate) struct Calls {
     connections: Connections,
+    /// Messages that are tried again and again because the network is away.
+    interrupted: watch::Sender<usize>,
     security: Mutex<Option<(&'static str, Protection)>>,
     /// What was said, when somebody wants to know.
     record: Mutex<Option<Vec<Exchange>>>,
@@ -87,6 +90,7 @@ impl Calls {
     pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
         Ok(Self {
             connections: Connections::new(Arc::new(Shared::new(config)?)),
+            interrupted: watch::Sender::new(0),
             security: Mutex::default(),
             record: Mutex::default(),
         })
@@ -129,6 +133,7 @@ impl Calls {
         let mut deadline = Instant::now() + call.wait;
         let (mut replays, mut fresh, mut pause) = (0, 0, FIRST_PAUSE);
         let mut unsent = true;
+        let mut interruption = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match timeout(left, self.attempt(call)).await {
@@ -163,6 +168,7 @@ impl Calls {
             }
             tracing::debug!(operation = call.operation, error = %error.kind, "Connection lost, repeating");
             if is_lasting {
+                interruption.get_or_insert_with(|| Interruption::begin(&self.interrupted));
                 sleep(pause).await;
                 deadline = Instant::now() + call.wait;
             } else {
@@ -191,6 +197,11 @@ impl Calls {
         }
     }
 
+    /// How many messages are tried again because the network is away.
+    pub(crate) fn interrupted(&self) -> watch::Receiver<usize> {
+        self.interrupted.subscribe()
+    }
+
     /// Whether a message that waits for its answer keeps all others waiting.
     pub(crate) fn is_alone(&self) -> bool {
         self.connections.is_alone()
@@ -208,6 +219,22 @@ impl Calls {
         let config = &self.shared().config;
         let error = Error::new(kind, &config.endpoint.authority(), operation);
         if config.is_unsealed() { error.unsealed() } else { error }
+    }
+}
+
+/// A message that is tried again, as long as this lives.
+struct Interruption<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Interruption<'a> {
+    fn begin(interrupted: &'a watch::Sender<usize>) -> Self {
+        interrupted.send_modify(|messages| *messages += 1);
+        Self(interrupted)
+    }
+}
+
+impl Drop for Interruption<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|messages| *messages = messages.saturating_sub(1));
     }
 }
 

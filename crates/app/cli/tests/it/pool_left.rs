@@ -100,13 +100,20 @@ fn pipeline_goes_on_when_the_network_was_away_for_seconds() {
     let service = Service::configured(flavours()[0], &engine.settings());
     let network = Relay::start(service.port, None).unwrap();
     led(async {
-        let pool = open(&client_at(network.port)).await;
+        let client = client_at(network.port);
+        let mut interrupted = client.interrupted();
+        let pool = open(&client).await;
         let mut pipeline = pool.invoke(options(COUNTS)).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        network.take_away();
-        tokio::time::sleep(Duration::from_secs(4)).await;
-        network.bring_back();
-        assert_eq!(outputs(&mut pipeline).await.unwrap(), (right(), PipelineState::Completed));
+        let cut = async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            network.take_away();
+            interrupted.wait_for(|messages| *messages > 0).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(4)).await;
+            network.bring_back();
+        };
+        let (told, ()) = tokio::join!(outputs(&mut pipeline), cut);
+        assert_eq!(told.unwrap(), (right(), PipelineState::Completed));
+        assert_eq!(*interrupted.borrow_and_update(), 0);
         pool.close().await.unwrap();
     });
 }

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::error::{Error, ErrorKind, Limit};
-use super::markup::{Characters, Markup, Pieces, RefId, Start, Tag, is_blank};
+use super::markup::{Characters, Markup, Pieces, RefId, Start, Tag, is_blank, shorten};
 use super::{
     Ancestor, Content, Fields, Object, Progress, Properties, Property, Text, TypeNames, Value,
     Version, characters, primitive,
@@ -19,7 +19,8 @@ pub struct Limits {
     /// Bytes of the text. A service takes objects of 10 MiB by default
     /// (`MaximumReceivedObjectSizeMB`).
     pub bytes: usize,
-    /// Objects inside each other. PowerShell's own limit is 50.
+    /// Objects inside each other. PowerShell's own limit is 50. By references to objects that ended before it may be
+    /// eight times as many.
     pub depth: usize,
     /// Values, objects and their items counted.
     pub values: usize,
@@ -67,8 +68,13 @@ pub fn decode_document(text: &str, limits: &Limits) -> Result<Vec<Item>, Error> 
 enum Known {
     /// It is being read.
     Open(Ancestor),
-    Done(Object),
+    /// With so many objects inside each other, itself counted.
+    Done(Object, usize),
 }
+
+/// A graph of references may be so many times deeper than its text: whoever walks it, if only to drop it, needs a
+/// stack for each level.
+const DEEPER_BY_REFERENCES: usize = 8;
 
 /// Things by their `RefId`. Writers count, so that a list will do for almost all.
 struct Numbered<T> {
@@ -107,6 +113,8 @@ struct Decoder<'t> {
     objects: Numbered<Known>,
     type_names: Numbered<TypeNames>,
     depth: usize,
+    /// How deep the deepest is that stands in the object that is being read.
+    height: usize,
     values: usize,
     /// Properties that the last object had.
     expected: usize,
@@ -127,6 +135,7 @@ impl<'t> Decoder<'t> {
             objects: Numbered::new(),
             type_names: Numbered::new(),
             depth: 0,
+            height: 0,
             values: 0,
             expected: 0,
         })
@@ -150,7 +159,7 @@ impl<'t> Decoder<'t> {
         }
         if let Some(text) = root.rare.and_then(|rare| rare.version) {
             let version = Version::parse(&text).filter(|version| version.major == 1);
-            version.ok_or(ErrorKind::Version(text))?;
+            version.ok_or(ErrorKind::Version(shorten(&text)))?;
         }
         let mut items = Vec::new();
         while let Some(mut start) = self.child(root.is_empty, Tag::Objects.text())? {
@@ -255,9 +264,12 @@ impl<'t> Decoder<'t> {
                 let ref_id = ref_id.ok_or(ErrorKind::MissingRefId("Ref"))?;
                 self.skip(is_empty, "Ref")?;
                 match self.objects.get(&ref_id) {
-                    Some(Known::Done(object)) => Ok(Value::Object(object.clone())),
+                    Some(Known::Done(object, height)) => {
+                        self.height = self.height.max(*height);
+                        Ok(Value::Object(object.clone()))
+                    }
                     Some(Known::Open(ancestor)) => Ok(Value::Ancestor(ancestor.clone())),
-                    None => Err(ErrorKind::UnknownObject(ref_id.into_text())),
+                    None => Err(ErrorKind::UnknownObject(shorten(&ref_id.into_text()))),
                 }
             }
             Tag::Progress => self.progress(is_empty),
@@ -289,6 +301,7 @@ impl<'t> Decoder<'t> {
                 allowed: self.limits.depth,
             });
         }
+        let beside = std::mem::take(&mut self.height);
         let mut failed = None;
         let object = Object::new_cyclic(|ancestor| {
             if let Some(ref_id) = &ref_id {
@@ -303,8 +316,14 @@ impl<'t> Decoder<'t> {
         if let Some(error) = failed {
             return Err(error);
         }
+        let height = self.height + 1;
+        let allowed = self.limits.depth.saturating_mul(DEEPER_BY_REFERENCES);
+        if height > allowed {
+            return Err(ErrorKind::LimitExceeded { limit: Limit::Depth, allowed });
+        }
+        self.height = beside.max(height);
         if let Some(ref_id) = ref_id {
-            self.objects.insert(&ref_id, Known::Done(object.clone()));
+            self.objects.insert(&ref_id, Known::Done(object.clone(), height));
         }
         Ok(object)
     }
@@ -321,8 +340,8 @@ impl<'t> Decoder<'t> {
                     let ref_id = start.ref_id.ok_or(ErrorKind::MissingRefId("TNRef"))?;
                     self.skip(is_empty, "TNRef")?;
                     let names = self.type_names.get(&ref_id).cloned();
-                    let names =
-                        names.ok_or_else(|| ErrorKind::UnknownTypeNames(ref_id.into_text()))?;
+                    let names = names
+                        .ok_or_else(|| ErrorKind::UnknownTypeNames(shorten(&ref_id.into_text())))?;
                     fields.type_names = Some(names);
                 }
                 Tag::ToString => {
@@ -516,4 +535,40 @@ const fn is_primitive(tag: &Tag) -> bool {
             | Tag::Version
             | Tag::Xml
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lists that stand beside each other, each with the one before in it.
+    fn chain(length: usize) -> String {
+        let mut text = r#"<Obj RefId="0"><LST><Obj RefId="1"><LST /></Obj>"#.to_owned();
+        for number in 2..=length {
+            let before = number - 1;
+            text += &format!(r#"<Obj RefId="{number}"><LST><Ref RefId="{before}" /></LST></Obj>"#);
+        }
+        text + "</LST></Obj>"
+    }
+
+    #[test]
+    fn chain_of_references_is_bounded_as_a_graph() {
+        let limits = Limits::default();
+        let most = limits.depth * DEEPER_BY_REFERENCES;
+        assert!(decode(&chain(most - 1), &limits).is_ok());
+        for length in [most, 100_000] {
+            let error = decode(&chain(length), &limits).unwrap_err();
+            let kind = ErrorKind::LimitExceeded { limit: Limit::Depth, allowed: most };
+            assert_eq!(error.kind, kind);
+        }
+    }
+
+    #[test]
+    fn references_beside_each_other_make_nothing_deeper() {
+        let text = format!(
+            r#"<Obj RefId="0"><LST><Obj RefId="1"><LST /></Obj>{}</LST></Obj>"#,
+            r#"<Ref RefId="1" />"#.repeat(2000)
+        );
+        assert!(decode(&text, &Limits::default()).is_ok());
+    }
 }
