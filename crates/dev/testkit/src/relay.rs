@@ -73,6 +73,10 @@ struct Shared {
     requests: AtomicU32,
     answers: AtomicU32,
     made: AtomicBool,
+    /// Whether no connection comes about.
+    away: AtomicBool,
+    /// Those that have come about.
+    clients: Mutex<Vec<TcpStream>>,
     over: AtomicBool,
 }
 
@@ -91,6 +95,8 @@ impl Relay {
             requests: AtomicU32::new(0),
             answers: AtomicU32::new(0),
             made: AtomicBool::new(false),
+            away: AtomicBool::new(false),
+            clients: Mutex::default(),
             over: AtomicBool::new(false),
         });
         let accepting = Arc::clone(&shared);
@@ -118,6 +124,20 @@ impl Relay {
         self.shared.answers.load(Ordering::Relaxed)
     }
 
+    /// Takes the network away: every connection breaks, and no other comes about until it is back.
+    pub fn take_away(&self) {
+        self.shared.away.store(true, Ordering::SeqCst);
+        let mut clients = self.shared.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        for client in clients.drain(..) {
+            drop(client.shutdown(Shutdown::Both));
+        }
+    }
+
+    /// Brings the network back.
+    pub fn bring_back(&self) {
+        self.shared.away.store(false, Ordering::SeqCst);
+    }
+
     /// Whether a cut was made.
     #[must_use]
     pub fn has_cut(&self) -> bool {
@@ -136,6 +156,14 @@ impl Drop for Relay {
 impl Shared {
     fn serve(&self, client: TcpStream) {
         let Ok(service) = TcpStream::connect(self.to) else { return };
+        if let Ok(client) = client.try_clone() {
+            self.clients.lock().unwrap_or_else(PoisonError::into_inner).push(client);
+        }
+        // Looked at behind the list, so that none is missed.
+        if self.away.load(Ordering::SeqCst) {
+            drop(client.shutdown(Shutdown::Both));
+            return;
+        }
         // Whatever ends the exchange ends both connections.
         drop(self.exchange(&client, &service));
         drop(client.shutdown(Shutdown::Both));

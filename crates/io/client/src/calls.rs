@@ -10,17 +10,17 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Config, Protection};
-use crate::connection::{Answer, Connection, ExchangeError, Shared};
+use crate::connection::{Answer, ExchangeError, Shared};
+use crate::connections::Connections;
 use crate::error::{ConfigError, Error, ErrorKind};
 use crate::record::Exchange;
 
 /// How often a message that cannot have left is tried on another connection.
 const FRESH_TRIES: u32 = 2;
-/// Idle connections that are kept: one for Receives, one for the rest.
-const KEPT: usize = 2;
 /// The pause before the first replay.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two.
@@ -42,6 +42,9 @@ pub(crate) struct Call<'a> {
     pub(crate) repeatable: bool,
     /// How long a network may be away.
     pub(crate) patience: Patience,
+    /// Whether the only connection of a host is given up for another message, and this one said again behind it: for
+    /// what may wait long for its answer, and may be replayed.
+    pub(crate) yields: bool,
 }
 
 /// How much is done for a message whose connection broke.
@@ -72,8 +75,9 @@ impl Patience {
 /// The connections of one client.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    shared: Arc<Shared>,
-    idle: Mutex<Vec<Connection>>,
+    connections: Connections,
+    /// Messages that are tried again and again because the network is away.
+    interrupted: watch::Sender<usize>,
     security: Mutex<Option<(&'static str, Protection)>>,
     /// What was said, when somebody wants to know.
     record: Mutex<Option<Vec<Exchange>>>,
@@ -85,20 +89,20 @@ impl Calls {
     /// What must not or cannot be sent.
     pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
         Ok(Self {
-            shared: Arc::new(Shared::new(config)?),
-            idle: Mutex::default(),
+            connections: Connections::new(Arc::new(Shared::new(config)?)),
+            interrupted: watch::Sender::new(0),
             security: Mutex::default(),
             record: Mutex::default(),
         })
     }
 
     pub(crate) fn config(&self) -> &Config {
-        &self.shared.config
+        &self.shared().config
     }
 
     /// HTTP requests sent so far, logins included.
     pub(crate) fn requests(&self) -> u64 {
-        self.shared.requests.load(Ordering::Relaxed)
+        self.shared().requests.load(Ordering::Relaxed)
     }
 
     /// The mechanism of the last login, and what protects messages.
@@ -129,6 +133,7 @@ impl Calls {
         let mut deadline = Instant::now() + call.wait;
         let (mut replays, mut fresh, mut pause) = (0, 0, FIRST_PAUSE);
         let mut unsent = true;
+        let mut interruption = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match timeout(left, self.attempt(call)).await {
@@ -163,6 +168,7 @@ impl Calls {
             }
             tracing::debug!(operation = call.operation, error = %error.kind, "Connection lost, repeating");
             if is_lasting {
+                interruption.get_or_insert_with(|| Interruption::begin(&self.interrupted));
                 sleep(pause).await;
                 deadline = Instant::now() + call.wait;
             } else {
@@ -173,28 +179,36 @@ impl Calls {
     }
 
     async fn attempt(&self, call: Call<'_>) -> Result<Answer, ExchangeError> {
-        let mut connection = match self.take_idle() {
-            Some(connection) => connection,
-            None => Connection::open(&self.shared).await?,
-        };
-        // A dropped future or an error drops the connection: its sealing state is unknown then.
-        let answer = connection.exchange(call.message, call.repeatable).await?;
-        *lock(&self.security) = Some(connection.security());
-        let mut idle = lock(&self.idle);
-        if connection.is_usable() && idle.len() < KEPT {
-            idle.push(connection);
-        }
-        Ok(answer)
-    }
-
-    fn take_idle(&self) -> Option<Connection> {
-        let mut idle = lock(&self.idle);
-        while let Some(connection) = idle.pop() {
-            if connection.is_usable() {
-                return Some(connection);
+        loop {
+            let mut lease = self.connections.take().await?;
+            let exchanged = tokio::select! {
+                exchanged = lease.exchange(call.message, call.repeatable) => exchanged,
+                () = self.connections.wished_for(), if call.yields => continue,
+            };
+            match exchanged {
+                Ok(answer) => {
+                    *lock(&self.security) = Some(lease.security());
+                    lease.give_back();
+                    return Ok(answer);
+                }
+                Err(error) if lease.is_one_too_many(&error) => {}
+                Err(error) => return Err(error),
             }
         }
-        None
+    }
+
+    /// How many messages are tried again because the network is away.
+    pub(crate) fn interrupted(&self) -> watch::Receiver<usize> {
+        self.interrupted.subscribe()
+    }
+
+    /// Whether a message that waits for its answer keeps all others waiting.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.connections.is_alone()
+    }
+
+    fn shared(&self) -> &Shared {
+        self.connections.shared()
     }
 
     pub(crate) fn error(&self, kind: impl Into<ErrorKind>, call: Call<'_>) -> Error {
@@ -202,9 +216,25 @@ impl Calls {
     }
 
     pub(crate) fn named_error(&self, kind: impl Into<ErrorKind>, operation: &'static str) -> Error {
-        let config = &self.shared.config;
+        let config = &self.shared().config;
         let error = Error::new(kind, &config.endpoint.authority(), operation);
         if config.is_unsealed() { error.unsealed() } else { error }
+    }
+}
+
+/// A message that is tried again, as long as this lives.
+struct Interruption<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Interruption<'a> {
+    fn begin(interrupted: &'a watch::Sender<usize>) -> Self {
+        interrupted.send_modify(|messages| *messages += 1);
+        Self(interrupted)
+    }
+}
+
+impl Drop for Interruption<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|messages| *messages = messages.saturating_sub(1));
     }
 }
 

@@ -26,9 +26,12 @@ pub(crate) async fn enumerate(
     let bytes = usize::try_from(config.max_envelope_size).unwrap_or(usize::MAX);
     let (operation_timeout, wait) = config.settings.timing.split(None);
     let malformed = |problem: String| calls.named_error(ProtocolError::Message(problem), OPERATION);
-    let broken = |error: WalkError| match error {
-        WalkError::Fault(fault) => calls.named_error(*fault, OPERATION),
-        error => malformed(error.to_string()),
+    let broken = |error: WalkError| {
+        if let WalkError::Fault(fault) = error {
+            calls.named_error(*fault, OPERATION)
+        } else {
+            malformed(error.to_string())
+        }
     };
     let mut walk = Walk::new(context, enumerate, WalkLimits::default());
     let mut items = Vec::new();
@@ -42,6 +45,7 @@ pub(crate) async fn enumerate(
             replay: false,
             repeatable: false,
             patience: Patience::BRIEF,
+            yields: false,
         };
         let answer = calls.call(call).await?;
         let envelope = answer

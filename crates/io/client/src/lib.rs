@@ -4,6 +4,7 @@ mod calls;
 mod client;
 mod config;
 mod connection;
+mod connections;
 mod entropy;
 mod enumerate;
 pub mod error;

@@ -460,7 +460,15 @@ impl Core {
         let repeatable = request.replay || request.operation == Operation::Create;
         let replay = request.replay;
         let patience = Patience::BRIEF;
-        let call = Call { message: &message, operation, wait, replay, repeatable, patience };
+        let call = Call {
+            message: &message,
+            operation,
+            wait,
+            replay,
+            repeatable,
+            patience,
+            yields: false,
+        };
         let answer = self.calls.call(call).await.inspect_err(|error| {
             if error.is_unsent() {
                 lock(&self.machine).handle_unsent(request.message_id);

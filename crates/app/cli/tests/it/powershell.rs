@@ -218,7 +218,7 @@ fn power_shell(script: &str) -> PowerShell {
     PowerShell { statements: vec![vec![Command::script(script)]], ..PowerShell::default() }
 }
 
-fn options(script: &str) -> PipelineOptions {
+pub(crate) fn options(script: &str) -> PipelineOptions {
     PipelineOptions::new(power_shell(script))
 }
 
@@ -231,7 +231,10 @@ pub(crate) async fn finish(
     outputs(&mut pipeline).await
 }
 
-async fn outputs(pipeline: &mut client::Pipeline) -> Result<(Vec<Value>, PipelineState), String> {
+/// What a pipeline writes and how it ends, or why that is not known.
+pub(crate) async fn outputs(
+    pipeline: &mut client::Pipeline,
+) -> Result<(Vec<Value>, PipelineState), String> {
     let (mut output, mut end) = (Vec::new(), None);
     while let Some(event) = pipeline.next().await.map_err(|error| error.to_string())? {
         match event {

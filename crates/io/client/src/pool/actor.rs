@@ -40,6 +40,8 @@ use crate::shell::{context, name};
 
 /// The longest wait for the end of a pool that nobody holds any more.
 const CLEAN_UP: Duration = Duration::from_secs(5);
+/// The OperationTimeout of Receives at a host with a single connection.
+const ALONE: Duration = Duration::from_millis(500);
 /// So long after the last pipeline's end the host is told of the finished ones.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -71,7 +73,13 @@ pub(super) enum Order {
 pub(super) struct Opened {
     pub(super) id: Uuid,
     pub(super) version: Version,
-    pub(super) private_data: Value,
+}
+
+/// What a pool tells of itself at any time.
+#[derive(Debug)]
+pub(super) struct Telling {
+    pub(super) state: watch::Sender<PoolState>,
+    pub(super) private_data: watch::Sender<Value>,
 }
 
 /// Where a pipeline's events come out.
@@ -134,8 +142,7 @@ pub(super) struct Actor {
     returning: Option<Option<Reply<()>>>,
     patience: Patience,
     is_compressed: bool,
-    state: watch::Sender<PoolState>,
-    private_data: Value,
+    told: Telling,
     /// Those of the pool itself.
     receives: Receives,
     /// The network stayed away for longer than we had patience: the pool and what runs in it wait on the host.
@@ -149,7 +156,7 @@ impl Actor {
         session_id: Uuid,
         id: Uuid,
         options: PoolOptions,
-        state: watch::Sender<PoolState>,
+        told: Telling,
     ) -> Self {
         let patience = Patience::lasting(options.retries);
         let context = context(&calls, session_id, &options.resource_uri());
@@ -185,8 +192,7 @@ impl Actor {
             returning: None,
             patience,
             is_compressed,
-            state,
-            private_data: Value::Null,
+            told,
             receives: Receives::default(),
             is_cut: false,
             is_over: false,
@@ -212,7 +218,7 @@ impl Actor {
             }
         }
         orders.close();
-        self.state.send_if_modified(|state| {
+        self.told.state.send_if_modified(|state| {
             let was_open = *state == PoolState::Open;
             if was_open {
                 *state = PoolState::Closed;
@@ -242,9 +248,9 @@ impl Actor {
                     None => continue,
                 },
             };
-            if let Some(request) =
-                self.machine.receive(target, entropy::uuid(), operation_timeout)?
-            {
+            // Where there is one connection only, what else is to be said must not wait long for it.
+            let patient = if self.calls.is_alone() { ALONE } else { operation_timeout };
+            if let Some(request) = self.machine.receive(target, entropy::uuid(), patient)? {
                 self.fly(request, wait, batches, pause);
             }
         }
@@ -552,5 +558,8 @@ async fn call(
     // A second Create with the same id is refused.
     let repeatable = replay || request.operation == Operation::Create;
     let operation = name(request.operation);
-    calls.call(Call { message: &message, operation, wait, replay, repeatable, patience }).await
+    let yields = request.operation == Operation::Receive && !calls.is_alone();
+    calls
+        .call(Call { message: &message, operation, wait, replay, repeatable, patience, yields })
+        .await
 }

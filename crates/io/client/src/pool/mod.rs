@@ -33,7 +33,7 @@ pub(crate) use list::{list, list_pipelines};
 pub use options::{DEFAULT_CONFIGURATION, PipelineOptions, PoolOptions};
 pub use pipeline::{Pipeline, PipelineEvent, PipelineInput};
 
-use actor::{Actor, Opened, Order, Reply};
+use actor::{Actor, Opened, Order, Reply, Telling};
 
 use crate::calls::Calls;
 use crate::entropy;
@@ -44,10 +44,16 @@ use crate::error::{Error, ErrorKind, PoolError};
 #[derive(Debug)]
 pub struct Pool {
     way: Way,
-    state: watch::Receiver<PoolState>,
+    told: Told,
     id: Uuid,
     version: Version,
-    private_data: Value,
+}
+
+/// What the pool's task has told of the pool.
+#[derive(Debug)]
+struct Told {
+    state: watch::Receiver<PoolState>,
+    private_data: watch::Receiver<Value>,
 }
 
 /// What a pool is to this client.
@@ -120,9 +126,9 @@ impl Pool {
         session_id: Uuid,
         options: PoolOptions,
     ) -> Result<Self, Error> {
-        let (way, state) = Self::begin(calls, session_id, entropy::uuid(), options);
+        let (way, told) = Self::begin(calls, session_id, entropy::uuid(), options);
         let opened = way.ask("Create", Order::Open).await?;
-        Ok(Self::of(way, state, opened))
+        Ok(Self::of(way, told, opened))
     }
 
     pub(crate) async fn connect(
@@ -132,30 +138,27 @@ impl Pool {
         options: PoolOptions,
     ) -> Result<Self, Error> {
         let limit = options.open_timeout;
-        let (way, state) = Self::begin(&calls, session_id, id, options);
+        let (way, told) = Self::begin(&calls, session_id, id, options);
         let connecting = timeout(limit, way.ask("Connect", Order::Connect)).await;
         let opened =
             connecting.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Connect"))??;
-        Ok(Self::of(way, state, opened))
+        Ok(Self::of(way, told, opened))
     }
 
-    fn begin(
-        calls: &Arc<Calls>,
-        session_id: Uuid,
-        id: Uuid,
-        options: PoolOptions,
-    ) -> (Way, watch::Receiver<PoolState>) {
+    fn begin(calls: &Arc<Calls>, session_id: Uuid, id: Uuid, options: PoolOptions) -> (Way, Told) {
         let (orders, queue) = mpsc::unbounded_channel();
         let way = Way { orders, calls: Arc::clone(calls) };
-        let (told, state) = watch::channel(PoolState::Open);
-        let actor = Actor::new(Arc::clone(calls), session_id, id, options, told);
+        let (state, known_state) = watch::channel(PoolState::Open);
+        let (private_data, known_data) = watch::channel(Value::Null);
+        let telling = Telling { state, private_data };
+        let actor = Actor::new(Arc::clone(calls), session_id, id, options, telling);
         drop(tokio::spawn(actor.run(queue)));
-        (way, state)
+        (way, Told { state: known_state, private_data: known_data })
     }
 
-    fn of(way: Way, state: watch::Receiver<PoolState>, opened: Opened) -> Self {
-        let Opened { id, version, private_data } = opened;
-        Self { way, state, id, version, private_data }
+    const fn of(way: Way, told: Told, opened: Opened) -> Self {
+        let Opened { id, version } = opened;
+        Self { way, told, id, version }
     }
 
     /// The pool's id, which is also that of its shell: `InstanceId` of a session.
@@ -170,16 +173,17 @@ impl Pool {
         self.version
     }
 
-    /// `ApplicationPrivateData`: what the host tells of itself, a dictionary with `PSVersionTable`.
+    /// `ApplicationPrivateData`: what the host tells of itself, a dictionary with `PSVersionTable`. Of a pool that was
+    /// taken over it comes a moment later; until then it is null.
     #[must_use]
-    pub const fn private_data(&self) -> &Value {
-        &self.private_data
+    pub fn private_data(&self) -> Value {
+        self.told.private_data.borrow().clone()
     }
 
     /// What the pool is now, as far as this client knows.
     #[must_use]
     pub fn state(&self) -> PoolState {
-        *self.state.borrow()
+        *self.told.state.borrow()
     }
 
     /// Leaves the pool on the host with what runs in it. Its pipelines here tell nothing until

@@ -177,6 +177,7 @@ impl Pool {
                 Told::Availability { .. } | Told::KeyExchanged => {
                     self.questions = self.questions.saturating_sub(1)
                 }
+                Told::PrivateData(_) => self.awaits_data = false,
                 Told::Closed => {
                     self.pipelines.clear();
                     self.names.clear();

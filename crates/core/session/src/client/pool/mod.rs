@@ -92,6 +92,8 @@ pub struct Pool {
     ended: Vec<CommandKey>,
     /// Questions to the pool whose answers have not come.
     questions: usize,
+    /// Whether the pool was taken over and has not told its private data, which the answer to the Connect has not.
+    awaits_data: bool,
     /// Bytes of fragments that have come.
     received: u64,
     /// How the pool is left, and which one is taken over.
@@ -140,6 +142,7 @@ impl Pool {
             sending: BTreeSet::new(),
             ended: Vec::new(),
             questions: 0,
+            awaits_data: false,
             received: 0,
             leave: Leave::default(),
             known: None,
@@ -372,6 +375,7 @@ impl Pool {
     pub fn connect(&mut self, shell: KnownShell) -> Result<(), Error> {
         self.pool.connect()?;
         self.known = Some(shell);
+        self.awaits_data = true;
         self.take_wishes();
         Ok(())
     }

@@ -250,10 +250,10 @@ impl Pool {
     }
 
     /// The targets that have something to tell and no Receive: pipelines that run, and the pool as long as it opens or
-    /// an answer of it is awaited.
+    /// something of it is awaited.
     pub fn receivable(&self) -> impl Iterator<Item = Option<Uuid>> + '_ {
         let is_open = self.shell.is_open();
-        let awaits = !self.pool.is_open() || self.questions > 0;
+        let awaits = !self.pool.is_open() || self.questions > 0 || self.awaits_data;
         let pool = (awaits
             && !self.shell.is_done(CommandKey::SHELL)
             && !self.shell.is_receiving(CommandKey::SHELL))

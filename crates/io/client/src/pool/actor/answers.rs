@@ -150,12 +150,12 @@ impl Actor {
     fn told(&mut self, told: Told) {
         match told {
             Told::Opened { version } => {
-                let (id, private_data) = (self.machine.id(), self.private_data.clone());
+                let opened = Opened { id: self.machine.id(), version };
                 if let Some(opening) = self.opening.take() {
-                    drop(opening.send(Ok(Opened { id, version, private_data })));
+                    drop(opening.send(Ok(opened)));
                 }
             }
-            Told::PrivateData(data) => self.private_data = data,
+            Told::PrivateData(data) => drop(self.told.private_data.send_replace(data)),
             Told::Availability { call_id, response } => {
                 if let Some(reply) = self.questions.remove(&call_id) {
                     drop(reply.send(Ok(response)));
@@ -205,7 +205,7 @@ impl Actor {
             Told::HostCall { pipeline: None, call } => self.refuse(&call),
             Told::Disconnected => self.disconnected(),
             Told::Reconnected => {
-                self.state.send_replace(PoolState::Open);
+                self.told.state.send_replace(PoolState::Open);
                 if let Some(Some(returning)) = self.returning.take() {
                     drop(returning.send(Ok(())));
                 }
@@ -216,7 +216,7 @@ impl Actor {
 
     /// The pool waits on the host. Where nobody wanted that, the host has noticed a cut that is over: we come back.
     fn disconnected(&mut self) {
-        self.state.send_replace(PoolState::Disconnected);
+        self.told.state.send_replace(PoolState::Disconnected);
         if let Some(leaving) = self.leaving.take() {
             drop(leaving.send(Ok(())));
             return;
@@ -289,7 +289,7 @@ impl Actor {
     /// Ends everything: whoever waits is told.
     fn end(&mut self, cause: &PoolError) {
         self.is_over = true;
-        self.state.send_replace(match cause {
+        self.told.state.send_replace(match cause {
             PoolError::Closed => PoolState::Closed,
             PoolError::Broken(_) | PoolError::Failed(_) => PoolState::Broken,
         });
