@@ -55,11 +55,10 @@ pub(super) fn convert(parameter: &Parameter, word: Word) -> Result<Value, BindEr
 
 /// What came from a host is taken for what it stands for, unless the parameter takes anything.
 fn nearer(parameter: &Parameter, word: Word) -> Word {
-    match &word.value {
-        Value::Remote(remote) if parameter.kind != Kind::Object => {
-            Word { value: remote.plain(), ..word }
-        }
-        _ => word,
+    let plain = if let Value::Remote(remote) = &word.value { Some(remote.plain()) } else { None };
+    match plain.filter(|_| parameter.kind != Kind::Object) {
+        Some(value) => Word { value, ..word },
+        None => word,
     }
 }
 

@@ -107,14 +107,11 @@ impl Value {
 
     /// What goes into a pipe: the values of a list one by one.
     pub(crate) fn into_pipe(self) -> Vec<Self> {
-        match self {
-            Self::List(values) => values,
-            Self::Remote(remote) => match remote.items() {
-                Some(items) => items,
-                None => vec![Self::Remote(remote)],
-            },
-            other => vec![other],
+        if let Self::List(values) = self {
+            return values;
         }
+        let items = if let Self::Remote(remote) = &self { remote.items() } else { None };
+        items.unwrap_or_else(|| vec![self])
     }
 
     /// As PowerShell writes it into a text.

@@ -8,6 +8,11 @@
 //!                      ◄─── wire ──
 //! ```
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "of the many kinds of values on the wire a place takes a few, and all others alike"
+)]
+
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashMap;

@@ -1,5 +1,7 @@
 //! Primitives of .NET as PowerShell writes them into a text.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "what is no primitive has no text here")]
+
 use psrp::clixml::{DateTime, TimeSpan, Value};
 
 /// The text of a primitive; `None` for an object.
