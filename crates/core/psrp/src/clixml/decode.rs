@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::error::{Error, ErrorKind, Limit};
-use super::markup::{Characters, Markup, Pieces, RefId, Start, Tag, is_blank};
+use super::markup::{Characters, Markup, Pieces, RefId, Start, Tag, is_blank, shorten};
 use super::{
     Ancestor, Content, Fields, Object, Progress, Properties, Property, Text, TypeNames, Value,
     Version, characters, primitive,
@@ -159,7 +159,7 @@ impl<'t> Decoder<'t> {
         }
         if let Some(text) = root.rare.and_then(|rare| rare.version) {
             let version = Version::parse(&text).filter(|version| version.major == 1);
-            version.ok_or(ErrorKind::Version(text))?;
+            version.ok_or(ErrorKind::Version(shorten(&text)))?;
         }
         let mut items = Vec::new();
         while let Some(mut start) = self.child(root.is_empty, Tag::Objects.text())? {
@@ -269,7 +269,7 @@ impl<'t> Decoder<'t> {
                         Ok(Value::Object(object.clone()))
                     }
                     Some(Known::Open(ancestor)) => Ok(Value::Ancestor(ancestor.clone())),
-                    None => Err(ErrorKind::UnknownObject(ref_id.into_text())),
+                    None => Err(ErrorKind::UnknownObject(shorten(&ref_id.into_text()))),
                 }
             }
             Tag::Progress => self.progress(is_empty),
@@ -340,8 +340,8 @@ impl<'t> Decoder<'t> {
                     let ref_id = start.ref_id.ok_or(ErrorKind::MissingRefId("TNRef"))?;
                     self.skip(is_empty, "TNRef")?;
                     let names = self.type_names.get(&ref_id).cloned();
-                    let names =
-                        names.ok_or_else(|| ErrorKind::UnknownTypeNames(ref_id.into_text()))?;
+                    let names = names
+                        .ok_or_else(|| ErrorKind::UnknownTypeNames(shorten(&ref_id.into_text())))?;
                     fields.type_names = Some(names);
                 }
                 Tag::ToString => {

@@ -94,7 +94,7 @@ macro_rules! tags {
             /// The error for an element that has no business where it stands.
             pub(super) fn unknown(self) -> ErrorKind {
                 ErrorKind::UnknownElement(match self {
-                    Self::Unknown(name) => name.into(),
+                    Self::Unknown(name) => shorten(&name),
                     known => known.text().to_owned(),
                 })
             }
@@ -214,7 +214,7 @@ impl<'t> Pieces<'t> {
     pub(super) fn next(&mut self) -> Result<Markup<'t>, ErrorKind> {
         loop {
             let event = self.reader.read_event();
-            let event = event.map_err(|error| ErrorKind::Syntax(error.to_string()))?;
+            let event = event.map_err(|error| ErrorKind::Syntax(shorten(&error.to_string())))?;
             return Ok(match event {
                 Event::Start(start) => {
                     let start = self.start(&start, false)?;
@@ -254,7 +254,7 @@ impl<'t> Pieces<'t> {
         self.attributes(start.attributes_raw(), &mut read)?;
         let (prefix, local) = name.split_once(':').unwrap_or(("", name));
         if !self.is_clixml(prefix) {
-            return Err(ErrorKind::Namespace(name.to_owned()));
+            return Err(ErrorKind::Namespace(shorten(name)));
         }
         read.tag = Tag::of(local);
         Ok(read)
@@ -320,6 +320,11 @@ fn set<T>(place: &mut Option<T>, value: T) -> Result<(), ErrorKind> {
         None => Ok(()),
         Some(_) => Err(broken()),
     }
+}
+
+/// Error texts quote at most this much of what a peer sent.
+pub(super) fn shorten(text: &str) -> String {
+    text.chars().take(120).collect()
 }
 
 fn broken() -> ErrorKind {
@@ -420,7 +425,7 @@ fn resolve(name: &str) -> Result<Characters<'static>, ErrorKind> {
     if !fixed.is_empty() {
         return Ok(Characters::Unicode(Cow::Borrowed(fixed)));
     }
-    let unknown = || ErrorKind::Syntax(format!("the entity {name:?} is not known"));
+    let unknown = || ErrorKind::Syntax(format!("the entity {:?} is not known", shorten(name)));
     let number = name.strip_prefix('#').ok_or_else(unknown)?;
     let (digits, radix) = number.strip_prefix('x').map_or((number, 10), |digits| (digits, 16));
     if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
