@@ -311,7 +311,7 @@ impl CommandLine {
                     return Ok(());
                 }
                 // Its properties may fit better.
-                Err(_) if matches!(input, Value::Object(_)) => {}
+                Err(_) if matches!(input, Value::Object(_) | Value::Remote(_)) => {}
                 Err(error) => {
                     failure.get_or_insert(error);
                 }
@@ -322,7 +322,10 @@ impl CommandLine {
 
     /// A property that does not fit is an error: what it asks for would be left out without a word.
     fn take_properties(&mut self, input: &Value, needs_nature: bool) -> Result<(), BindError> {
-        let Value::Object(object) = input else { return Ok(()) };
+        let plain = if let Value::Remote(remote) = input { remote.plain() } else { Value::Null };
+        let ((Value::Object(object), _) | (_, Value::Object(object))) = (input, &plain) else {
+            return Ok(());
+        };
         let open: Vec<_> =
             self.open_for_input().filter(|parameter| parameter.pipeline.property).collect();
         for parameter in open {

@@ -20,6 +20,7 @@ mod fuzz;
 mod help;
 mod literals;
 mod parser;
+mod remote;
 mod sessions;
 mod show;
 mod syntax;

@@ -99,6 +99,9 @@ impl Sheet {
         if self.is_json {
             return value.json();
         }
+        if let Value::Remote(remote) = value {
+            return self.piece(&remote.plain());
+        }
         if let Value::List(values) = value {
             return values.iter().flat_map(|value| self.piece(value)).collect();
         }
@@ -113,7 +116,8 @@ impl Sheet {
             | Value::Text(_)
             | Value::List(_)
             | Value::ScriptBlock(_)
-            | Value::Secret(_) => Open::Nothing,
+            | Value::Secret(_)
+            | Value::Remote(_) => Open::Nothing,
         };
         let begins = self.open != form;
         let mut text = if begins { self.end() } else { Vec::new() };
@@ -164,6 +168,9 @@ fn cell(value: &Value) -> String {
     if let Value::List(values) = value {
         let cells: Vec<String> = values.iter().map(cell).collect();
         return format!("{{{}}}", cells.join(", "));
+    }
+    if let Value::Remote(remote) = value {
+        return printable(&remote.cell());
     }
     let Value::Object(object) = value else { return printable(&value.text()) };
     if !object.is_hashtable() {
