@@ -1,6 +1,8 @@
 //! What the cmdlets do.
 
+mod confirm;
 pub(super) mod session_option;
+mod sessions;
 mod test_wsman;
 
 use std::collections::HashMap;
@@ -9,7 +11,7 @@ use auth::Secret;
 
 use super::binder::Bound;
 use super::convert::constant_variable;
-use super::sessions::preferences;
+use super::sessions::{Sessions, preferences};
 use super::show::{Shown, Sink};
 use super::table::Action;
 use super::value::Value;
@@ -22,6 +24,11 @@ pub(super) struct Context {
     pub(super) waiter: Waiter,
     /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
+    pub(super) sessions: Sessions,
+    /// The user's answer for all that the cmdlet still wants to do.
+    pub(super) for_all: Option<bool>,
+    /// Whether one cmdlet is the whole program.
+    pub(super) is_alone: bool,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -33,6 +40,9 @@ impl Context {
         Self {
             waiter: Waiter::default(),
             variables: HashMap::new(),
+            sessions: Sessions::default(),
+            for_all: None,
+            is_alone: false,
             shown: Shown::new(is_json),
             failed: false,
         }
@@ -47,9 +57,16 @@ impl Context {
             return Ok(value);
         }
         if let Some(value) = self.variables.get(&name.to_lowercase()) {
-            return Ok(value.clone());
+            let mut value = value.clone();
+            self.sessions.update(&mut value);
+            return Ok(value);
         }
         preferences::preference(name).map(|value| value.unwrap_or(Value::Null))
+    }
+
+    /// Puts everything in order at the program's end: sessions stay on their hosts.
+    pub(super) fn end(&mut self) {
+        self.sessions.end(&mut self.waiter);
     }
 
     /// Tells an error, and that the statement failed.
@@ -90,6 +107,11 @@ pub(super) fn run(
 ) -> Result<(), CommandError> {
     match bound.cmdlet.action {
         Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
+        Action::ConnectSession => sessions::connect(bound, context, sink),
+        Action::DisconnectSession => sessions::disconnect(bound, context, sink),
+        Action::GetSession => sessions::get(bound, context, sink),
+        Action::NewSession => sessions::new(bound, context, sink),
+        Action::RemoveSession => sessions::remove(bound, context),
         Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }
 }

@@ -2,6 +2,7 @@
 
 mod connection;
 mod option;
+mod session;
 mod test;
 
 pub(super) use option::NEW_SESSION_OPTION;
@@ -9,7 +10,15 @@ pub(super) use option::NEW_SESSION_OPTION;
 use super::table::{Cmdlet, FromPipeline, Kind, NAMED, Parameter};
 
 /// Every cmdlet that there is.
-pub(crate) const CMDLETS: &[Cmdlet] = &[NEW_SESSION_OPTION, test::TEST_WSMAN];
+pub(crate) const CMDLETS: &[Cmdlet] = &[
+    session::CONNECT_SESSION,
+    session::DISCONNECT_SESSION,
+    session::GET_SESSION,
+    session::NEW_SESSION,
+    NEW_SESSION_OPTION,
+    session::REMOVE_SESSION,
+    test::TEST_WSMAN,
+];
 
 /// The cmdlet of this name or alias, in any case.
 pub(crate) fn find(name: &str) -> Option<&'static Cmdlet> {

@@ -91,9 +91,16 @@ fn matching(
         "Id" => by_id(sessions, value).ok_or_else(|| no_id(&text)).map(|id| vec![id]),
         "InstanceId" => by_instance_id(sessions, &text),
         "Name" => by_pattern(sessions, &text, |session| &session.record.name, no_name),
-        _ => by_pattern(sessions, &text, |session| &session.record.computer_name, |name| {
-            CommandError::usage(format!("The remote session with the computer name {name} is not available."))
-        }),
+        _ => by_pattern(
+            sessions,
+            &text,
+            |session| &session.record.computer_name,
+            |name| {
+                CommandError::usage(format!(
+                    "The remote session with the computer name {name} is not available."
+                ))
+            },
+        ),
     }
 }
 

@@ -31,7 +31,6 @@ use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 pub(super) use choose::{chosen, chosen_one};
-pub(super) use object::SESSION;
 
 use super::actions::Context;
 use super::value::Value;
@@ -135,7 +134,8 @@ impl Sessions {
     fn refresh(&mut self) -> Result<(), CommandError> {
         let mut records = Registry::of_user()?.sessions()?;
         for session in &mut self.known {
-            let at = records.iter().position(|found| found.instance_id == session.record.instance_id);
+            let at =
+                records.iter().position(|found| found.instance_id == session.record.instance_id);
             let record = at.map(|at| records.remove(at));
             match record {
                 // A session that was left is with whoever takes it up first.
@@ -206,7 +206,10 @@ impl Sessions {
         let session = self.session(id).ok_or_else(|| choose::no_instance(id))?;
         let record = session.record.clone();
         let wrong = |problem: String| {
-            CommandError::failed(format!("the list of sessions has no way to {}: {problem}", record.name))
+            CommandError::failed(format!(
+                "the list of sessions has no way to {}: {problem}",
+                record.name
+            ))
         };
         let endpoint = Endpoint::parse(&record.connection_uri, false);
         let endpoint = endpoint.map_err(|error| wrong(error.to_string()))?;
@@ -322,7 +325,9 @@ impl Sessions {
             })
             .collect();
         let temporary = self.temporary.drain(..);
-        work.extend(temporary.filter(|pool| pool.state() != PoolState::Closed).map(|pool| (pool, None)));
+        work.extend(
+            temporary.filter(|pool| pool.state() != PoolState::Closed).map(|pool| (pool, None)),
+        );
         if work.is_empty() {
             return;
         }
@@ -344,6 +349,17 @@ impl Sessions {
             let _in_time = timeout(LEAVE, all).await;
         });
     }
+}
+
+/// The place of a session, for another session there.
+///
+/// # Errors
+/// It cannot be reached as it was, or a signal came.
+pub(super) fn again(context: &mut Context, id: Uuid) -> Result<Target, CommandError> {
+    let Context { waiter, sessions, .. } = context;
+    let mut target = sessions.target(id, waiter)?;
+    target.pool.name = None;
+    Ok(target)
 }
 
 fn draft(target: &Target, id: Uuid, name: Option<String>, is_compressed: bool) -> Draft {
@@ -467,7 +483,11 @@ pub(super) fn attach(
                 let Some(held) = session.held.clone() else { continue };
                 work.push(async move {
                     let back = held.pool.reconnect().await;
-                    (id, back.map(|()| (None, computer.clone())).map_err(|error| lost(&computer, error)))
+                    (
+                        id,
+                        back.map(|()| (None, computer.clone()))
+                            .map_err(|error| lost(&computer, error)),
+                    )
                 });
             }
             Some(_) => done.push((id, Err(not_open(session)))),
@@ -609,7 +629,9 @@ pub(super) fn close(context: &mut Context, id: Uuid) -> Result<(), CommandError>
                 return Err(error);
             }
             sessions.forget(id, Away::Closed)?;
-            Err(error.hint("the session is listed no longer; its host ends it when its idle time is over"))
+            Err(error.hint(
+                "the session is listed no longer; its host ends it when its idle time is over",
+            ))
         }
         _ => sessions.forget(id, Away::Closed),
     }

@@ -3,21 +3,16 @@
 use client::PoolState;
 use uuid::Uuid;
 
-use super::super::value::{Object, Value};
+use super::super::value::{Object, SESSION, Value};
 use super::{Away, Session};
 use crate::powershell::remote::objects;
-
-/// The type of the object.
-pub(in crate::powershell) const SESSION: &str =
-    "System.Management.Automation.Runspaces.PSSession";
 
 /// A session's object, as it is now.
 pub(super) fn of(session: &Session) -> Value {
     let record = &session.record;
     let text = |text: &str| Value::Text(text.to_owned());
-    let data = session.held.as_ref().map_or(Value::Null, |held| {
-        objects::value(held.pool.private_data())
-    });
+    let data =
+        session.held.as_ref().map_or(Value::Null, |held| objects::value(held.pool.private_data()));
     let properties = [
         ("Id", Value::Integer(record.id.into())),
         ("Name", text(&record.name)),

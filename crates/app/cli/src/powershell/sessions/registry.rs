@@ -179,7 +179,10 @@ impl Registry {
                 }
                 if content.sessions.len() >= MAX_SESSIONS {
                     let message = format!("{} has {MAX_SESSIONS} sessions", path.display());
-                    return (Err(CommandError::failed(message).hint("Remove-PSSession ends sessions")), has_changed);
+                    return (
+                        Err(CommandError::failed(message).hint("Remove-PSSession ends sessions")),
+                        has_changed,
+                    );
                 }
                 let record = draft.numbered(content.next_id());
                 content.sessions.push(record.clone());
@@ -249,9 +252,8 @@ impl Registry {
 
     fn content(&self) -> Result<Content, CommandError> {
         let path = self.path();
-        let failed = |error: &io::Error| {
-            CommandError::caused(format!("reading {}", path.display()), error)
-        };
+        let failed =
+            |error: &io::Error| CommandError::caused(format!("reading {}", path.display()), error);
         let file = match File::open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {

@@ -68,7 +68,7 @@ impl<T: Send + 'static> Throttled<T> {
     pub(in crate::powershell) fn rest(mut self, waiter: &mut Waiter, soon: Duration) -> Vec<T> {
         let mut done = Vec::new();
         let running = &mut self.running;
-        let collected = waiter.finish(async {
+        waiter.finish(async {
             let all = async {
                 while let Some(next) = running.join_next().await {
                     done.extend(next.ok());
@@ -77,7 +77,6 @@ impl<T: Send + 'static> Throttled<T> {
             // What is late is dropped.
             let _in_time = timeout(soon, all).await;
         });
-        drop(collected);
         done
     }
 }

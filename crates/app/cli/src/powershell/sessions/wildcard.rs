@@ -62,7 +62,8 @@ fn pieces(pattern: &str) -> Vec<Piece> {
             '?' => Piece::Any,
             '`' => Piece::Letter(letters.next().unwrap_or('`')),
             '[' if letters.clone().any(|letter| letter == ']') => {
-                let inner: Vec<char> = letters.by_ref().take_while(|letter| *letter != ']').collect();
+                let inner: Vec<char> =
+                    letters.by_ref().take_while(|letter| *letter != ']').collect();
                 Piece::Of(ranges(&inner))
             }
             other => Piece::Letter(other),
