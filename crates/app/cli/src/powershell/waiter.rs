@@ -119,6 +119,14 @@ impl Lines {
         });
         Self(lines)
     }
+
+    /// The next line with its end; `None` behind the last.
+    ///
+    /// # Errors
+    /// What is wrong with the line or with stdin; nothing comes after it.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, CommandError> {
+        self.0.recv().await.transpose()
+    }
 }
 
 /// A line with its end; empty behind the last.

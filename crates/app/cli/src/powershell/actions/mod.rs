@@ -9,6 +9,7 @@ use auth::Secret;
 
 use super::binder::Bound;
 use super::convert::constant_variable;
+use super::host::Host;
 use super::sessions::preferences;
 use super::show::{Shown, Sink};
 use super::table::Action;
@@ -22,6 +23,9 @@ pub(super) struct Context {
     pub(super) waiter: Waiter,
     /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
+    /// Answers sessions that ask something of the user, and shows what they tell.
+    #[expect(dead_code, reason = "the cmdlets that run commands come next")]
+    pub(super) host: Host,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -33,6 +37,7 @@ impl Context {
         Self {
             waiter: Waiter::default(),
             variables: HashMap::new(),
+            host: Host::new(is_json),
             shown: Shown::new(is_json),
             failed: false,
         }
