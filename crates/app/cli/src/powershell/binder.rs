@@ -278,11 +278,7 @@ impl CommandLine {
         }
         line.take_properties(input, false)?;
         if line.values.len() == self.values.len() {
-            return Err(BindError::new(
-                "The input object cannot be bound to any parameters for the command either because the command does not take \
-                 pipeline input or the input and its properties do not match any of the parameters that take pipeline input."
-                    .to_owned(),
-            ));
+            return Err(no_parameter_for_input());
         }
         line.finish()
     }
@@ -408,6 +404,15 @@ fn missing(parameter: &Parameter) -> BindError {
         parameter.name,
         parameter.kind.type_name()
     ))
+}
+
+/// Nothing takes what comes from the pipe.
+pub(crate) fn no_parameter_for_input() -> BindError {
+    BindError::new(
+        "The input object cannot be bound to any parameters for the command either because the command does not take \
+         pipeline input or the input and its properties do not match any of the parameters that take pipeline input."
+            .to_owned(),
+    )
 }
 
 fn ambiguous_sets() -> BindError {

@@ -3,13 +3,13 @@
 //! An error ends its statement and no more, as in PowerShell: the next one runs. `-ErrorAction Stop`, a signal and output
 //! that nobody reads end the whole.
 
-use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use super::actions::{self, Context};
 use super::binder::{self, BindError, Bound, CommandLine, Given, Word};
 use super::convert::constant_variable;
+use super::remote::input::{self, Input};
 use super::show::Sink;
 use super::syntax::{
     Argument, Command, Element, Expression, Part, Pipeline, Redirection, Script, Statement,
@@ -44,17 +44,15 @@ impl From<CommandError> for Failure {
     }
 }
 
-/// Variables, and where output goes.
+/// Runs statements.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    /// By their names in lower case.
-    variables: HashMap<String, Value>,
     context: Context,
 }
 
 impl Engine {
     pub(crate) fn new(is_json: bool) -> Self {
-        Self { variables: HashMap::new(), context: Context::new(is_json) }
+        Self { context: Context::new(is_json) }
     }
 
     /// The exit code after the last statement.
@@ -113,7 +111,7 @@ impl Engine {
         if let Some(name) = target
             && !name.eq_ignore_ascii_case("null")
         {
-            self.variables.insert(name.to_lowercase(), Value::of(values));
+            self.context.variables.insert(name.to_lowercase(), Value::of(values));
         }
         Ok(Flow::Next)
     }
@@ -183,6 +181,9 @@ impl Engine {
         }
         let line = binder::bind(cmdlet, given).map_err(|error| refused(cmdlet, error))?;
         match input {
+            Some(values) if cmdlet.action.takes_whole_pipe() => {
+                self.act_on_all(line, Input::Values(values), sink)
+            }
             None => {
                 let bound = line.finish().map_err(|error| refused(cmdlet, error))?;
                 self.act(&bound, sink)
@@ -197,6 +198,24 @@ impl Engine {
         let reported = ran.or_else(|error| self.context.report(bound, error));
         // What is left ends the script.
         reported.map_err(|error| Failure { error: error.of(bound.cmdlet.name), is_last: true })
+    }
+
+    /// Runs a cmdlet once for everything that comes from a pipe.
+    fn act_on_all(
+        &mut self,
+        line: CommandLine,
+        input: Input,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        let cmdlet = line.cmdlet();
+        if !line.takes_input() {
+            return Err(refused(cmdlet, binder::no_parameter_for_input()).into());
+        }
+        let bound = line.finish().map_err(|error| refused(cmdlet, error))?;
+        self.context.input = Some(input);
+        let ran = self.act(&bound, sink);
+        self.context.input = None;
+        ran
     }
 
     /// Runs a cmdlet on an object from a pipe; one that does not fit is told, and the next may.
@@ -241,6 +260,11 @@ impl Engine {
     ) -> Result<(), Failure> {
         let cmdlet = line.cmdlet();
         let (mut input, mut is_fed) = (input, false);
+        if cmdlet.action.takes_whole_pipe()
+            && let Some(lines) = input
+        {
+            return self.act_on_all(line.clone(), Input::Lines(lines), sink);
+        }
         while let Some(lines) = &mut input {
             let next = self.line(lines).map_err(|error| error.of(cmdlet.name))?;
             let Some(text) = next else { break };
@@ -248,7 +272,7 @@ impl Engine {
                 continue;
             }
             is_fed = true;
-            match object(text.trim()) {
+            match input::object(text.trim()) {
                 Ok(value) => {
                     let mut values = value.into_pipe().into_iter();
                     values.try_for_each(|value| self.act_on(line, &value, sink))?;
@@ -294,6 +318,7 @@ impl Engine {
                 }
                 Value::hashtable(properties)
             }
+            Expression::Range(first, last) => Value::List(range(*first, *last)),
             Expression::Parentheses(pipeline) => {
                 let mut values = Vec::new();
                 self.pipeline(pipeline, &mut Sink::Kept(&mut values))?;
@@ -312,18 +337,19 @@ impl Engine {
     /// Null when nothing was assigned.
     fn variable(&self, name: &str) -> Value {
         constant_variable(name)
-            .or_else(|| self.variables.get(&name.to_lowercase()).cloned())
+            .or_else(|| self.context.variables.get(&name.to_lowercase()).cloned())
             .unwrap_or(Value::Null)
     }
 }
 
-/// An object on a line: JSON, or a plain text.
-fn object(line: &str) -> Result<Value, CommandError> {
-    if !line.starts_with(['{', '[', '"']) {
-        return Ok(Value::Text(line.to_owned()));
+/// The numbers from the first to the last, upwards or downwards.
+fn range(first: i64, last: i64) -> Vec<Value> {
+    let (low, high) = (first.min(last), first.max(last));
+    let mut numbers: Vec<Value> = (low..=high).map(Value::Integer).collect();
+    if last < first {
+        numbers.reverse();
     }
-    serde_json::from_str(line)
-        .map_err(|error| CommandError::caused("an object on stdin is no JSON", &error))
+    numbers
 }
 
 /// An error about a cmdlet's arguments.
@@ -349,6 +375,7 @@ mod tests {
         let script = parser::parse(source).unwrap();
         let mut engine = Engine::new(false);
         engine
+            .context
             .variables
             .insert("s".to_owned(), serde_json::from_str(r#"{"Id":7,"Name":"n"}"#).unwrap());
         let mut values = Vec::new();
@@ -372,6 +399,7 @@ mod tests {
             ("$a = @{ n = $s.Name; t = $TRUE; l = 1, 2 }; $a", r#"{"n":"n","t":true,"l":[1,2]}"#),
             ("$a = 5; ($a), 0x1F, 2kb, -1.5", "[5,31,2048,-1.5]"),
             ("$null = 3; $null", "null"),
+            ("$a = 2..-1; $a", "[2,1,0,-1]"),
             ("{ Get-Process | sort }", r#"" Get-Process | sort ""#),
             ("$o = New-PSSessionOption -IdleTimeout 60000; $o.IdleTimeout", "60000"),
             ("(New-PSSessionOption -Cul de-DE).culture", r#""de-DE""#),

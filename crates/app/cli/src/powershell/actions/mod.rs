@@ -3,9 +3,12 @@
 mod session_option;
 mod test_wsman;
 
+use std::collections::HashMap;
+
 use auth::Secret;
 
 use super::binder::Bound;
+use super::remote::input::Input;
 use super::show::{Shown, Sink};
 use super::table::Action;
 use super::value::Value;
@@ -16,6 +19,10 @@ use crate::command_error::CommandError;
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) waiter: Waiter,
+    /// By their names in lower case.
+    pub(super) variables: HashMap<String, Value>,
+    /// What comes from the pipe to a cmdlet that takes all of it.
+    pub(super) input: Option<Input>,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -24,7 +31,13 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(is_json: bool) -> Self {
-        Self { waiter: Waiter::default(), shown: Shown::new(is_json), failed: false }
+        Self {
+            waiter: Waiter::default(),
+            variables: HashMap::new(),
+            input: None,
+            shown: Shown::new(is_json),
+            failed: false,
+        }
     }
 
     /// Tells an error, and that the statement failed.
@@ -42,13 +55,29 @@ impl Context {
         bound: &Bound,
         error: CommandError,
     ) -> Result<(), CommandError> {
+        let ends = error.ends_everything() || bound.text("ErrorAction") == Some("Stop");
+        if ends {
+            return Err(error);
+        }
+        self.settle(bound, error.of(bound.cmdlet.name))
+    }
+
+    /// The same for an error that says by itself who speaks: a command on another computer.
+    ///
+    /// # Errors
+    /// The error itself, where it ends the script.
+    pub(super) fn settle(
+        &mut self,
+        bound: &Bound,
+        error: CommandError,
+    ) -> Result<(), CommandError> {
         if error.ends_everything() {
             return Err(error);
         }
         match bound.text("ErrorAction") {
             Some("Stop") => return Err(error),
             Some("SilentlyContinue" | "Ignore") => self.failed = true,
-            _ => self.tell(&error.of(bound.cmdlet.name)),
+            _ => self.tell(&error),
         }
         Ok(())
     }
