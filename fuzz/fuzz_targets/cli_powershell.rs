@@ -146,9 +146,7 @@ fn value(expression: &Expression) -> Value {
         Expression::Range(..)
         | Expression::Template(_)
         | Expression::Member(..)
-        | Expression::Parentheses(_) => {
-            Value::Null
-        }
+        | Expression::Parentheses(_) => Value::Null,
     }
 }
 

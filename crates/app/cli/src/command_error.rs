@@ -122,6 +122,12 @@ impl CommandError {
         Self { error: format!("{who}: {}", self.error), ..self }
     }
 
+    /// Puts before the sentence which computer of several it is about, as PowerShell does: `[server01] …`.
+    #[must_use]
+    pub(crate) fn about(self, computer: &str) -> Self {
+        Self { error: format!("[{computer}] {}", self.error), ..self }
+    }
+
     /// Whether nothing else should be done after it: a signal came, or nobody reads the output any more.
     pub(crate) const fn ends_everything(&self) -> bool {
         matches!(self.kind, Kind::Interrupted | Kind::ReaderGone)

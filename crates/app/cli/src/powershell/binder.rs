@@ -90,7 +90,7 @@ impl BindError {
 }
 
 /// Which parameter gets which value.
-type Values = Vec<(&'static Parameter, Value)>;
+pub(super) type Values = Vec<(&'static Parameter, Value)>;
 
 /// The arguments of a command line, bound as far as no pipe is needed for it.
 #[derive(Clone, Debug)]
@@ -106,15 +106,21 @@ pub(crate) struct CommandLine {
 pub(crate) struct Bound {
     pub(crate) cmdlet: &'static Cmdlet,
     /// The parameter set.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "each cmdlet has one set as long as none opens a session")
-    )]
     pub(crate) set: &'static str,
     values: Values,
 }
 
 impl Bound {
+    /// Values that are bound already.
+    pub(super) const fn of(cmdlet: &'static Cmdlet, values: Values) -> Self {
+        Self { cmdlet, set: "All", values }
+    }
+
+    /// Each parameter that has a value.
+    pub(super) const fn values(&self) -> &Values {
+        &self.values
+    }
+
     /// The value of a parameter, if it has one.
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|(parameter, _)| parameter.name == name).map(|(_, value)| value)

@@ -8,7 +8,6 @@ use std::io::Write as _;
 
 use super::actions::{self, Context};
 use super::binder::{self, BindError, Bound, CommandLine, Given, Word};
-use super::convert::constant_variable;
 use super::remote::input::{self, Input};
 use super::show::Sink;
 use super::syntax::{
@@ -44,7 +43,7 @@ impl From<CommandError> for Failure {
     }
 }
 
-/// Runs statements.
+/// Runs statements; variables, sessions and the place of output are in the context.
 #[derive(Debug)]
 pub(crate) struct Engine {
     context: Context,
@@ -303,9 +302,10 @@ impl Engine {
             Expression::Real { value, .. } => Value::Real(*value),
             Expression::Text(text) => Value::Text(text.clone()),
             Expression::ScriptBlock(text) => Value::ScriptBlock(text.clone()),
-            Expression::Variable(name) => self.variable(name),
+            Expression::Variable(name) => self.context.variable(name)?,
             Expression::Template(parts) => {
-                Value::Text(parts.iter().map(|part| self.part(part)).collect())
+                let parts = parts.iter().map(|part| self.part(part));
+                Value::Text(parts.collect::<Result<_, CommandError>>()?)
             }
             Expression::Member(value, name) => self.expression(value)?.member(name),
             Expression::List(items) => Value::List(
@@ -327,18 +327,11 @@ impl Engine {
         })
     }
 
-    fn part(&self, part: &Part) -> String {
+    fn part(&self, part: &Part) -> Result<String, CommandError> {
         match part {
-            Part::Text(text) => text.clone(),
-            Part::Variable(name) => self.variable(name).text(),
+            Part::Text(text) => Ok(text.clone()),
+            Part::Variable(name) => Ok(self.context.variable(name)?.text()),
         }
-    }
-
-    /// Null when nothing was assigned.
-    fn variable(&self, name: &str) -> Value {
-        constant_variable(name)
-            .or_else(|| self.context.variables.get(&name.to_lowercase()).cloned())
-            .unwrap_or(Value::Null)
     }
 }
 

@@ -21,6 +21,7 @@ mod help;
 mod literals;
 mod parser;
 mod remote;
+mod sessions;
 mod show;
 mod syntax;
 mod table;

@@ -11,7 +11,7 @@
 
 mod answers;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +22,7 @@ use psrp::session_key::{KeyPair, Plain};
 use session::client::pool::{self as machine, How, Leave, Question};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{self, sleep, sleep_until, timeout};
 use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::shell::client::{KnownShell, Operation, Request};
@@ -102,6 +102,8 @@ struct Running {
     /// Who waits for the host to take input.
     sending: Vec<Reply<()>>,
     receives: Receives,
+    /// Bytes of fragments that have come.
+    received: u64,
     /// What came and is not handed out.
     ready: Vec<PipelineEvent>,
 }
@@ -142,6 +144,10 @@ pub(super) struct Actor {
     returning: Option<Option<Reply<()>>>,
     patience: Patience,
     is_compressed: bool,
+    cancel_timeout: Duration,
+    max_data_per_command: Option<u64>,
+    /// Pipelines that were told to stop, and when they are given up.
+    stopping: VecDeque<(time::Instant, Uuid)>,
     told: Telling,
     /// Those of the pool itself.
     receives: Receives,
@@ -167,6 +173,8 @@ impl Actor {
             compression: options.compression,
         };
         let is_compressed = options.compression;
+        let (cancel_timeout, max_data_per_command) =
+            (options.cancel_timeout, options.max_data_per_command);
         let init = options.init();
         let options = Options {
             id,
@@ -192,6 +200,9 @@ impl Actor {
             returning: None,
             patience,
             is_compressed,
+            cancel_timeout,
+            max_data_per_command,
+            stopping: VecDeque::new(),
             told,
             receives: Receives::default(),
             is_cut: false,
@@ -207,6 +218,7 @@ impl Actor {
                 break;
             }
             let is_idle = self.flying.is_empty() && self.machine.has_ended();
+            let given_up = self.stopping.front().map(|(at, _)| *at);
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.take(order),
@@ -215,6 +227,9 @@ impl Actor {
                 // A task of ours neither panics nor is it stopped.
                 Some(Ok(landed)) = self.flying.join_next() => self.land(landed),
                 () = sleep(IDLE), if is_idle => self.tell_ended(),
+                () = sleep_until(given_up.unwrap_or_else(time::Instant::now)), if given_up.is_some() => {
+                    self.give_up_stopping();
+                }
             }
         }
         orders.close();
@@ -327,6 +342,9 @@ impl Actor {
             }
             Order::Stop(id, reply) => {
                 let stopped = self.machine.stop(id);
+                if stopped.is_ok() {
+                    self.stopping.push_back((time::Instant::now() + self.cancel_timeout, id));
+                }
                 self.done(stopped, reply, "Signal");
             }
             Order::Respond(id, response, reply) => {
@@ -401,6 +419,7 @@ impl Actor {
             lost: None,
             sending: Vec::new(),
             receives: Receives::default(),
+            received: 0,
             ready: Vec::new(),
         };
         self.pipelines.insert(id, running);
@@ -471,14 +490,17 @@ impl Actor {
         };
         let before = self.machine.received();
         let result = result.and_then(|answer| self.understand(&request, &answer));
-        let has_news = self.machine.received() > before;
+        let news = self.machine.received().saturating_sub(before);
         match result {
             Ok(Ok(())) => {
                 self.tell();
                 if request.operation == Operation::Receive {
                     let of_pipeline = target.and_then(|id| self.pipelines.get_mut(&id));
                     let receives = of_pipeline.map_or(&mut self.receives, |one| &mut one.receives);
-                    receives.pause = receives.pace.after(has_news, asked.elapsed());
+                    receives.pause = receives.pace.after(news > 0, asked.elapsed());
+                }
+                if let Some(id) = target {
+                    self.count(id, news);
                 }
                 self.found(&request, target);
             }

@@ -50,6 +50,11 @@ pub struct PoolOptions {
     pub retries: u32,
     /// How long opening may take; 3 minutes by default (`OpenTimeout`).
     pub open_timeout: Duration,
+    /// How long a pipeline may take to end after it was told to stop; a minute by default (`CancelTimeout`). Then it is
+    /// given up.
+    pub cancel_timeout: Duration,
+    /// Bytes that one pipeline may send; no limit by default (`MaximumReceivedDataSizePerCommand`).
+    pub max_data_per_command: Option<u64>,
     /// Bounds of the objects that the host sends (`MaximumReceivedObjectSize`).
     pub limits: Limits,
 }
@@ -71,6 +76,8 @@ impl Default for PoolOptions {
             compression: false,
             retries: 5,
             open_timeout: Duration::from_secs(180),
+            cancel_timeout: Duration::from_secs(60),
+            max_data_per_command: None,
             limits: Limits::default(),
         }
     }

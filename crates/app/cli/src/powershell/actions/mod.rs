@@ -1,6 +1,7 @@
 //! What the cmdlets do.
 
-mod session_option;
+mod invoke_command;
+pub(super) mod session_option;
 mod test_wsman;
 
 use std::collections::HashMap;
@@ -8,7 +9,9 @@ use std::collections::HashMap;
 use auth::Secret;
 
 use super::binder::Bound;
+use super::convert::constant_variable;
 use super::remote::input::Input;
+use super::sessions::preferences;
 use super::show::{Shown, Sink};
 use super::table::Action;
 use super::value::Value;
@@ -19,7 +22,7 @@ use crate::command_error::CommandError;
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) waiter: Waiter,
-    /// By their names in lower case.
+    /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
     /// What comes from the pipe to a cmdlet that takes all of it.
     pub(super) input: Option<Input>,
@@ -38,6 +41,25 @@ impl Context {
             shown: Shown::new(is_json),
             failed: false,
         }
+    }
+
+    /// A variable; null when nothing was assigned. The preferences about sessions are those of `client.toml` then.
+    ///
+    /// # Errors
+    /// `client.toml` cannot be read.
+    pub(super) fn variable(&self, name: &str) -> Result<Value, CommandError> {
+        if let Some(value) = constant_variable(name) {
+            return Ok(value);
+        }
+        if let Some(value) = self.variables.get(&name.to_lowercase()) {
+            return Ok(value.clone());
+        }
+        preferences::preference(name).map(|value| value.unwrap_or(Value::Null))
+    }
+
+    /// What `$using:` takes: a variable that was assigned, or that is there always.
+    pub(super) fn assigned(&self, name: &str) -> Option<Value> {
+        constant_variable(name).or_else(|| self.variables.get(&name.to_lowercase()).cloned())
     }
 
     /// Tells an error, and that the statement failed.
@@ -93,13 +115,14 @@ pub(super) fn run(
     sink: &mut Sink<'_>,
 ) -> Result<(), CommandError> {
     match bound.cmdlet.action {
+        Action::InvokeCommand => invoke_command::run(bound, context, sink),
         Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
         Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }
 }
 
 /// The user name of an account, and its password if it is known.
-fn account(value: &Value) -> (String, Option<Secret>) {
+pub(super) fn account(value: &Value) -> (String, Option<Secret>) {
     let Value::Object(account) = value else { return (value.text(), None) };
     let user = account.property("UserName").map(Value::text).unwrap_or_default();
     let password = account.property("Password").and_then(|password| {

@@ -1,13 +1,17 @@
 //! The cmdlets: one table each.
 
 mod connection;
+mod invoke;
 mod option;
 mod test;
+
+pub(super) use option::NEW_SESSION_OPTION;
 
 use super::table::{Cmdlet, FromPipeline, Kind, NAMED, Parameter};
 
 /// Every cmdlet that there is.
-pub(crate) const CMDLETS: &[Cmdlet] = &[option::NEW_SESSION_OPTION, test::TEST_WSMAN];
+pub(crate) const CMDLETS: &[Cmdlet] =
+    &[invoke::INVOKE_COMMAND, NEW_SESSION_OPTION, test::TEST_WSMAN];
 
 /// The cmdlet of this name or alias, in any case.
 pub(crate) fn find(name: &str) -> Option<&'static Cmdlet> {

@@ -35,12 +35,12 @@ pub(super) enum End {
 
 /// What is the same for all computers of a command.
 #[derive(Debug, Clone)]
-pub(super) struct Manner {
+pub(crate) struct Manner {
     /// Objects are shown as texts.
-    pub(super) is_shown: bool,
-    pub(super) host_info: HostInfo,
+    pub(crate) is_shown: bool,
+    pub(crate) host_info: HostInfo,
     /// So long a command may take to stop (`CancelTimeout`).
-    pub(super) cancel_timeout: Duration,
+    pub(crate) cancel_timeout: Duration,
 }
 
 /// Waits for the wish to stop.
@@ -113,48 +113,48 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
-/// Tells one event; true for the last one.
-async fn take(&mut self, event: PipelineEvent, is_stopping: bool) -> bool {
-    let Self { pool, input, formatter, manner, teller } = self;
-    match event {
-        PipelineEvent::Record(Record::Output(object)) => {
-            if manner.is_shown && !objects::is_line(&object) {
-                formatter.show(vec![object], teller).await;
-            } else {
-                formatter.finish(teller).await;
-                teller.output(object).await;
-            }
-        }
-        PipelineEvent::Record(Record::Error(record)) => {
-            formatter.finish(teller).await;
-            teller.error(&record, false).await;
-        }
-        PipelineEvent::Record(record) => {
-            formatter.finish(teller).await;
-            teller.tell(Told::Record(Box::new(record))).await;
-        }
-        PipelineEvent::HostCall(call) => {
-            formatter.finish(teller).await;
-            answer(call, pool, input, teller).await;
-        }
-        PipelineEvent::Ended { state, error } => {
-            formatter.finish(teller).await;
-            match error {
-                // Who stopped it knows.
-                Some(_) if is_stopping && state == PipelineState::Stopped => {}
-                Some(error) => teller.error(&error, true).await,
-                None if state == PipelineState::Failed => {
-                    let text = format!("[{}] the command failed", teller.stamp.computer);
-                    teller.failed(CommandError::failed(text)).await;
+    /// Tells one event; true for the last one.
+    async fn take(&mut self, event: PipelineEvent, is_stopping: bool) -> bool {
+        let Self { pool, input, formatter, manner, teller } = self;
+        match event {
+            PipelineEvent::Record(Record::Output(object)) => {
+                if manner.is_shown && !objects::is_line(&object) {
+                    formatter.show(vec![object], teller).await;
+                } else {
+                    formatter.finish(teller).await;
+                    teller.output(object).await;
                 }
-                None => {}
             }
-            return true;
+            PipelineEvent::Record(Record::Error(record)) => {
+                formatter.finish(teller).await;
+                teller.error(&record, false).await;
+            }
+            PipelineEvent::Record(record) => {
+                formatter.finish(teller).await;
+                teller.tell(Told::Record(Box::new(record))).await;
+            }
+            PipelineEvent::HostCall(call) => {
+                formatter.finish(teller).await;
+                answer(call, pool, input, teller).await;
+            }
+            PipelineEvent::Ended { state, error } => {
+                formatter.finish(teller).await;
+                match error {
+                    // Who stopped it knows.
+                    Some(_) if is_stopping && state == PipelineState::Stopped => {}
+                    Some(error) => teller.error(&error, true).await,
+                    None if state == PipelineState::Failed => {
+                        let text = format!("[{}] the command failed", teller.stamp.computer);
+                        teller.failed(CommandError::failed(text)).await;
+                    }
+                    None => {}
+                }
+                return true;
+            }
+            _ => {}
         }
-        _ => {}
+        false
     }
-    false
-}
 }
 
 fn is_exit(event: &PipelineEvent) -> bool {

@@ -33,7 +33,9 @@ impl Input {
     /// A line of stdin is no object, or stdin has more than can be kept for several computers.
     pub(super) async fn feeds(self, computers: usize) -> Result<Vec<Feed>, CommandError> {
         let mut feed = match self {
-            Self::Lines(lines) if computers == 1 => return Ok(vec![Feed::Lines(lines, Vec::new())]),
+            Self::Lines(lines) if computers == 1 => {
+                return Ok(vec![Feed::Lines(lines, Vec::new())]);
+            }
             Self::Lines(lines) => Feed::Lines(lines, Vec::new()),
             Self::Values(values) => Feed::Shared(Arc::new(values), 0),
         };
@@ -43,7 +45,9 @@ impl Input {
                 size += line.len();
                 if size > MAX_KEPT {
                     let most = MAX_KEPT / 1024 / 1024;
-                    let message = format!("stdin has more than {most} MiB, too much to keep for several computers");
+                    let message = format!(
+                        "stdin has more than {most} MiB, too much to keep for several computers"
+                    );
                     return Err(CommandError::usage(message));
                 }
                 values.extend(objects(&line)?);

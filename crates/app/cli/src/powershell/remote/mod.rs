@@ -1,8 +1,9 @@
 //! Commands on other computers: what is sent, what comes back.
 
-mod follow;
+pub(super) mod follow;
 mod format;
 pub(super) mod input;
+pub(super) mod listen;
 pub(super) mod objects;
 pub(super) mod run;
 pub(super) mod script;

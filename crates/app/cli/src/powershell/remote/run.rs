@@ -64,7 +64,7 @@ pub(crate) struct Order {
 
 /// A command under way.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub(super) struct Running {
     told: mpsc::Receiver<Told>,
     stop: watch::Sender<bool>,
     // Dropping it ends the tasks.
@@ -73,7 +73,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Starts it; needs a runtime.
-    pub(crate) fn start(order: Order, places: Vec<Place>, feeds: Option<Vec<Feed>>) -> Self {
+    pub(super) fn start(order: Order, places: Vec<Place>, feeds: Option<Vec<Feed>>) -> Self {
         let (sender, told) = mpsc::channel(WAITING);
         let (stop, stopping) = watch::channel(false);
         let limit = Arc::new(Semaphore::new(order.throttle));
@@ -101,12 +101,12 @@ impl Running {
     }
 
     /// What is told next; `None` when all is over.
-    pub(crate) async fn next(&mut self) -> Option<Told> {
+    pub(super) async fn next(&mut self) -> Option<Told> {
         self.told.recv().await
     }
 
     /// Stops what runs and starts nothing more; what they tell until they have stopped still comes.
-    pub(crate) fn stop(&self) {
+    pub(super) fn stop(&self) {
         self.stop.send_replace(true);
     }
 }
@@ -188,7 +188,8 @@ impl Work {
                 };
                 match started.await {
                     Ok(pipeline) => {
-                        end = follow(pool, pipeline, feed, &order.manner, &teller, &mut self.stop).await;
+                        end = follow(pool, pipeline, feed, &order.manner, &teller, &mut self.stop)
+                            .await;
                     }
                     Err(error) => teller.failed(lost(error, &self.computer)).await,
                 }
@@ -197,8 +198,15 @@ impl Work {
                 for id in pipelines {
                     match pool.connect_pipeline(*id).await {
                         Ok(pipeline) => {
-                            end = follow(pool, pipeline, None, &order.manner, &teller, &mut self.stop)
-                                .await;
+                            end = follow(
+                                pool,
+                                pipeline,
+                                None,
+                                &order.manner,
+                                &teller,
+                                &mut self.stop,
+                            )
+                            .await;
                         }
                         Err(error) => teller.failed(lost(error, &self.computer)).await,
                     }

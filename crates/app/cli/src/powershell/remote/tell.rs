@@ -73,7 +73,9 @@ impl Teller {
 /// An error as PowerShell shows it in one view: who or what kind, and the message.
 fn error_text(record: &ErrorRecord, was_thrown: bool) -> String {
     let written = |text: &Option<clixml::Text>| {
-        text.as_ref().map(|text| text.to_string_lossy().into_owned()).filter(|text| !text.is_empty())
+        text.as_ref()
+            .map(|text| text.to_string_lossy().into_owned())
+            .filter(|text| !text.is_empty())
     };
     let kind = || match record.category {
         ErrorCategory::NotSpecified => written(&record.reason),

@@ -11,7 +11,7 @@ use wsman::fault::{ErrorCode, Fault};
 use wsman::shell::client::{Operation, Request};
 
 use super::{Actor, Opened, Running};
-use crate::error::{Error, PoolError};
+use crate::error::{Error, ErrorKind, PoolError};
 use crate::pool::PoolState;
 use crate::pool::pipeline::PipelineEvent;
 use crate::shell::name;
@@ -258,6 +258,27 @@ impl Actor {
         if let Some(running) = self.pipelines.get_mut(&id) {
             running.ready.push(event);
         }
+    }
+
+    /// Gives a pipeline up that has sent more than it may.
+    pub(super) fn count(&mut self, id: Uuid, bytes: u64) {
+        let Some(running) = self.pipelines.get_mut(&id) else { return };
+        running.received = running.received.saturating_add(bytes);
+        let Some(most) = self.max_data_per_command.filter(|most| running.received > *most) else {
+            return;
+        };
+        let problem = format!(
+            "The total data received from the remote client exceeded the allowed maximum. The allowed maximum is {most}."
+        );
+        let error = self.calls.named_error(PoolError::Failed(problem), "Receive");
+        self.give_up(id, error);
+    }
+
+    /// Gives up the pipeline that was told to stop long enough ago, if it has not ended.
+    pub(super) fn give_up_stopping(&mut self) {
+        let Some((_, id)) = self.stopping.pop_front() else { return };
+        let error = self.calls.named_error(ErrorKind::Timeout(self.cancel_timeout), "Signal");
+        self.give_up(id, error);
     }
 
     /// Ends a pipeline that tells nothing more.
