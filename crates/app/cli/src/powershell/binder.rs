@@ -106,10 +106,6 @@ pub(crate) struct CommandLine {
 pub(crate) struct Bound {
     pub(crate) cmdlet: &'static Cmdlet,
     /// The parameter set.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "each cmdlet has one set as long as none opens a session")
-    )]
     pub(crate) set: &'static str,
     values: Values,
 }
@@ -288,11 +284,7 @@ impl CommandLine {
         }
         line.take_properties(input, false)?;
         if line.values.len() == self.values.len() {
-            return Err(BindError::new(
-                "The input object cannot be bound to any parameters for the command either because the command does not take \
-                 pipeline input or the input and its properties do not match any of the parameters that take pipeline input."
-                    .to_owned(),
-            ));
+            return Err(no_parameter_for_input());
         }
         line.finish()
     }
@@ -418,6 +410,15 @@ fn missing(parameter: &Parameter) -> BindError {
         parameter.name,
         parameter.kind.type_name()
     ))
+}
+
+/// Nothing takes what comes from the pipe.
+pub(crate) fn no_parameter_for_input() -> BindError {
+    BindError::new(
+        "The input object cannot be bound to any parameters for the command either because the command does not take \
+         pipeline input or the input and its properties do not match any of the parameters that take pipeline input."
+            .to_owned(),
+    )
 }
 
 fn ambiguous_sets() -> BindError {

@@ -19,8 +19,16 @@ pub(crate) struct Cmdlet {
 /// What a cmdlet does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
+    InvokeCommand,
     NewSessionOption,
     TestWsman,
+}
+
+impl Action {
+    /// Whether the cmdlet runs once for all that comes from a pipe, and not for each object.
+    pub(crate) const fn takes_whole_pipe(self) -> bool {
+        matches!(self, Self::InvokeCommand)
+    }
 }
 
 /// A parameter of a cmdlet.

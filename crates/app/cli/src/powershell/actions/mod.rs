@@ -1,5 +1,6 @@
 //! What the cmdlets do.
 
+mod invoke_command;
 pub(super) mod session_option;
 mod test_wsman;
 
@@ -10,6 +11,7 @@ use auth::Secret;
 use super::binder::Bound;
 use super::convert::constant_variable;
 use super::host::Host;
+use super::remote::input::Input;
 use super::sessions::preferences;
 use super::show::{Shown, Sink};
 use super::table::Action;
@@ -24,8 +26,9 @@ pub(super) struct Context {
     /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
     /// Answers sessions that ask something of the user, and shows what they tell.
-    #[expect(dead_code, reason = "the cmdlets that run commands come next")]
     pub(super) host: Host,
+    /// What comes from the pipe to a cmdlet that takes all of it.
+    pub(super) input: Option<Input>,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -38,6 +41,7 @@ impl Context {
             waiter: Waiter::default(),
             variables: HashMap::new(),
             host: Host::new(is_json),
+            input: None,
             shown: Shown::new(is_json),
             failed: false,
         }
@@ -57,6 +61,11 @@ impl Context {
         preferences::preference(name).map(|value| value.unwrap_or(Value::Null))
     }
 
+    /// What `$using:` takes: a variable that was assigned, or that is there always.
+    pub(super) fn assigned(&self, name: &str) -> Option<Value> {
+        constant_variable(name).or_else(|| self.variables.get(&name.to_lowercase()).cloned())
+    }
+
     /// Tells an error, and that the statement failed.
     pub(super) fn tell(&mut self, error: &CommandError) {
         self.failed = true;
@@ -72,13 +81,29 @@ impl Context {
         bound: &Bound,
         error: CommandError,
     ) -> Result<(), CommandError> {
+        let ends = error.ends_everything() || bound.text("ErrorAction") == Some("Stop");
+        if ends {
+            return Err(error);
+        }
+        self.settle(bound, error.of(bound.cmdlet.name))
+    }
+
+    /// The same for an error that says by itself who speaks: a command on another computer.
+    ///
+    /// # Errors
+    /// The error itself, where it ends the script.
+    pub(super) fn settle(
+        &mut self,
+        bound: &Bound,
+        error: CommandError,
+    ) -> Result<(), CommandError> {
         if error.ends_everything() {
             return Err(error);
         }
         match bound.text("ErrorAction") {
             Some("Stop") => return Err(error),
             Some("SilentlyContinue" | "Ignore") => self.failed = true,
-            _ => self.tell(&error.of(bound.cmdlet.name)),
+            _ => self.tell(&error),
         }
         Ok(())
     }
@@ -94,6 +119,7 @@ pub(super) fn run(
     sink: &mut Sink<'_>,
 ) -> Result<(), CommandError> {
     match bound.cmdlet.action {
+        Action::InvokeCommand => invoke_command::run(bound, context, sink),
         Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
         Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }

@@ -1,6 +1,7 @@
 //! The cmdlets: one table each.
 
 mod connection;
+mod invoke;
 mod option;
 mod test;
 
@@ -9,7 +10,8 @@ pub(super) use option::NEW_SESSION_OPTION;
 use super::table::{Cmdlet, FromPipeline, Kind, NAMED, Parameter};
 
 /// Every cmdlet that there is.
-pub(crate) const CMDLETS: &[Cmdlet] = &[NEW_SESSION_OPTION, test::TEST_WSMAN];
+pub(crate) const CMDLETS: &[Cmdlet] =
+    &[invoke::INVOKE_COMMAND, NEW_SESSION_OPTION, test::TEST_WSMAN];
 
 /// The cmdlet of this name or alias, in any case.
 pub(crate) fn find(name: &str) -> Option<&'static Cmdlet> {
