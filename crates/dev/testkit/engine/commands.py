@@ -8,6 +8,7 @@ from psrpcore import types as ps
 import display
 import members
 from clixml import Thing, custom
+from received import received
 from records import (
     COLORS, Failure, host_message, information, informational, item_not_found, progress, written_error,
 )
@@ -286,7 +287,7 @@ KNOWN["out-host"] = KNOWN["out-default"]
 
 @command("Out-String", switches=("stream",), values=("name",))
 def out_string(call):
-    lines = display.lines(call.input(), call.pipeline)
+    lines = display.lines(map(received, call.input()), call.pipeline)
     if call.get("stream"):
         yield from lines
     else:

@@ -430,6 +430,9 @@ class Runner:
 
     def value(self, node):
         kind = node[0]
+        expression = using_text(node)
+        if expression in self.session.using:
+            return self.session.using[expression]
         if kind == "literal":
             return node[1]
         if kind == "variable":
@@ -536,3 +539,17 @@ class Runner:
             return int(whole) if isinstance(left, int) and isinstance(right, int) and left % right == 0 else whole
         operators = {"+": operator.add, "-": operator.sub, "*": operator.mul, "%": operator.mod}
         return operators[sign](left, right)
+
+
+def using_text(node):
+    """The text of a `$using:` expression in lower case, with its members and indexes; nothing for other nodes."""
+    if node[0] == "variable" and node[1].lower().startswith("using:"):
+        return "$" + node[1].lower()
+    if node[0] == "member" and node[3] is None:
+        inner = using_text(node[1])
+        return inner and f"{inner}.{node[2].lower()}"
+    if node[0] == "index" and node[2][0] == "literal":
+        inner = using_text(node[1])
+        place = node[2][1]
+        return inner and (f"{inner}['{place.lower()}']" if isinstance(place, str) else f"{inner}[{place}]")
+    return None
