@@ -8,6 +8,7 @@ from psrpcore import types as ps
 import display
 import members
 from clixml import Thing, custom
+from received import received
 from records import (
     CATEGORIES, COLORS, Failure, argument_missing, host_message, information, informational, parameter_not_found, position_not_found, progress,
     written_error,
@@ -301,7 +302,7 @@ def out_host(call):
 
 @command("Out-String", takes="InputObject Width", switches="Stream")
 def out_string(call):
-    lines = display.lines(call.input(), call.pipeline)
+    lines = display.lines(map(received, call.input()), call.pipeline)
     if call.get("stream"):
         yield from lines
     else:

@@ -244,7 +244,7 @@ class Pipeline:
     def element(self, runner, command, source):
         arguments = []
         for name, value in command.parameters:
-            if name is not None and name.strip("-:") == "" and value is not None:
+            if name == "--%":
                 self.session.using = using(value)
                 continue
             arguments.append((name, value))

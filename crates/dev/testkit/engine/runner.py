@@ -475,6 +475,9 @@ class Runner:
 
     def value(self, node):
         kind = node[0]
+        expression = using_text(node)
+        if expression in self.session.using:
+            return self.session.using[expression]
         if kind == "literal":
             return node[1]
         if kind == "variable":
@@ -511,3 +514,17 @@ class Runner:
             arguments = None if node[3] is None else [self.value(item) for item in node[3]]
             return members.member(self, self.value(node[1]), node[2], arguments)
         return binary(self, node[1], self.value(node[2]), self.value(node[3]) if node[1] not in ("-and", "-or") else node[3])
+
+
+def using_text(node):
+    """The text of a `$using:` expression in lower case, with its members and indexes; nothing for other nodes."""
+    if node[0] == "variable" and node[1].lower().startswith("using:"):
+        return "$" + node[1].lower()
+    if node[0] == "member" and node[3] is None:
+        inner = using_text(node[1])
+        return inner and f"{inner}.{node[2].lower()}"
+    if node[0] == "index" and node[2][0] == "literal":
+        inner = using_text(node[1])
+        place = node[2][1]
+        return inner and (f"{inner}['{place.lower()}']" if isinstance(place, str) else f"{inner}[{place}]")
+    return None

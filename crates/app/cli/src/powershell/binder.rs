@@ -61,7 +61,7 @@ impl Word {
             ("$null", _) => Value::Null,
             (_, Some(Expression::Integer { value, .. })) => Value::Integer(value),
             (_, Some(Expression::Real { value, .. })) => Value::Real(value),
-            _ => Value::Text(text.to_owned()),
+            _ => script_block(text).unwrap_or_else(|| Value::Text(text.to_owned())),
         };
         let literal = (!matches!(value, Value::Null)).then(|| text.to_owned());
         Self { value, literal, is_from_shell: true }
@@ -70,6 +70,13 @@ impl Word {
     fn shown(&self) -> String {
         self.literal.clone().unwrap_or_else(|| self.value.text())
     }
+}
+
+/// A word in braces is a script block, unless it is an object of JSON.
+fn script_block(word: &str) -> Option<Value> {
+    let inside = word.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let is_json = serde_json::from_str::<Value>(word).is_ok();
+    (!is_json).then(|| Value::ScriptBlock(inside.to_owned()))
 }
 
 /// Why arguments do not fit, in PowerShell's words.

@@ -145,7 +145,7 @@ impl Taking<'_> {
                     Some(error) => teller.error(&error, true).await,
                     None if state == PipelineState::Failed => {
                         let text = format!("[{}] the command failed", teller.stamp.computer);
-                        teller.failed(CommandError::failed(text)).await;
+                        teller.failed(CommandError::failed(text).spoken()).await;
                     }
                     None => {}
                 }
@@ -206,4 +206,5 @@ pub(super) fn lost(error: client::Error, computer: &str) -> CommandError {
     CommandError::from(error).of(&format!(
         "OpenError: [{computer}] Processing data from remote server {computer} failed with the following error message "
     ))
+    .spoken()
 }

@@ -66,10 +66,8 @@ impl Listener<'_, '_> {
             let told = tokio::select! {
                 biased;
                 _signal = signals.next() => {
-                    if ended.is_err() {
-                        // Twice means now.
-                        return ended;
-                    }
+                    // Twice means now.
+                    ended?;
                     running.stop();
                     ended = Err(interrupted());
                     continue;
@@ -77,24 +75,24 @@ impl Listener<'_, '_> {
                 told = running.next() => told,
             };
             let Some(told) = told else { return ended };
-            let heard = match told {
-                Told::Call { call, pool, reply } => {
-                    let answered = tokio::select! {
-                        biased;
-                        _signal = signals.next() => Err(interrupted()),
-                        answer = self.answer(&call, &pool) => Ok(answer),
-                    };
-                    answered.map(|answer| drop(reply.send(answer)))
-                }
-                told => self.take(told),
-            };
-            // What is told after an error that ends the script is for nobody.
-            if let Err(error) = heard
-                && ended.is_ok()
-            {
-                running.stop();
-                ended = Err(error);
+            if ended.is_err() {
+                // What is told until all have stopped is for nobody.
+                continue;
             }
+            let heard = if let Told::Call { call, pool, reply } = told {
+                let answered = tokio::select! {
+                    biased;
+                    _signal = signals.next() => Err(interrupted()),
+                    answer = self.answer(&call, &pool) => Ok(answer),
+                };
+                answered.map(|answer| drop(reply.send(answer)))
+            } else {
+                self.take(told)
+            };
+            if heard.is_err() {
+                running.stop();
+            }
+            ended = heard;
         }
     }
 

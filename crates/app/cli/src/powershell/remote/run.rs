@@ -161,7 +161,8 @@ impl Work {
                 let who = format!(
                     "OpenError: [{computer}] Connecting to remote server {computer} failed with the following error message "
                 );
-                drop(self.told.send(Told::Failed(CommandError::from(error).of(&who))).await);
+                let error = CommandError::from(error).of(&who).spoken();
+                drop(self.told.send(Told::Failed(error)).await);
                 None
             }
         }

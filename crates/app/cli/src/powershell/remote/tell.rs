@@ -66,7 +66,7 @@ impl Teller {
             operation: "Invoke-Command",
             fault_code: None,
         };
-        self.failed(CommandError::failed(text).at(origin)).await;
+        self.failed(CommandError::failed(text).at(origin).spoken()).await;
     }
 }
 
@@ -77,11 +77,13 @@ fn error_text(record: &ErrorRecord, was_thrown: bool) -> String {
             .map(|text| text.to_string_lossy().into_owned())
             .filter(|text| !text.is_empty())
     };
-    let kind = || match record.category {
-        ErrorCategory::NotSpecified => written(&record.reason),
+    let kind = || {
+        if record.category == ErrorCategory::NotSpecified {
+            return written(&record.reason);
+        }
         // What `throw` throws.
-        ErrorCategory::OperationStopped if was_thrown => Some("Exception".to_owned()),
-        category => Some(category.name()),
+        let was_thrown = was_thrown && record.category == ErrorCategory::OperationStopped;
+        Some(if was_thrown { "Exception".to_owned() } else { record.category.name() })
     };
     let who = written(&record.activity).or_else(kind).unwrap_or_else(|| "Error".to_owned());
     format!("{who}: {}", record.message().to_string_lossy())
