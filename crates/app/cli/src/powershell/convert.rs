@@ -288,7 +288,8 @@ fn constant(expression: &Expression) -> Option<Value> {
             let value = |(key, value): &(String, Expression)| Some((key.clone(), constant(value)?));
             Value::hashtable(entries.iter().map(value).collect::<Option<_>>()?)
         }
-        Expression::Template(_)
+        Expression::Range(..)
+        | Expression::Template(_)
         | Expression::Member(..)
         | Expression::ScriptBlock(_)
         | Expression::Parentheses(_) => return None,

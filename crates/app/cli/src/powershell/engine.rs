@@ -8,6 +8,7 @@ use std::io::Write as _;
 
 use super::actions::{self, Context};
 use super::binder::{self, BindError, Bound, CommandLine, Given, Word};
+use super::remote::input::{self, Input};
 use super::show::Sink;
 use super::syntax::{
     Argument, Command, Element, Expression, Part, Pipeline, Redirection, Script, Statement,
@@ -180,6 +181,9 @@ impl Engine {
         let line = binder::bind(cmdlet, given).map_err(|error| refused(cmdlet, error))?;
         self.context.for_all = None;
         match input {
+            Some(values) if cmdlet.action.takes_whole_pipe() => {
+                self.act_on_all(line, Input::Values(values), sink)
+            }
             None => {
                 let bound = line.finish().map_err(|error| refused(cmdlet, error))?;
                 self.act(&bound, sink)
@@ -194,6 +198,24 @@ impl Engine {
         let reported = ran.or_else(|error| self.context.report(bound, error));
         // What is left ends the script.
         reported.map_err(|error| Failure { error: error.of(bound.cmdlet.name), is_last: true })
+    }
+
+    /// Runs a cmdlet once for everything that comes from a pipe.
+    fn act_on_all(
+        &mut self,
+        line: CommandLine,
+        input: Input,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        let cmdlet = line.cmdlet();
+        if !line.takes_input() {
+            return Err(refused(cmdlet, binder::no_parameter_for_input()).into());
+        }
+        let bound = line.finish().map_err(|error| refused(cmdlet, error))?;
+        self.context.input = Some(input);
+        let ran = self.act(&bound, sink);
+        self.context.input = None;
+        ran
     }
 
     /// Runs a cmdlet on an object from a pipe; one that does not fit is told, and the next may.
@@ -244,6 +266,11 @@ impl Engine {
     ) -> Result<(), Failure> {
         let cmdlet = line.cmdlet();
         let (mut input, mut is_fed) = (input, false);
+        if cmdlet.action.takes_whole_pipe()
+            && let Some(lines) = input
+        {
+            return self.act_on_all(line.clone(), Input::Lines(lines), sink);
+        }
         while let Some(lines) = &mut input {
             let next = self.line(lines).map_err(|error| error.of(cmdlet.name))?;
             let Some(text) = next else { break };
@@ -251,7 +278,7 @@ impl Engine {
                 continue;
             }
             is_fed = true;
-            match object(text.trim()) {
+            match input::object(text.trim()) {
                 Ok(value) => {
                     let mut values = value.into_pipe().into_iter();
                     values.try_for_each(|value| self.act_on(line, &value, sink))?;
@@ -298,6 +325,7 @@ impl Engine {
                 }
                 Value::hashtable(properties)
             }
+            Expression::Range(first, last) => Value::List(range(*first, *last)),
             Expression::Parentheses(pipeline) => {
                 let mut values = Vec::new();
                 self.pipeline(pipeline, &mut Sink::Kept(&mut values))?;
@@ -314,13 +342,14 @@ impl Engine {
     }
 }
 
-/// An object on a line: JSON, or a plain text.
-fn object(line: &str) -> Result<Value, CommandError> {
-    if !line.starts_with(['{', '[', '"']) {
-        return Ok(Value::Text(line.to_owned()));
+/// The numbers from the first to the last, upwards or downwards.
+fn range(first: i64, last: i64) -> Vec<Value> {
+    let (low, high) = (first.min(last), first.max(last));
+    let mut numbers: Vec<Value> = (low..=high).map(Value::Integer).collect();
+    if last < first {
+        numbers.reverse();
     }
-    serde_json::from_str(line)
-        .map_err(|error| CommandError::caused("an object on stdin is no JSON", &error))
+    numbers
 }
 
 /// An error about a cmdlet's arguments.
@@ -370,6 +399,7 @@ mod tests {
             ("$a = @{ n = $s.Name; t = $TRUE; l = 1, 2 }; $a", r#"{"n":"n","t":true,"l":[1,2]}"#),
             ("$a = 5; ($a), 0x1F, 2kb, -1.5", "[5,31,2048,-1.5]"),
             ("$null = 3; $null", "null"),
+            ("$a = 2..-1; $a", "[2,1,0,-1]"),
             ("{ Get-Process | sort }", r#"" Get-Process | sort ""#),
             ("$o = New-PSSessionOption -IdleTimeout 60000; $o.IdleTimeout", "60000"),
             ("(New-PSSessionOption -Cul de-DE).culture", r#""de-DE""#),

@@ -1,6 +1,6 @@
 //! Shows objects: as lists of properties in Windows's layout, or as lines of JSON.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use super::value::{Object, SESSION, Value};
 use crate::command_error::{CommandError, Program, printable};
@@ -26,6 +26,20 @@ impl Sink<'_> {
         match self {
             Self::Kept(values) => values.push(value),
             Self::Shown(sheet) => sheet.put(&value)?,
+        }
+        Ok(())
+    }
+
+    /// Whether people read it: what a host formats may be shown.
+    pub(super) const fn is_text(&self) -> bool {
+        matches!(self, Self::Shown(sheet) if !sheet.is_json)
+    }
+
+    /// A line as a host has it. On a terminal nothing of it does more than show text.
+    pub(super) fn line(&mut self, line: &str) -> Result<(), CommandError> {
+        match self {
+            Self::Kept(values) => values.push(Value::Text(line.to_owned())),
+            Self::Shown(sheet) => sheet.line(line)?,
         }
         Ok(())
     }
@@ -96,6 +110,17 @@ impl Sheet {
     fn put(&mut self, value: &Value) -> Result<(), CommandError> {
         let piece = self.piece(value);
         write(&piece)
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), CommandError> {
+        let mut bytes = self.end();
+        if io::stdout().is_terminal() {
+            bytes.extend(winrs::Filter::default().pass(line.as_bytes()));
+        } else {
+            bytes.extend(line.bytes());
+        }
+        bytes.push(b'\n');
+        write(&bytes)
     }
 
     /// Ends what is open.

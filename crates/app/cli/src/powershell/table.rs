@@ -23,9 +23,17 @@ pub(crate) enum Action {
     DisconnectSession,
     GetSession,
     NewSession,
+    InvokeCommand,
     NewSessionOption,
     RemoveSession,
     TestWsman,
+}
+
+impl Action {
+    /// Whether the cmdlet runs once for all that comes from a pipe, and not for each object.
+    pub(crate) const fn takes_whole_pipe(self) -> bool {
+        matches!(self, Self::InvokeCommand)
+    }
 }
 
 /// A parameter of a cmdlet.

@@ -62,6 +62,24 @@ impl Waiter {
         }
     }
 
+    /// Does work that hears signals itself, and sees to what has to be put in order.
+    ///
+    /// # Errors
+    /// The work's.
+    pub(super) fn hear<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Signals) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let Self { signals, runtime } = self;
+        started(runtime)?.block_on(async {
+            let signals = match signals {
+                Some(signals) => signals,
+                None => signals.insert(Signals::listen()?),
+            };
+            work(signals).await
+        })
+    }
+
     /// Asks for the password of an account on the terminal, without showing it.
     ///
     /// # Errors
@@ -137,6 +155,14 @@ fn started(runtime: &mut Option<Runtime>) -> Result<&Runtime, CommandError> {
 pub(super) struct Lines(mpsc::Receiver<Result<String, CommandError>>);
 
 impl Lines {
+    /// The next line with its end; `None` behind the last.
+    ///
+    /// # Errors
+    /// What is wrong with the line or with stdin; nothing comes after it.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, CommandError> {
+        self.0.recv().await.transpose()
+    }
+
     /// Lines that may have so many bytes.
     pub(super) fn of_stdin(limit: u64) -> Self {
         let (sender, lines) = mpsc::channel(1);

@@ -27,6 +27,7 @@ mod forged;
 mod full_disk;
 mod help;
 mod https;
+mod invoke;
 mod json;
 mod log_file;
 mod manual;

@@ -1,6 +1,7 @@
 //! What the cmdlets do.
 
 mod confirm;
+mod invoke_command;
 pub(super) mod session_option;
 mod sessions;
 mod test_wsman;
@@ -11,6 +12,8 @@ use auth::Secret;
 
 use super::binder::Bound;
 use super::convert::constant_variable;
+use super::host::Host;
+use super::remote::input::Input;
 use super::sessions::{Sessions, preferences};
 use super::show::{Shown, Sink};
 use super::table::Action;
@@ -29,6 +32,10 @@ pub(super) struct Context {
     pub(super) for_all: Option<bool>,
     /// Whether one cmdlet is the whole program.
     pub(super) is_alone: bool,
+    /// Answers sessions that ask something of the user, and shows what they tell.
+    pub(super) host: Host,
+    /// What comes from the pipe to a cmdlet that takes all of it.
+    pub(super) input: Option<Input>,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -43,6 +50,8 @@ impl Context {
             sessions: Sessions::default(),
             for_all: None,
             is_alone: false,
+            host: Host::new(is_json),
+            input: None,
             shown: Shown::new(is_json),
             failed: false,
         }
@@ -69,6 +78,11 @@ impl Context {
         self.sessions.end(&mut self.waiter);
     }
 
+    /// What `$using:` takes: a variable that was assigned, or that is there always.
+    pub(super) fn assigned(&self, name: &str) -> Option<Value> {
+        constant_variable(name).or_else(|| self.variables.get(&name.to_lowercase()).cloned())
+    }
+
     /// Tells an error, and that the statement failed.
     pub(super) fn tell(&mut self, error: &CommandError) {
         self.failed = true;
@@ -84,13 +98,29 @@ impl Context {
         bound: &Bound,
         error: CommandError,
     ) -> Result<(), CommandError> {
+        let ends = error.ends_everything() || bound.text("ErrorAction") == Some("Stop");
+        if ends {
+            return Err(error);
+        }
+        self.settle(bound, error.of(bound.cmdlet.name))
+    }
+
+    /// The same for an error that says by itself who speaks: a command on another computer.
+    ///
+    /// # Errors
+    /// The error itself, where it ends the script.
+    pub(super) fn settle(
+        &mut self,
+        bound: &Bound,
+        error: CommandError,
+    ) -> Result<(), CommandError> {
         if error.ends_everything() {
             return Err(error);
         }
         match bound.text("ErrorAction") {
             Some("Stop") => return Err(error),
             Some("SilentlyContinue" | "Ignore") => self.failed = true,
-            _ => self.tell(&error.of(bound.cmdlet.name)),
+            _ => self.tell(&error),
         }
         Ok(())
     }
@@ -106,6 +136,7 @@ pub(super) fn run(
     sink: &mut Sink<'_>,
 ) -> Result<(), CommandError> {
     match bound.cmdlet.action {
+        Action::InvokeCommand => invoke_command::run(bound, context, sink),
         Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
         Action::ConnectSession => sessions::connect(bound, context, sink),
         Action::DisconnectSession => sessions::disconnect(bound, context, sink),

@@ -1,6 +1,7 @@
 //! The cmdlets: one table each.
 
 mod connection;
+mod invoke;
 mod option;
 mod session;
 mod test;
@@ -14,6 +15,7 @@ pub(crate) const CMDLETS: &[Cmdlet] = &[
     session::CONNECT_SESSION,
     session::DISCONNECT_SESSION,
     session::GET_SESSION,
+    invoke::INVOKE_COMMAND,
     session::NEW_SESSION,
     NEW_SESSION_OPTION,
     session::REMOVE_SESSION,

@@ -1,7 +1,12 @@
 //! Commands on other computers: what is sent, what comes back.
 
+pub(super) mod follow;
+mod format;
+pub(super) mod input;
+pub(super) mod listen;
 pub(super) mod objects;
-#[expect(dead_code, reason = "the cmdlets that run commands come next")]
+pub(super) mod run;
 pub(super) mod script;
+mod tell;
 pub(super) mod texts;
 mod using;

@@ -157,6 +157,29 @@ pub(crate) fn wire(
     }
 }
 
+/// What came from a host with the place where it came from, for a host.
+pub(super) fn sealed(wire: clixml::Value, stamp: &Stamp) -> clixml::Value {
+    let mut fields = match &wire {
+        clixml::Value::Object(object) => Fields::clone(object),
+        primitive => Fields { content: Content::Base(primitive.clone()), ..Fields::default() },
+    };
+    let kept = |property: &&Property| !is_stamp(&property.name().to_string_lossy());
+    fields.extended = fields.extended.iter().filter(kept).cloned().collect();
+    fields.extended.push(COMPUTER, stamp.computer.as_str());
+    fields.extended.push(RUNSPACE, stamp.runspace);
+    fields.extended.push(SHOWN, stamp.is_shown);
+    Wired::new(fields).into()
+}
+
+/// Whether it is a text or a number: what is shown as a line by itself.
+pub(super) fn is_line(wire: &clixml::Value) -> bool {
+    let is_simple = |value: &clixml::Value| {
+        value.as_object().is_none()
+            && !matches!(value, clixml::Value::DateTime(_) | clixml::Value::Ancestor(_))
+    };
+    is_enumeration(wire) || is_simple(wire.base())
+}
+
 impl Remote {
     fn new(wire: clixml::Value, stamp: Option<Arc<Stamp>>) -> Self {
         let type_name = type_name(&wire);
@@ -186,28 +209,12 @@ impl Remote {
         format!("{{{}}}", cells.join(", "))
     }
 
-    /// Whether it is a text or a number: what is shown as a line by itself.
-    pub(crate) fn is_line(&self) -> bool {
-        let base = self.wire.base();
-        is_enumeration(&self.wire)
-            || (base.as_object().is_none()
-                && !matches!(base, clixml::Value::DateTime(_) | clixml::Value::Ancestor(_)))
-    }
-
     /// On the wire, with the place where it came from.
     pub(crate) fn wire(&self) -> clixml::Value {
-        let Some(stamp) = &self.stamp else { return self.wire.clone() };
-        let mut fields = match &self.wire {
-            clixml::Value::Object(object) => Fields::clone(object),
-            primitive => Fields { content: Content::Base(primitive.clone()), ..Fields::default() },
-        };
-        let kept = |property: &Property| !is_stamp(&property.name().to_string_lossy());
-        fields.extended =
-            fields.extended.iter().filter(|property| kept(property)).cloned().collect();
-        fields.extended.push(COMPUTER, stamp.computer.as_str());
-        fields.extended.push(RUNSPACE, stamp.runspace);
-        fields.extended.push(SHOWN, stamp.is_shown);
-        Wired::new(fields).into()
+        match &self.stamp {
+            Some(stamp) => sealed(self.wire.clone(), stamp),
+            None => self.wire.clone(),
+        }
     }
 
     /// Its properties, each once, and where it came from.

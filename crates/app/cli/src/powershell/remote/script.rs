@@ -107,11 +107,12 @@ fn key(text: &str) -> String {
 
 /// The text of a file: UTF-8, or UTF-16 where its first bytes say so.
 fn file(path: &str) -> Result<String, CommandError> {
-    let failed = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            CommandError::usage(format!("Cannot find path '{path}' because it does not exist."))
+    let failed = |error: io::Error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            let message = format!("Cannot find path '{path}' because it does not exist.");
+            return CommandError::usage(message);
         }
-        _ => CommandError::caused(format!("reading {path}"), &error),
+        CommandError::caused(format!("reading {path}"), &error)
     };
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;

@@ -57,10 +57,7 @@ impl Using {
 
 /// An item of a list, from its end where the index is negative; null where there is none.
 fn item(value: &Value, index: i64) -> Value {
-    let items = match value {
-        Value::List(items) => items.clone(),
-        other => other.clone().into_pipe(),
-    };
+    let items = value.clone().into_pipe();
     let place = if index < 0 {
         usize::try_from(index.unsigned_abs()).ok().and_then(|back| items.len().checked_sub(back))
     } else {

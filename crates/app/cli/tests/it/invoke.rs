@@ -1,0 +1,254 @@
+//! Invoke-Command against the service with an engine behind it: one computer and many, what goes in and what comes back.
+
+use std::io;
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::Command;
+use std::thread;
+
+use serde_json::Value;
+use testkit::outside::report;
+
+use crate::powershell::Reachable;
+use crate::service::{PASSWORD, Service, USER, flavours};
+use crate::tool::{self, Ran, pssession, transom};
+
+/// A service with an engine.
+pub(crate) struct Host {
+    pub(crate) service: Service,
+    _engine: Reachable,
+}
+
+impl Host {
+    pub(crate) fn start() -> Self {
+        Self::with("")
+    }
+
+    pub(crate) fn with(settings: &str) -> Self {
+        let engine = Reachable::find();
+        report(&engine.name.peer("Invoke-Command"));
+        let settings = format!("{}{settings}", engine.settings());
+        Self { service: Service::configured(flavours()[0], &settings), _engine: engine }
+    }
+
+    /// `Invoke-Command` on these computers with the rest of its line.
+    pub(crate) fn line(&self, computers: &str, rest: &str) -> String {
+        let port = self.service.port;
+        format!("Invoke-Command {computers} -Port {port} -Credential {USER} {rest}")
+    }
+
+    /// Runs a line of `pssession`.
+    #[track_caller]
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        tool::run(&mut self.command(&["-c", line]))
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self, line: &str) -> Vec<Value> {
+        objects(&tool::run(&mut self.command(&["--json", "-c", line])).ended(0).stdout)
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = pssession();
+        command.args(words).env("TRANSOM_PASSWORD", PASSWORD);
+        command
+    }
+
+    /// How many shells were opened and are not closed.
+    pub(crate) fn open_shells(&self) -> usize {
+        let log = self.service.log();
+        log.matches("shell opened").count() - log.matches("shell ended").count()
+    }
+
+    /// Makes the service answer at another address of loopback, as another computer would.
+    pub(crate) fn also_at(&self, address: &str) {
+        let port = self.service.port;
+        let listener = TcpListener::bind((address, port)).unwrap();
+        thread::spawn(move || {
+            for incoming in listener.incoming() {
+                let incoming = incoming.unwrap();
+                let outgoing = TcpStream::connect(("127.0.0.1", port)).unwrap();
+                pass(&incoming, &outgoing);
+                pass(&outgoing, &incoming);
+            }
+        });
+    }
+}
+
+fn pass(from: &TcpStream, to: &TcpStream) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    thread::spawn(move || {
+        // Whoever goes away first ends both.
+        let _copied = io::copy(&mut from, &mut to);
+        let _gone = to.shutdown(Shutdown::Write);
+    });
+}
+
+pub(crate) fn objects(stdout: &str) -> Vec<Value> {
+    stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
+        .collect()
+}
+
+#[test]
+fn output_of_a_command_is_shown_as_it_comes() {
+    let host = Host::start();
+    let ran = host.run(&host.line("127.0.0.1", "{ 1; 'two'; 3.5; $true; $null; 'end' }")).ended(0);
+    assert_eq!(ran.stdout, "1\ntwo\n3.5\nTrue\nend\n");
+    assert_eq!(ran.stderr, "");
+    tool::until("nothing is left", || host.open_shells() == 0);
+}
+
+#[test]
+fn objects_are_shown_by_the_formatter_of_their_host() {
+    let host = Host::start();
+    let script = "{ 'before'; [pscustomobject]@{ a = 1; b = 'x' }; Write-Error 'between'; [pscustomobject]@{ a = 2 }; 'after' }";
+    let ran = host.run(&host.line("127.0.0.1", script)).ended(1);
+    insta::assert_snapshot!(without_guids(&ran.snapshot()));
+    let hidden =
+        host.run(&host.line("127.0.0.1", "-HideComputerName { [pscustomobject]@{ a = 1 } }"));
+    assert!(!hidden.stdout.contains("PSComputerName"), "{}", hidden.stdout);
+    tool::until("nothing is left", || host.open_shells() == 0);
+}
+
+/// The same text with GUID for each.
+pub(crate) fn without_guids(text: &str) -> String {
+    let mut rest = text;
+    let mut kept = String::new();
+    let is_guid = |word: &str| {
+        word.char_indices().all(|(at, letter)| match at {
+            8 | 13 | 18 | 23 => letter == '-',
+            _ => letter.is_ascii_hexdigit(),
+        })
+    };
+    while let Some(letter) = rest.chars().next() {
+        if rest.get(..36).is_some_and(is_guid) {
+            kept.push_str("GUID");
+            rest = &rest[36..];
+        } else {
+            kept.push(letter);
+            rest = &rest[letter.len_utf8()..];
+        }
+    }
+    kept
+}
+
+#[test]
+fn objects_have_types_and_their_origin_in_json_and_in_variables() {
+    let host = Host::start();
+    let script = "{ 1; [pscustomobject]@{ a = 1; PSComputerName = 'faked' }; ,@(1, 'b'); @{ k = 'v' }; $null }";
+    let found = host.json(&host.line("127.0.0.1", script));
+    let text = serde_json::to_string_pretty(&found).unwrap();
+    insta::assert_snapshot!(without_guids(&text));
+    let line = host.line("127.0.0.1", "{ [pscustomobject]@{ a = 1 }; [pscustomobject]@{ a = 2 } }");
+    let ran = host.run(&format!("$r = {line}; $r.a; $r.PSComputerName; $r.Count")).ended(0);
+    assert_eq!(ran.stdout, "1\n2\n127.0.0.1\n127.0.0.1\n2\n");
+}
+
+#[test]
+fn arguments_and_using_take_values_of_this_side() {
+    let host = Host::start();
+    let told =
+        |before: &str, rest: &str| host.run(&format!("{before}{}", host.line("127.0.0.1", rest)));
+    for (before, rest, output) in [
+        ("", "{ param($a, $b) \"$a-$b\" } -ArgumentList 1, 2", "1-2\n"),
+        ("", "{ $args.Count; \"$args\" } -Args a, b, c", "3\na b c\n"),
+        ("", "{ param($a) $a.k + 1 } -ArgumentList @{ k = 4 }", "5\n"),
+        (
+            "$x = 'local'; $h = @{ k = 'v' }; ",
+            "{ $using:x; $using:h.k; \"<$using:X>\" }",
+            "local\nv\n<local>\n",
+        ),
+    ] {
+        assert_eq!(told(before, rest).ended(0).stdout, output, "{before}{rest}");
+    }
+    let missing = told("", "{ $using:notdefined }").ended(1);
+    assert_eq!(
+        missing.stderr,
+        "Invoke-Command: The value of the using variable '$using:notdefined' cannot be retrieved because it has not been set in the local session.\n"
+    );
+    assert_eq!(host.open_shells(), 0, "nothing was opened for it");
+}
+
+#[test]
+fn file_with_a_script_runs_with_its_arguments() {
+    let host = Host::start();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("s.ps1");
+    std::fs::write(&file, "param($p)\n\"script says $p\"\n").unwrap();
+    let rest = format!("-FilePath {} -ArgumentList hi", file.display());
+    assert_eq!(host.run(&host.line("127.0.0.1", &rest)).ended(0).stdout, "script says hi\n");
+    let missing = host.run(&host.line("127.0.0.1", "-FilePath /nope.ps1")).ended(1);
+    assert_eq!(
+        missing.stderr,
+        "Invoke-Command: Cannot find path '/nope.ps1' because it does not exist.\n"
+    );
+}
+
+#[test]
+fn input_comes_from_the_pipe_a_parameter_and_stdin() {
+    let host = Host::start();
+    let double = "{ $input | ForEach-Object { $_ * 2 } }";
+    let piped = host.run(&format!("1..3 | {}", host.line("127.0.0.1", double))).ended(0);
+    assert_eq!(piped.stdout, "2\n4\n6\n");
+    let given = host.line("127.0.0.1", "{ $input } -InputObject 7");
+    assert_eq!(host.run(&given).ended(0).stdout, "7\n");
+    let many = host.run(&format!("1..10000 | {}", host.line("127.0.0.1", double))).ended(0);
+    let expected: String = (1..=10_000).map(|number| format!("{}\n", number * 2)).collect();
+    assert_eq!(many.stdout, expected);
+    let port = host.service.port.to_string();
+    let words =
+        ["Invoke-Command", "127.0.0.1", "{ $input | ForEach-Object { $_.n + 1 } }", "-Port", &port];
+    let mut command = transom();
+    command.args(words).args(["--credential", USER]).env("TRANSOM_PASSWORD", PASSWORD);
+    let fed = tool::run_with_input(&mut command, b"{\"n\":1}\n\n[{\"n\":2},{\"n\":3}]\n").ended(0);
+    assert_eq!(fed.stdout, "2\n3\n4\n");
+}
+
+#[test]
+fn errors_of_the_command_are_told_in_powershells_words() {
+    let host = Host::start();
+    let scripts = [
+        "{ 1; Get-Item /nope; 2 }",
+        "{ throw 'thrown' }",
+        "{ Write-Error 'written' }",
+        "{ 1/0 }",
+        "{ nosuchcommand }",
+        "{ Get-Item /nope -ErrorAction Stop; 'not reached' }",
+        "-ErrorAction SilentlyContinue { Get-Item /nope; 'on' }",
+        "-ErrorAction Stop { Get-Item /nope; 'on' }; 'not reached'",
+    ];
+    let all: String = scripts
+        .iter()
+        .map(|script| {
+            format!("> {script}\n{}\n", host.run(&host.line("127.0.0.1", script)).snapshot())
+        })
+        .collect();
+    insta::assert_snapshot!(all);
+    let mut json = host.command(&["--json", "-c", &host.line("127.0.0.1", "{ Get-Item /nope }")]);
+    let told = objects(&tool::run(&mut json).ended(1).stdout);
+    assert_eq!(told[0]["error"]["host"], "127.0.0.1", "{told:?}");
+    assert_eq!(told[0]["error"]["kind"], "remote");
+}
+
+#[test]
+fn computers_that_cannot_be_reached_do_not_keep_the_others_from_it() {
+    let host = Host::start();
+    for address in ["127.0.0.2", "127.0.0.4"] {
+        host.also_at(address);
+    }
+    let line = host.line("127.0.0.1, 127.0.0.2, 127.0.0.3, 127.0.0.4", "{ 'ok' }");
+    let ran = host.run(&line).ended(1);
+    assert_eq!(ran.stdout, "ok\nok\nok\n");
+    let told = "OpenError: [127.0.0.3] Connecting to remote server 127.0.0.3 failed with the following error message : ";
+    assert!(ran.stderr.starts_with(told), "{}", ran.stderr);
+    let silent = line.replace("{", "-ErrorAction SilentlyContinue {");
+    assert_eq!(host.run(&silent).stderr, "");
+    let mut json = host.command(&["--json", "-c", &silent]);
+    let found = objects(&tool::run(&mut json).stdout);
+    let mut names: Vec<&str> =
+        found.iter().map(|one| one["PSComputerName"].as_str().unwrap()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["127.0.0.1", "127.0.0.2", "127.0.0.4"]);
+    tool::until("nothing is left", || host.open_shells() == 0);
+}
