@@ -1,7 +1,9 @@
 //! What the cmdlets do.
 
+mod confirm;
 mod invoke_command;
 pub(super) mod session_option;
+mod sessions;
 mod test_wsman;
 
 use std::collections::HashMap;
@@ -12,7 +14,7 @@ use super::binder::Bound;
 use super::convert::constant_variable;
 use super::host::Host;
 use super::remote::input::Input;
-use super::sessions::preferences;
+use super::sessions::{Sessions, preferences};
 use super::show::{Shown, Sink};
 use super::table::Action;
 use super::value::Value;
@@ -29,6 +31,11 @@ pub(super) struct Context {
     pub(super) host: Host,
     /// What comes from the pipe to a cmdlet that takes all of it.
     pub(super) input: Option<Input>,
+    pub(super) sessions: Sessions,
+    /// The user's answer for all that the cmdlet still wants to do.
+    pub(super) for_all: Option<bool>,
+    /// Whether one cmdlet is the whole program.
+    pub(super) is_alone: bool,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -42,6 +49,9 @@ impl Context {
             variables: HashMap::new(),
             host: Host::new(is_json),
             input: None,
+            sessions: Sessions::default(),
+            for_all: None,
+            is_alone: false,
             shown: Shown::new(is_json),
             failed: false,
         }
@@ -56,7 +66,9 @@ impl Context {
             return Ok(value);
         }
         if let Some(value) = self.variables.get(&name.to_lowercase()) {
-            return Ok(value.clone());
+            let mut value = value.clone();
+            self.sessions.update(&mut value);
+            return Ok(value);
         }
         preferences::preference(name).map(|value| value.unwrap_or(Value::Null))
     }
@@ -64,6 +76,11 @@ impl Context {
     /// What `$using:` takes: a variable that was assigned, or that is there always.
     pub(super) fn assigned(&self, name: &str) -> Option<Value> {
         constant_variable(name).or_else(|| self.variables.get(&name.to_lowercase()).cloned())
+    }
+
+    /// Puts everything in order at the program's end: sessions stay on their hosts.
+    pub(super) fn end(&mut self) {
+        self.sessions.end(&mut self.waiter);
     }
 
     /// Tells an error, and that the statement failed.
@@ -121,6 +138,11 @@ pub(super) fn run(
     match bound.cmdlet.action {
         Action::InvokeCommand => invoke_command::run(bound, context, sink),
         Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
+        Action::ConnectSession => sessions::connect(bound, context, sink),
+        Action::DisconnectSession => sessions::disconnect(bound, context, sink),
+        Action::GetSession => sessions::get(bound, context, sink),
+        Action::NewSession => sessions::new(bound, context, sink),
+        Action::RemoveSession => sessions::remove(bound, context),
         Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }
 }
