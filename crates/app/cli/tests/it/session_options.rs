@@ -1,5 +1,6 @@
 //! What the options of sessions and the preferences do on the wire and to the session.
 
+use crate::powershell::{client_at, led};
 use crate::service::USER;
 use crate::sessions::{Place, facts, objects};
 use crate::tool;
@@ -81,11 +82,19 @@ fn own_preferences_are_powershells() {
 }
 
 #[test]
-fn idle_timeout_of_a_session_is_what_was_asked_within_the_hosts_most() {
-    let place = Place::configured("[Shell]\nIdleTimeout = 7200000\n");
+fn idle_timeout_of_a_session_is_what_was_asked_for() {
+    let place = Place::new();
+    let on_host = || {
+        led(async {
+            let pools = client_at(place.service.port).pools().await.unwrap();
+            pools.iter().map(|pool| pool.idle_timeout().unwrap().as_secs()).collect::<Vec<_>>()
+        })
+    };
     place.made("-Name a -SessionOption IdleTimeout=600000");
+    assert_eq!(on_host(), [600]);
     let told = place.told("Disconnect-PSSession -Name a -IdleTimeoutSec 300");
     assert_eq!(told, ["1 a Disconnected None"]);
+    assert_eq!(on_host(), [300]);
 }
 
 #[test]
