@@ -18,6 +18,7 @@ mod engine;
 #[cfg(test)]
 mod fuzz;
 mod help;
+mod host;
 mod literals;
 mod parser;
 mod remote;

@@ -121,14 +121,6 @@ fn started(runtime: &mut Option<Runtime>) -> Result<&Runtime, CommandError> {
 pub(super) struct Lines(mpsc::Receiver<Result<String, CommandError>>);
 
 impl Lines {
-    /// The next line with its end; `None` behind the last.
-    ///
-    /// # Errors
-    /// What is wrong with the line or with stdin; nothing comes after it.
-    pub(super) async fn next(&mut self) -> Result<Option<String>, CommandError> {
-        self.0.recv().await.transpose()
-    }
-
     /// Lines that may have so many bytes.
     pub(super) fn of_stdin(limit: u64) -> Self {
         let (sender, lines) = mpsc::channel(1);
@@ -144,6 +136,14 @@ impl Lines {
             }
         });
         Self(lines)
+    }
+
+    /// The next line with its end; `None` behind the last.
+    ///
+    /// # Errors
+    /// What is wrong with the line or with stdin; nothing comes after it.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, CommandError> {
+        self.0.recv().await.transpose()
     }
 }
 

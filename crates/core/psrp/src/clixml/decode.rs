@@ -17,7 +17,7 @@ use super::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes of the text. A service takes objects of 10 MiB by default
-    /// (`MaximumReceivedObjectSizeMB`).
+    /// (`MaximumReceivedObjectSizeMB`). What references repeat of it may have eight times as many.
     pub bytes: usize,
     /// Objects inside each other. PowerShell's own limit is 50. By references to objects that ended before it may be
     /// eight times as many.
@@ -68,13 +68,25 @@ pub fn decode_document(text: &str, limits: &Limits) -> Result<Vec<Item>, Error> 
 enum Known {
     /// It is being read.
     Open(Ancestor),
-    /// With so many objects inside each other, itself counted.
-    Done(Object, usize),
+    Done(Done),
+}
+
+/// An object that has ended.
+struct Done {
+    object: Object,
+    /// So many objects inside each other, itself counted.
+    height: usize,
+    /// Bytes of its text, if all that it refers to stood in there.
+    size: usize,
 }
 
 /// A graph of references may be so many times deeper than its text: whoever walks it, if only to drop it, needs a
 /// stack for each level.
 const DEEPER_BY_REFERENCES: usize = 8;
+
+/// And so many times larger: whoever shows it, or compares it with another, goes through what is referred to as often
+/// as that is referred to. A few lines of text can have more of it than any machine counts.
+const LARGER_BY_REFERENCES: usize = 8;
 
 /// Things by their `RefId`. Writers count, so that a list will do for almost all.
 struct Numbered<T> {
@@ -115,6 +127,8 @@ struct Decoder<'t> {
     depth: usize,
     /// How deep the deepest is that stands in the object that is being read.
     height: usize,
+    /// Bytes of text that references have repeated so far.
+    repeated: usize,
     values: usize,
     /// Properties that the last object had.
     expected: usize,
@@ -136,6 +150,7 @@ impl<'t> Decoder<'t> {
             type_names: Numbered::new(),
             depth: 0,
             height: 0,
+            repeated: 0,
             values: 0,
             expected: 0,
         })
@@ -263,14 +278,20 @@ impl<'t> Decoder<'t> {
             Tag::Reference => {
                 let ref_id = ref_id.ok_or(ErrorKind::MissingRefId("Ref"))?;
                 self.skip(is_empty, "Ref")?;
-                match self.objects.get(&ref_id) {
-                    Some(Known::Done(object, height)) => {
-                        self.height = self.height.max(*height);
-                        Ok(Value::Object(object.clone()))
+                let (object, size) = match self.objects.get(&ref_id) {
+                    Some(Known::Done(done)) => {
+                        self.height = self.height.max(done.height);
+                        (done.object.clone(), done.size)
                     }
-                    Some(Known::Open(ancestor)) => Ok(Value::Ancestor(ancestor.clone())),
-                    None => Err(ErrorKind::UnknownObject(shorten(&ref_id.into_text()))),
+                    Some(Known::Open(ancestor)) => return Ok(Value::Ancestor(ancestor.clone())),
+                    None => return Err(ErrorKind::UnknownObject(shorten(&ref_id.into_text()))),
+                };
+                self.repeated = self.repeated.saturating_add(size);
+                let allowed = self.limits.bytes.saturating_mul(LARGER_BY_REFERENCES);
+                if self.repeated > allowed {
+                    return Err(ErrorKind::LimitExceeded { limit: Limit::Repeated, allowed });
                 }
+                Ok(Value::Object(object))
             }
             Tag::Progress => self.progress(is_empty),
             tag => self.primitive(tag, is_empty),
@@ -302,6 +323,7 @@ impl<'t> Decoder<'t> {
             });
         }
         let beside = std::mem::take(&mut self.height);
+        let before = self.reach();
         let mut failed = None;
         let object = Object::new_cyclic(|ancestor| {
             if let Some(ref_id) = &ref_id {
@@ -323,9 +345,16 @@ impl<'t> Decoder<'t> {
         }
         self.height = beside.max(height);
         if let Some(ref_id) = ref_id {
-            self.objects.insert(&ref_id, Known::Done(object.clone(), height));
+            let size = self.reach() - before;
+            self.objects
+                .insert(&ref_id, Known::Done(Done { object: object.clone(), height, size }));
         }
         Ok(object)
+    }
+
+    /// Bytes that were read, and those that references have repeated.
+    fn reach(&self) -> usize {
+        usize::try_from(self.pieces.position()).unwrap_or(usize::MAX).saturating_add(self.repeated)
     }
 
     fn fields(&mut self, is_empty: bool) -> Result<Fields, ErrorKind> {
@@ -561,6 +590,31 @@ mod tests {
             let kind = ErrorKind::LimitExceeded { limit: Limit::Depth, allowed: most };
             assert_eq!(error.kind, kind);
         }
+    }
+
+    /// Lists that stand beside each other, each with the one before in it twice.
+    fn doubling(length: usize) -> String {
+        let mut text = r#"<Obj RefId="0"><LST><Obj RefId="1"><LST /></Obj>"#.to_owned();
+        for number in 2..=length {
+            let twice = format!(r#"<Ref RefId="{}" />"#, number - 1).repeat(2);
+            text += &format!(r#"<Obj RefId="{number}"><LST>{twice}</LST></Obj>"#);
+        }
+        text + "</LST></Obj>"
+    }
+
+    #[test]
+    fn graph_that_grows_with_each_reference_is_bounded_by_what_it_repeats() {
+        let limits = Limits { bytes: 10_000, ..Limits::default() };
+        let allowed = limits.bytes * LARGER_BY_REFERENCES;
+        let small = decode(&doubling(8), &limits).unwrap();
+        assert!(format!("{small:?}").len() < 20 * allowed);
+        for length in [30, 120] {
+            let error = decode(&doubling(length), &limits).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::LimitExceeded { limit: Limit::Repeated, allowed });
+        }
+        // The default takes what no honest writer comes near to.
+        let error = decode(&doubling(300), &Limits::default()).unwrap_err();
+        assert!(error.to_string().starts_with("more than 83886080 bytes by references"), "{error}");
     }
 
     #[test]

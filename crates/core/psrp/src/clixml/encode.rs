@@ -42,7 +42,8 @@ struct Encoder {
     out: String,
     /// Numbers of objects that something may refer to, by address.
     objects: BTreeMap<usize, u32>,
-    type_names: Vec<TypeNames>,
+    /// Numbers of type names. Ordered, since a graph may have as many different ones as objects.
+    type_names: BTreeMap<TypeNames, usize>,
     /// The number of the next object.
     next: u32,
     depth: usize,
@@ -132,12 +133,12 @@ impl Encoder {
     }
 
     fn type_names(&mut self, names: &TypeNames) {
-        let known = self.type_names.iter();
-        let known = known.enumerate().find(|(_, known)| known.is_same(names) || *known == names);
+        let known = self.type_names.get(names);
+        let next = self.type_names.len();
         // Writing to a String does not fail.
         let _written = match known {
-            Some((number, _)) => write!(self.out, "<TNRef RefId=\"{number}\" />"),
-            None => write!(self.out, "<TN RefId=\"{}\">", self.type_names.len()),
+            Some(number) => write!(self.out, "<TNRef RefId=\"{number}\" />"),
+            None => write!(self.out, "<TN RefId=\"{next}\">"),
         };
         if known.is_some() {
             return;
@@ -148,7 +149,7 @@ impl Encoder {
             self.out.push_str("</T>");
         }
         self.out.push_str("</TN>");
-        self.type_names.push(names.clone());
+        self.type_names.insert(names.clone(), next);
     }
 
     fn items(&mut self, tag: &'static str, items: &[Value]) {

@@ -82,6 +82,9 @@ pub enum Limit {
     /// Objects inside each other.
     #[error("levels of objects")]
     Depth,
+    /// Bytes of the text that references repeat.
+    #[error("bytes by references")]
+    Repeated,
     /// Values of the text.
     #[error("values")]
     Values,

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use psrp::messages::HostInfo;
-
 use super::super::binder::Bound;
 use super::super::remote::follow::Manner;
 use super::super::remote::input::Input;
@@ -40,7 +38,7 @@ pub(super) fn run(
     });
     let order = Order {
         what: What::Script(script),
-        manner: Manner { is_shown: sink.is_text(), host_info: HostInfo::NONE, cancel_timeout },
+        manner: Manner { is_shown: sink.is_text(), host_info: context.host.info(), cancel_timeout },
         shows_computer: !bound.is_set("HideComputerName"),
         throttle: throttle(bound),
     };

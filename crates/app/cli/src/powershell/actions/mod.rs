@@ -10,6 +10,7 @@ use auth::Secret;
 
 use super::binder::Bound;
 use super::convert::constant_variable;
+use super::host::Host;
 use super::remote::input::Input;
 use super::sessions::preferences;
 use super::show::{Shown, Sink};
@@ -24,6 +25,8 @@ pub(super) struct Context {
     pub(super) waiter: Waiter,
     /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
+    /// Answers sessions that ask something of the user, and shows what they tell.
+    pub(super) host: Host,
     /// What comes from the pipe to a cmdlet that takes all of it.
     pub(super) input: Option<Input>,
     /// How output looks.
@@ -38,6 +41,7 @@ impl Context {
             waiter: Waiter::default(),
             variables: HashMap::new(),
             input: None,
+            host: Host::new(is_json),
             shown: Shown::new(is_json),
             failed: false,
         }

@@ -164,7 +164,8 @@ fn is_exit(event: &PipelineEvent) -> bool {
 /// Has a call of the host answered, and sends the answer.
 async fn answer(call: Box<HostCall>, pool: &Arc<Pool>, input: &PipelineInput, teller: &Teller) {
     let (reply, answered) = oneshot::channel();
-    teller.tell(Told::Call { call, pool: Arc::clone(pool), reply }).await;
+    let (pool, stamp) = (Arc::clone(pool), Arc::clone(&teller.stamp));
+    teller.tell(Told::Call { call, pool, stamp, reply }).await;
     // No answer: nobody waits for one, or the question was given up and the command is stopped.
     if let Ok(Some(response)) = answered.await {
         drop(input.respond(response).await);

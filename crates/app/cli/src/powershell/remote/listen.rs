@@ -12,7 +12,7 @@ use super::texts;
 use crate::command_error::CommandError;
 use crate::powershell::actions::Context;
 use crate::powershell::binder::Bound;
-use crate::powershell::show::{self, Sink};
+use crate::powershell::show::Sink;
 use crate::signals::Signals;
 
 /// Runs a command to its end and shows what it tells.
@@ -29,6 +29,10 @@ pub(crate) fn listen(
 ) -> Result<(), CommandError> {
     let mut waiter = std::mem::take(&mut context.waiter);
     let mut listener = Listener { bound, context, sink };
+    if matches!(input, Some(Input::Lines(_))) {
+        listener.context.host.ask_on_terminal();
+    }
+    listener.context.host.begin();
     let heard = waiter.hear(async |signals: &mut Signals| {
         let feeds = match input {
             None => None,
@@ -41,6 +45,7 @@ pub(crate) fn listen(
         };
         listener.hear(Running::start(order, places, feeds), signals).await
     });
+    context.host.end();
     context.waiter = waiter;
     heard
 }
@@ -79,11 +84,11 @@ impl Listener<'_, '_> {
                 // What is told until all have stopped is for nobody.
                 continue;
             }
-            let heard = if let Told::Call { call, pool, reply } = told {
+            let heard = if let Told::Call { call, pool, stamp, reply } = told {
                 let answered = tokio::select! {
                     biased;
                     _signal = signals.next() => Err(interrupted()),
-                    answer = self.answer(&call, &pool) => Ok(answer),
+                    answer = self.answer(&call, &pool, &stamp.computer) => answer,
                 };
                 answered.map(|answer| drop(reply.send(answer)))
             } else {
@@ -115,12 +120,21 @@ impl Listener<'_, '_> {
         }
     }
 
-    async fn answer(&self, _call: &HostCall, _pool: &Pool) -> Option<HostResponse> {
-        None
+    /// Does what a command asks of the user's terminal.
+    async fn answer(
+        &mut self,
+        call: &HostCall,
+        pool: &Pool,
+        computer: &str,
+    ) -> Result<Option<HostResponse>, CommandError> {
+        let host = &mut self.context.host;
+        host.speak_with(computer);
+        let answer = host.answer(call, pool).await;
+        host.take_failure().map_or(Ok(answer), Err)
     }
 
-    fn record(&self, record: &Record) -> Result<(), CommandError> {
-        show::verbose(&format!("{record:?}"));
-        Ok(())
+    fn record(&mut self, record: &Record) -> Result<(), CommandError> {
+        self.context.host.record(record);
+        self.context.host.take_failure().map_or(Ok(()), Err)
     }
 }

@@ -21,7 +21,12 @@ pub(super) enum Told {
     /// Something of another stream.
     Record(Box<Record>),
     /// It asks for the user's terminal.
-    Call { call: Box<HostCall>, pool: Arc<Pool>, reply: oneshot::Sender<Option<HostResponse>> },
+    Call {
+        call: Box<HostCall>,
+        pool: Arc<Pool>,
+        stamp: Arc<Stamp>,
+        reply: oneshot::Sender<Option<HostResponse>>,
+    },
     /// Something failed.
     Failed(CommandError),
 }
