@@ -223,6 +223,19 @@ impl Error {
         }
     }
 
+    /// Whether the service says that the shell or pool is not there: it was ended, or its idle time was over.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        let code = self.fault().and_then(Fault::error_code);
+        code == Some(ErrorCode::UNEXPECTED_SELECTORS)
+    }
+
+    /// Whether the service could not be reached, or did not answer.
+    #[must_use]
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(*self.kind, ErrorKind::Connect(_) | ErrorKind::Timeout(_))
+    }
+
     /// Whether the service says no more than that the command has ended or has closed its input.
     /// What it did not read is of no use then, [MS-WSMV] 3.1.4.13.
     #[must_use]

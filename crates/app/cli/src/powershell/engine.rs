@@ -179,6 +179,7 @@ impl Engine {
             });
         }
         let line = binder::bind(cmdlet, given).map_err(|error| refused(cmdlet, error))?;
+        self.context.for_all = None;
         match input {
             Some(values) if cmdlet.action.takes_whole_pipe() => {
                 self.act_on_all(line, Input::Values(values), sink)
@@ -233,6 +234,11 @@ impl Engine {
         }
     }
 
+    /// Puts everything in order: nothing runs after it.
+    pub(crate) fn end(&mut self) {
+        self.context.end();
+    }
+
     /// The next line of stdin.
     ///
     /// # Errors
@@ -243,6 +249,7 @@ impl Engine {
 
     /// Runs a cmdlet that a shell called, on the objects that come to it if there are any.
     pub(super) fn call(&mut self, line: &CommandLine, input: Option<Lines>) {
+        self.context.is_alone = true;
         let mut sheet = self.context.shown.sheet();
         let ran = self.call_into(line, input, &mut Sink::Shown(&mut sheet));
         let finished = sheet.finish().map_err(Failure::from);

@@ -102,6 +102,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
                 Some(line) => line_of(&mut engine, line),
                 None => script(&mut engine),
             };
+            engine.end();
             ExitCode::from(match flow {
                 Flow::Next => engine.code(),
                 Flow::Exit(code) => code,
@@ -194,5 +195,6 @@ fn call(cmdlet: &'static Cmdlet, words: &[OsString]) -> ExitCode {
             }
         }
     }
+    engine.end();
     ExitCode::from(engine.code())
 }

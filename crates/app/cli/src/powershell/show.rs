@@ -2,12 +2,15 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use super::value::{Object, Value};
+use super::value::{Object, SESSION, Value};
 use crate::command_error::{CommandError, Program, printable};
 use crate::winrs;
 
 /// The width of a hashtable's first column.
 const NAME: usize = 30;
+
+/// What stands for the rest of a cell.
+const REST: &str = "…";
 
 /// Where values go.
 #[derive(Debug)]
@@ -66,6 +69,16 @@ impl Shown {
         bytes
     }
 
+    /// Tells what is no output: beside it for people, on stderr where output is JSON.
+    pub(super) fn note(self, text: &str) -> Result<(), CommandError> {
+        if self.is_json {
+            // Where stderr is closed nobody wanted to know.
+            let _unread = writeln!(io::stderr(), "{}", printable(text));
+            return Ok(());
+        }
+        print(&format!("{}\n", printable(text)))
+    }
+
     /// Tells an error: on stderr, or as a line of JSON on stdout.
     pub(super) fn error(self, error: &CommandError) {
         // The exit code is that of the whole script.
@@ -83,6 +96,7 @@ enum Open {
     Nothing,
     List,
     Table,
+    Sessions,
 }
 
 /// The output of one pipeline.
@@ -132,6 +146,7 @@ impl Sheet {
         }
         let form = match value {
             Value::Object(object) if object.is_hashtable() => Open::Table,
+            Value::Object(object) if object.type_name == SESSION => Open::Sessions,
             Value::Object(_) => Open::List,
             Value::Null
             | Value::Bool(_)
@@ -148,11 +163,12 @@ impl Sheet {
         let mut text = if begins { self.end() } else { Vec::new() };
         self.open = form;
         if let Value::Object(object) = value {
-            if form == Open::List {
-                text.extend(list(object).bytes());
-            } else {
-                text.extend(table(object, begins).bytes());
-            }
+            let lines = match form {
+                Open::Table => table(object, begins),
+                Open::Sessions => session(object, begins),
+                Open::List | Open::Nothing => list(object),
+            };
+            text.extend(lines.bytes());
         } else {
             text.extend(printable(&value.text()).bytes());
             text.push(b'\n');
@@ -173,6 +189,53 @@ fn table(object: &Object, begins: bool) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The columns of sessions and their widths, as PowerShell has them in a terminal of 120 columns; those at the ends are
+/// aligned right.
+const COLUMNS: [(&str, usize); 8] = [
+    ("Id", 3),
+    ("Name", 15),
+    ("Transport", 9),
+    ("ComputerName", 15),
+    ("ComputerType", 15),
+    ("State", 13),
+    ("ConfigurationName", 21),
+    ("Availability", 12),
+];
+
+/// A line for a session, below a head if the table begins.
+fn session(object: &Object, begins: bool) -> String {
+    let mut text = String::new();
+    if begins {
+        let names = COLUMNS.map(|(name, _)| name.to_owned());
+        let lines = COLUMNS.map(|(name, _)| "-".repeat(name.len()));
+        text = format!("\n{}\n{}\n", row(names), row(lines));
+    }
+    let cells = COLUMNS
+        .map(|(name, _)| object.property(name).map(cell).unwrap_or_default().replace('\n', " "));
+    text.push_str(&row(cells));
+    text.push('\n');
+    text
+}
+
+/// Cells in their columns; the rest of one that is too long is left out.
+fn row(cells: [String; COLUMNS.len()]) -> String {
+    let last = COLUMNS.len() - 1;
+    let fitted = cells.into_iter().zip(COLUMNS).enumerate().map(|(index, (cell, (_, width)))| {
+        let cell = if cell.chars().count() > width && index > 0 {
+            let head: String = cell.chars().take(width - 1).collect();
+            head + REST
+        } else {
+            cell
+        };
+        if index == 0 || index == last {
+            format!("{cell:>width$}")
+        } else {
+            format!("{cell:width$}")
+        }
+    });
+    fitted.collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
 /// `Name : value`, a line each, a blank one before them.
@@ -236,6 +299,25 @@ mod tests {
     fn values_of_several_forms_are_parted_by_blank_lines() {
         let json = r#"["a",{"PSTypeName":"T","Name":"x","L":[1,"b\nc : d"]},{"PSTypeName":"T","Name":""},{"k":1,"t":{"a":2}},"\u001b[2J"]"#;
         let values: Value = serde_json::from_str(json).unwrap();
+        let text = String::from_utf8(Shown::new(false).text(&[values])).unwrap();
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn sessions_have_powershells_table_and_long_names_are_cut() {
+        let session = |id: u32, name: &str, computer: &str, availability: &str| {
+            format!(
+                r#"{{"PSTypeName":"{SESSION}","Id":{id},"Name":"{name}","ComputerName":"{computer}","ComputerType":"RemoteMachine",
+                    "State":"Opened","ConfigurationName":"DefaultShell","Availability":"{availability}","Transport":"SSH"}}"#
+            )
+        };
+        let json = format!(
+            "[{},{},{}]",
+            session(2, "Runspace1", "localhost", "Available"),
+            session(4, "a rather long name for a session", "server1.example.org", "None"),
+            session(12345, "x", "y", "Busy")
+        );
+        let values: Value = serde_json::from_str(&json).unwrap();
         let text = String::from_utf8(Shown::new(false).text(&[values])).unwrap();
         insta::assert_snapshot!(text);
     }

@@ -14,6 +14,8 @@ use super::remote::texts;
 
 /// The type of `@{…}`.
 pub(crate) const HASHTABLE: &str = "System.Collections.Hashtable";
+/// The type of a session.
+pub(crate) const SESSION: &str = "System.Management.Automation.Runspaces.PSSession";
 /// The type of an account with its password.
 pub(crate) const CREDENTIAL: &str = "System.Management.Automation.PSCredential";
 /// The property that is the type in JSON.
@@ -125,6 +127,10 @@ impl Value {
             Self::Milliseconds(time) => texts::time_span(time.saturating_mul(10_000)),
             Self::Text(text) | Self::ScriptBlock(text) => text.clone(),
             Self::List(values) => values.iter().map(Self::text).collect::<Vec<_>>().join(" "),
+            Self::Object(object) if object.type_name == SESSION => {
+                let name = object.property("Name").map(Self::text).unwrap_or_default();
+                format!("[PSSession]{name}")
+            }
             Self::Object(object) => object.type_name.clone(),
             Self::Secret(_) => "System.Security.SecureString".to_owned(),
             Self::Remote(remote) => remote.text(),

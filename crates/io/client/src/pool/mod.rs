@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use list::ListedPool;
-pub(crate) use list::{list, list_pipelines};
+pub(crate) use list::{end, list, list_pipelines};
 pub use options::{DEFAULT_CONFIGURATION, PipelineOptions, PoolOptions};
 pub use pipeline::{Pipeline, PipelineEvent, PipelineInput};
 
@@ -305,7 +305,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`Error`] when the host could not be told; it ends the pool itself when its idle time is over.
-    pub async fn close(self) -> Result<(), Error> {
+    pub async fn close(&self) -> Result<(), Error> {
         self.way.ask("Delete", Order::Close).await
     }
 }

@@ -1,7 +1,9 @@
 //! What the cmdlets do.
 
+mod confirm;
 mod invoke_command;
 pub(super) mod session_option;
+mod sessions;
 mod test_wsman;
 
 use std::collections::HashMap;
@@ -12,7 +14,7 @@ use super::binder::Bound;
 use super::convert::constant_variable;
 use super::host::Host;
 use super::remote::input::Input;
-use super::sessions::preferences;
+use super::sessions::{Sessions, preferences};
 use super::show::{Shown, Sink};
 use super::table::Action;
 use super::value::Value;
@@ -25,6 +27,11 @@ pub(super) struct Context {
     pub(super) waiter: Waiter,
     /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
+    pub(super) sessions: Sessions,
+    /// The user's answer for all that the cmdlet still wants to do.
+    pub(super) for_all: Option<bool>,
+    /// Whether one cmdlet is the whole program.
+    pub(super) is_alone: bool,
     /// Answers sessions that ask something of the user, and shows what they tell.
     pub(super) host: Host,
     /// What comes from the pipe to a cmdlet that takes all of it.
@@ -40,8 +47,11 @@ impl Context {
         Self {
             waiter: Waiter::default(),
             variables: HashMap::new(),
-            input: None,
+            sessions: Sessions::default(),
+            for_all: None,
+            is_alone: false,
             host: Host::new(is_json),
+            input: None,
             shown: Shown::new(is_json),
             failed: false,
         }
@@ -56,9 +66,16 @@ impl Context {
             return Ok(value);
         }
         if let Some(value) = self.variables.get(&name.to_lowercase()) {
-            return Ok(value.clone());
+            let mut value = value.clone();
+            self.sessions.update(&mut value);
+            return Ok(value);
         }
         preferences::preference(name).map(|value| value.unwrap_or(Value::Null))
+    }
+
+    /// Puts everything in order at the program's end: sessions stay on their hosts.
+    pub(super) fn end(&mut self) {
+        self.sessions.end(&mut self.waiter);
     }
 
     /// What `$using:` takes: a variable that was assigned, or that is there always.
@@ -121,6 +138,11 @@ pub(super) fn run(
     match bound.cmdlet.action {
         Action::InvokeCommand => invoke_command::run(bound, context, sink),
         Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
+        Action::ConnectSession => sessions::connect(bound, context, sink),
+        Action::DisconnectSession => sessions::disconnect(bound, context, sink),
+        Action::GetSession => sessions::get(bound, context, sink),
+        Action::NewSession => sessions::new(bound, context, sink),
+        Action::RemoveSession => sessions::remove(bound, context),
         Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }
 }

@@ -327,8 +327,8 @@ impl Host {
         let (width, height) = self.screen.size();
         let is_whole = place.left <= 0
             && place.top <= 0
-            && (place.right < 0 || place.right + 1 >= width.into())
-            && (place.bottom < 0 || place.bottom + 1 >= height.into());
+            && (place.right < 0 || place.right >= i32::from(width) - 1)
+            && (place.bottom < 0 || place.bottom >= i32::from(height) - 1);
         if is_whole && letter == ' ' {
             return Ok(self.screen.control("\x1b[2J")?);
         }
@@ -344,8 +344,8 @@ impl Host {
 
     fn put_cells(&mut self, parameters: Parameters<'_>) -> Result<(), Refused> {
         let place = parameters.place(0)?;
-        for (y, line) in (place.y..).zip(parameters.cells(1)?) {
-            self.screen.cells(place.x, y, &line)?;
+        for (below, line) in (0_i32..).zip(parameters.cells(1)?) {
+            self.screen.cells(place.x, place.y.saturating_add(below), &line)?;
         }
         Ok(self.move_to(self.cursor)?)
     }

@@ -86,9 +86,9 @@ pub(in crate::powershell) fn targets(
         Some(password) => password,
         None => password(&user, &asked_for(&places), &mut context.waiter)?,
     };
-    let target = |(computer, endpoint): (String, Endpoint)| {
+    let target = |place: (String, Endpoint)| {
         let credentials = Credentials { user: user.clone(), password: password.clone() };
-        made(computer, endpoint, credentials, authentication, &configuration, &options, &settings)
+        made(place, credentials, authentication, &configuration, &options, &settings)
     };
     places.into_iter().map(target).collect()
 }
@@ -98,8 +98,7 @@ pub(in crate::powershell) fn targets(
 /// # Errors
 /// An option that is not in this version.
 pub(super) fn made(
-    computer: String,
-    endpoint: Endpoint,
+    (computer, endpoint): (String, Endpoint),
     credentials: Credentials,
     authentication: Authentication,
     configuration: &str,
