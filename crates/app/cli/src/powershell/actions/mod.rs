@@ -2,6 +2,7 @@
 
 mod confirm;
 mod invoke_command;
+mod receive_session;
 pub(super) mod session_option;
 mod sessions;
 mod test_wsman;
@@ -142,6 +143,7 @@ pub(super) fn run(
         Action::DisconnectSession => sessions::disconnect(bound, context, sink),
         Action::GetSession => sessions::get(bound, context, sink),
         Action::NewSession => sessions::new(bound, context, sink),
+        Action::ReceiveSession => receive_session::run(bound, context, sink),
         Action::RemoveSession => sessions::remove(bound, context),
         Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }

@@ -4,6 +4,8 @@ use client::Pool;
 use psrp::client::Record;
 use psrp::messages::{HostCall, HostResponse};
 
+use uuid::Uuid;
+
 use super::input::Input;
 use super::objects;
 use super::run::{Order, Place, Running};
@@ -15,7 +17,7 @@ use crate::powershell::binder::Bound;
 use crate::powershell::show::Sink;
 use crate::signals::Signals;
 
-/// Runs a command to its end and shows what it tells.
+/// Runs a command to its end and shows what it tells. The sessions are those that the command has left by `exit`.
 ///
 /// # Errors
 /// A signal came, nobody reads the output any more, or an error ends the script; all that was started has ended then.
@@ -26,9 +28,9 @@ pub(crate) fn listen(
     order: Order,
     places: Vec<Place>,
     input: Option<Input>,
-) -> Result<(), CommandError> {
+) -> Result<Vec<Uuid>, CommandError> {
     let mut waiter = std::mem::take(&mut context.waiter);
-    let mut listener = Listener { bound, context, sink };
+    let mut listener = Listener { bound, context, sink, left: Vec::new() };
     if matches!(input, Some(Input::Lines(_))) {
         listener.context.host.ask_on_terminal();
     }
@@ -45,9 +47,10 @@ pub(crate) fn listen(
         };
         listener.hear(Running::start(order, places, feeds), signals).await
     });
+    let left = listener.left;
     context.host.end();
     context.waiter = waiter;
-    heard
+    heard.map(|()| left)
 }
 
 fn interrupted() -> CommandError {
@@ -58,6 +61,7 @@ struct Listener<'a, 's> {
     bound: &'a Bound,
     context: &'a mut Context,
     sink: &'a mut Sink<'s>,
+    left: Vec<Uuid>,
 }
 
 impl Listener<'_, '_> {
@@ -115,6 +119,10 @@ impl Listener<'_, '_> {
             }
             Told::Line(line) => self.sink.line(&line),
             Told::Record(record) => self.record(&record),
+            Told::Left(session) => {
+                self.left.push(session);
+                Ok(())
+            }
             Told::Failed(error) => self.context.settle(self.bound, error),
             Told::Call { .. } => Ok(()),
         }
