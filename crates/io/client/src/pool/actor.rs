@@ -56,7 +56,7 @@ pub(super) enum Order {
     Disconnect(Leave, Reply<()>),
     Reconnect(Reply<()>),
     ConnectPipeline(Uuid, Reply<Channels>),
-    Invoke(Box<CreatePipeline>, Reply<Channels>),
+    Invoke(Box<CreatePipeline>, bool, Reply<Channels>),
     Input(Uuid, Value, Reply<()>),
     EndInput(Uuid, Reply<()>),
     Stop(Uuid, Reply<()>),
@@ -106,6 +106,8 @@ struct Running {
     received: u64,
     /// What came and is not handed out.
     ready: Vec<PipelineEvent>,
+    /// What it tells is for whoever takes it up.
+    is_left: bool,
 }
 
 /// How soon a target's Receives follow each other.
@@ -259,6 +261,8 @@ impl Actor {
                 None => (None, self.receives.pause),
                 // Nobody reads it any more: it is about to be forgotten.
                 Some(id) => match self.pipelines.get(&id) {
+                    // Only what runs after all is known by a Receive.
+                    Some(running) if running.is_left && running.lost.is_none() => continue,
                     Some(running) => (Some(running.batches.clone()), running.receives.pause),
                     None => continue,
                 },
@@ -323,14 +327,14 @@ impl Actor {
             }
             Order::Disconnect(leave, reply) => self.disconnect(leave, reply),
             Order::Reconnect(reply) => self.reconnect(reply),
-            Order::Invoke(what, reply) => {
+            Order::Invoke(what, is_left, reply) => {
                 let id = entropy::uuid();
                 let invoked = self.machine.invoke(id, *what);
-                self.run_pipeline(id, invoked, reply, "Command");
+                self.run_pipeline(id, invoked, reply, "Command", is_left);
             }
             Order::ConnectPipeline(id, reply) => {
                 let connected = self.machine.connect_pipeline(id);
-                self.run_pipeline(id, connected, reply, "Connect");
+                self.run_pipeline(id, connected, reply, "Connect", false);
             }
             Order::Input(id, object, reply) => {
                 let sent = self.machine.send_input(id, object);
@@ -407,6 +411,7 @@ impl Actor {
         asked: Result<(), machine::Error>,
         reply: Reply<Channels>,
         operation: &'static str,
+        is_left: bool,
     ) {
         let Some(reply) = self.checked(asked, reply, operation) else { return };
         let (batches, received) = mpsc::channel(1);
@@ -421,6 +426,7 @@ impl Actor {
             receives: Receives::default(),
             received: 0,
             ready: Vec::new(),
+            is_left,
         };
         self.pipelines.insert(id, running);
     }

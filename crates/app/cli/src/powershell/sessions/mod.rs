@@ -302,6 +302,14 @@ impl Sessions {
         Ok(listed.iter().map(ListedPool::id).collect())
     }
 
+    /// A session is left on its host for whoever takes it up, this program too.
+    pub(super) fn release(&mut self, id: Uuid) {
+        if let Some(session) = self.session_mut(id) {
+            session.held = None;
+            session.state = Away::Left;
+        }
+    }
+
     /// A session is over.
     ///
     /// # Errors

@@ -184,8 +184,7 @@ impl Actor {
                 }
             }
             Told::PipelineLost { pipeline } => {
-                let lost =
-                    PoolError::Failed("the host ended the pipeline without a word".to_owned());
+                let lost = PoolError::Ended;
                 let error = self.calls.named_error(lost, "Receive");
                 self.give_up(pipeline, error);
             }
@@ -312,7 +311,7 @@ impl Actor {
         self.is_over = true;
         self.told.state.send_replace(match cause {
             PoolError::Closed => PoolState::Closed,
-            PoolError::Broken(_) | PoolError::Failed(_) => PoolState::Broken,
+            PoolError::Broken(_) | PoolError::Ended | PoolError::Failed(_) => PoolState::Broken,
         });
         for id in self.pipelines.keys().copied().collect::<Vec<_>>() {
             let error = self.calls.named_error(cause.clone(), "Receive");
