@@ -25,6 +25,7 @@ pub(crate) enum Action {
     NewSession,
     InvokeCommand,
     NewSessionOption,
+    ReceiveSession,
     RemoveSession,
     TestWsman,
 }

@@ -28,6 +28,7 @@ mod full_disk;
 mod help;
 mod https;
 mod invoke;
+mod invoke_sessions;
 mod json;
 mod log_file;
 mod manual;

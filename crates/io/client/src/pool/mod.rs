@@ -142,6 +142,7 @@ impl Pool {
         let connecting = timeout(limit, way.ask("Connect", Order::Connect)).await;
         let opened =
             connecting.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Connect"))??;
+        way.tell(Order::Hold);
         Ok(Self::of(way, told, opened))
     }
 
@@ -213,7 +214,7 @@ impl Pool {
     /// [`Error`]: there is no such pipeline.
     pub async fn connect_pipeline(&self, id: Uuid) -> Result<Pipeline, Error> {
         let channels = self.way.ask("Connect", |reply| Order::ConnectPipeline(id, reply)).await?;
-        Ok(Pipeline::of(&self.way, channels))
+        Ok(Pipeline::of(&self.way, channels, false))
     }
 
     /// Starts a pipeline. Several may run at once, as many as the pool has runspaces; more wait on the host.
@@ -222,9 +223,11 @@ impl Pool {
     ///
     /// [`Error`]; a pipeline whose Command was lost on its way is never started again.
     pub async fn invoke(&self, options: PipelineOptions) -> Result<Pipeline, Error> {
+        let is_left = options.is_left;
         let what = Box::new(options.message());
-        let channels = self.way.ask("Command", |reply| Order::Invoke(what, reply)).await?;
-        Ok(Pipeline::of(&self.way, channels))
+        let invoke = |reply| Order::Invoke(what, is_left, reply);
+        let channels = self.way.ask("Command", invoke).await?;
+        Ok(Pipeline::of(&self.way, channels, is_left))
     }
 
     /// How many pipelines could start now without waiting.

@@ -38,6 +38,7 @@ pub struct Pipeline {
     failure: oneshot::Receiver<Error>,
     ready: VecDeque<PipelineEvent>,
     is_over: bool,
+    is_left: bool,
 }
 
 /// The way to a running pipeline. Clones reach the same one.
@@ -48,10 +49,10 @@ pub struct PipelineInput {
 }
 
 impl Pipeline {
-    pub(super) fn of(way: &Way, channels: Channels) -> Self {
+    pub(super) fn of(way: &Way, channels: Channels, is_left: bool) -> Self {
         let Channels { id, batches, failure } = channels;
         let input = PipelineInput { way: way.clone(), id };
-        Self { input, batches, failure, ready: VecDeque::new(), is_over: false }
+        Self { input, batches, failure, ready: VecDeque::new(), is_over: false, is_left }
     }
 
     /// The pipeline's id.
@@ -101,7 +102,9 @@ impl Pipeline {
 
 impl Drop for Pipeline {
     fn drop(&mut self) {
-        self.input.way.tell(Order::Forget(self.input.id));
+        if !self.is_left {
+            self.input.way.tell(Order::Forget(self.input.id));
+        }
     }
 }
 

@@ -194,7 +194,7 @@ pub(super) fn connect(
 }
 
 /// The sessions that a cmdlet means; what means none is told.
-fn found(
+pub(super) fn found(
     bound: &Bound,
     context: &mut Context,
     parameters: &[&str],
@@ -209,12 +209,12 @@ fn found(
     Ok(ids)
 }
 
-fn each(value: &Value) -> Vec<&Value> {
+pub(super) fn each(value: &Value) -> Vec<&Value> {
     if let Value::List(values) = value { values.iter().collect() } else { vec![value] }
 }
 
 /// The sessions on the computers of the connection parameters that the others choose.
-fn on_hosts(bound: &Bound, context: &mut Context) -> Result<Vec<Uuid>, CommandError> {
+pub(super) fn on_hosts(bound: &Bound, context: &mut Context) -> Result<Vec<Uuid>, CommandError> {
     type Listed = (Target, Result<Vec<ListedPool>, client::Error>);
     let places = targets(bound, context)?;
     let mut work: Throttled<Result<Listed, CommandError>> = Throttled::new(limit(bound));

@@ -3,6 +3,7 @@
 mod connection;
 mod invoke;
 mod option;
+mod receive;
 mod session;
 mod test;
 
@@ -18,6 +19,7 @@ pub(crate) const CMDLETS: &[Cmdlet] = &[
     invoke::INVOKE_COMMAND,
     session::NEW_SESSION,
     NEW_SESSION_OPTION,
+    receive::RECEIVE_SESSION,
     session::REMOVE_SESSION,
     test::TEST_WSMAN,
 ];

@@ -33,7 +33,6 @@ use uuid::Uuid;
 
 pub(super) use attach::attach;
 pub(super) use choose::chosen;
-#[expect(unused_imports, reason = "for the cmdlets that run commands in one session")]
 pub(super) use choose::chosen_one;
 pub(super) use ending::{close, leave};
 pub(super) use opening::Opening;
@@ -306,6 +305,14 @@ impl Sessions {
             }
         }
         Ok(listed.iter().map(ListedPool::id).collect())
+    }
+
+    /// A session is left on its host for whoever takes it up, this program too.
+    pub(super) fn release(&mut self, id: Uuid) {
+        if let Some(session) = self.session_mut(id) {
+            session.held = None;
+            session.state = Away::Left;
+        }
     }
 
     /// A session is over.
