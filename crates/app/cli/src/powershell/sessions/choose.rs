@@ -36,7 +36,6 @@ pub(in crate::powershell) fn chosen(
 ///
 /// # Errors
 /// There is none, or there are several; the registry cannot be read.
-#[expect(dead_code, reason = "for the cmdlets that run commands in one session")]
 pub(in crate::powershell) fn chosen_one(
     bound: &Bound,
     context: &mut Context,

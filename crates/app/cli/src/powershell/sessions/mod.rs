@@ -33,7 +33,6 @@ use uuid::Uuid;
 
 pub(super) use attach::attach;
 pub(super) use choose::chosen;
-#[expect(unused_imports, reason = "for the cmdlets that run commands in one session")]
 pub(super) use choose::chosen_one;
 pub(super) use ending::{close, leave};
 pub(super) use opening::Opening;
