@@ -115,10 +115,11 @@ fn idle_timeout_and_buffering_of_a_session_are_what_was_asked_for() {
 fn application_arguments_arrive_in_the_session() {
     let place = Place::new();
     place.made("-Name a -SessionOption @{ApplicationArguments=@{Team='IT';Use=1}}");
+    let id = listed(&place).id();
     led(async {
         let client = client_at(place.service.port);
         let options = PoolOptions { compression: true, ..PoolOptions::default() };
-        let pool = client.connect_pool(listed(&place).id(), options).await.unwrap();
+        let pool = client.connect_pool(id, options).await.unwrap();
         let script =
             "$PSSenderInfo.ApplicationArguments.Team; $PSSenderInfo.ApplicationArguments.Use";
         let (output, _) = finish(&pool, script).await.unwrap();
