@@ -43,24 +43,6 @@ impl Waiter {
         })
     }
 
-    /// Does work that hears signals itself, and sees to what has to be put in order.
-    ///
-    /// # Errors
-    /// The work's.
-    pub(super) fn hear<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut Signals) -> Result<T, CommandError>,
-    ) -> Result<T, CommandError> {
-        let Self { signals, runtime } = self;
-        started(runtime)?.block_on(async {
-            let signals = match signals {
-                Some(signals) => signals,
-                None => signals.insert(Signals::listen()?),
-            };
-            work(signals).await
-        })
-    }
-
     /// From here on a signal ends what waits instead of the process: something has to be put in order.
     ///
     /// # Errors
@@ -78,6 +60,24 @@ impl Waiter {
         if let Ok(runtime) = started(&mut self.runtime) {
             runtime.block_on(work);
         }
+    }
+
+    /// Does work that hears signals itself, and sees to what has to be put in order.
+    ///
+    /// # Errors
+    /// The work's.
+    pub(super) fn hear<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Signals) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let Self { signals, runtime } = self;
+        started(runtime)?.block_on(async {
+            let signals = match signals {
+                Some(signals) => signals,
+                None => signals.insert(Signals::listen()?),
+            };
+            work(signals).await
+        })
     }
 
     /// Asks for the password of an account on the terminal, without showing it.

@@ -10,6 +10,7 @@
 //! ```
 
 mod answers;
+mod leaving;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -65,6 +66,8 @@ pub(super) enum Order {
     Encrypt(Plain, Reply<SecureString>),
     Decrypt(SecureString, Reply<Plain>),
     Forget(Uuid),
+    /// Somebody holds the pool that was taken over.
+    Hold,
     Close(Reply<()>),
 }
 
@@ -118,6 +121,16 @@ struct Receives {
     pause: Duration,
 }
 
+/// How soon a host that says again and again that nobody is connected is told that somebody is.
+#[derive(Debug)]
+struct Returns {
+    pace: Pace,
+    /// Before the next Reconnect.
+    pause: Duration,
+    /// When we came back last, and what had been received by then.
+    last: (Instant, u64),
+}
+
 /// A request whose answer has come, or never will.
 struct Landed {
     request: Request,
@@ -137,6 +150,8 @@ pub(super) struct Actor {
     pipelines: BTreeMap<Uuid, Running>,
     questions: BTreeMap<i64, Reply<Availability>>,
     encrypting: Vec<(Plain, Reply<SecureString>)>,
+    /// Whether the host has our key and owes its own.
+    is_exchanging: bool,
     opening: Option<Reply<Opened>>,
     /// How the answer to the Create was lost: a Receive tells whether the pool is there.
     lost: Option<Error>,
@@ -153,6 +168,10 @@ pub(super) struct Actor {
     told: Telling,
     /// Those of the pool itself.
     receives: Receives,
+    /// How soon we come back by ourselves.
+    returns: Returns,
+    /// Whether the pool is another client's that nobody here holds yet: it must not end with the attempt to take it over.
+    is_borrowed: bool,
     /// The network stayed away for longer than we had patience: the pool and what runs in it wait on the host.
     is_cut: bool,
     is_over: bool,
@@ -195,6 +214,7 @@ impl Actor {
             pipelines: BTreeMap::new(),
             questions: BTreeMap::new(),
             encrypting: Vec::new(),
+            is_exchanging: false,
             opening: None,
             lost: None,
             closing: None,
@@ -207,6 +227,12 @@ impl Actor {
             stopping: VecDeque::new(),
             told,
             receives: Receives::default(),
+            returns: Returns {
+                pace: Pace::default(),
+                pause: Duration::ZERO,
+                last: (Instant::now(), 0),
+            },
+            is_borrowed: false,
             is_cut: false,
             is_over: false,
         }
@@ -242,18 +268,17 @@ impl Actor {
             }
             was_open
         });
-        let is_left = self.is_cut || self.machine.is_disconnected();
-        if self.machine.has_shell() && !is_left {
-            let left = timeout(CLEAN_UP, self.leave()).await;
-            tracing::debug!(pool = %self.machine.id(), in_time = left.is_ok(), "Pool closed in the background");
-        }
+        let left = timeout(CLEAN_UP, self.leave()).await;
+        tracing::debug!(pool = %self.machine.id(), in_time = left.is_ok(), "Pool not held any more");
     }
 
     /// Sends what is to be sent, and asks for what is to be told.
     fn send(&mut self) -> Result<(), machine::Error> {
         let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
         while let Some(request) = self.machine.poll_request(entropy::uuid(), operation_timeout)? {
-            self.fly(request, wait, None, Duration::ZERO);
+            let is_return = request.operation == Operation::Reconnect;
+            let pause = if is_return { self.returns.pause } else { Duration::ZERO };
+            self.fly(request, wait, None, pause);
         }
         let receivable: Vec<Option<Uuid>> = self.machine.receivable().collect();
         for target in receivable {
@@ -320,6 +345,7 @@ impl Actor {
             Order::Connect(reply) => {
                 let shell_id = wsman::guid(self.machine.id());
                 let known = KnownShell { shell_id, compression: self.is_compressed };
+                self.is_borrowed = true;
                 let connected = self.machine.connect(known);
                 if let Some(reply) = self.checked(connected, reply, "Connect") {
                     self.opening = Some(reply);
@@ -364,11 +390,8 @@ impl Actor {
                 let plain = self.machine.decrypt(&string);
                 drop(reply.send(plain.map_err(|error| self.error(&error, "Receive"))));
             }
-            Order::Forget(id) => {
-                self.pipelines.remove(&id);
-                // A pipeline that was refused, or a pool that is over.
-                drop(self.machine.forget(id));
-            }
+            Order::Forget(id) => self.forget(id),
+            Order::Hold => self.is_borrowed = false,
             Order::Close(reply) => {
                 let closed = self.machine.close();
                 if let Some(reply) = self.checked(closed, reply, "Delete") {
@@ -377,6 +400,12 @@ impl Actor {
                 }
             }
         }
+    }
+
+    fn forget(&mut self, id: Uuid) {
+        self.pipelines.remove(&id);
+        // A pipeline that was refused, or a pool that is over.
+        drop(self.machine.forget(id));
     }
 
     fn disconnect(&mut self, leave: Leave, reply: Reply<()>) {
@@ -400,6 +429,7 @@ impl Actor {
             }
             return;
         }
+        self.returns.pause = Duration::ZERO;
         let reconnected = self.machine.reconnect();
         self.returning = self.checked(reconnected, reply, "Reconnect").map(Some);
     }
@@ -445,7 +475,7 @@ impl Actor {
             drop(reply.send(encrypted.map_err(|error| self.error(&error, "Send"))));
             return;
         }
-        if self.encrypting.is_empty()
+        if !self.is_exchanging
             && let Err(error) = self.exchange_keys()
         {
             drop(reply.send(Err(error)));
@@ -458,6 +488,7 @@ impl Actor {
         let failed = |problem: String| self.calls.named_error(PoolError::Failed(problem), "Send");
         let keys = KeyPair::new(&mut SystemEntropy).map_err(|error| failed(error.to_string()))?;
         let exchanged = self.machine.exchange_keys(keys);
+        self.is_exchanging |= exchanged.is_ok();
         exchanged.map_err(|error| self.error(&error, "Send"))
     }
 
@@ -492,6 +523,9 @@ impl Actor {
         let Landed { request, target, permit, result, asked } = landed;
         let Some(result) = result else {
             self.machine.handle_unsent(request.message_id, request.operation, target);
+            if let Some(id) = target {
+                self.forget(id);
+            }
             return;
         };
         let before = self.machine.received();
@@ -549,29 +583,6 @@ impl Actor {
             (None, Ok(Some(fault))) => self.machine.handle_fault(request.message_id, fault),
             _ => self.machine.handle_response(&envelope),
         })
-    }
-
-    /// Tells the host of finished pipelines, in an idle moment.
-    fn tell_ended(&mut self) {
-        let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
-        if let Ok(Some(request)) = self.machine.poll_ended(entropy::uuid(), operation_timeout) {
-            self.fly(request, wait, None, Duration::ZERO);
-        }
-    }
-
-    /// Closes a shell that nobody holds any more.
-    async fn leave(&mut self) {
-        // What is on its way has no reader any more.
-        self.flying.shutdown().await;
-        if self.machine.close().is_err() {
-            return;
-        }
-        let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
-        if let Ok(Some(request)) = self.machine.poll_request(entropy::uuid(), operation_timeout)
-            && let Err(error) = call(&self.calls, &request, wait, Patience::BRIEF).await
-        {
-            tracing::debug!(%error, "Pool left behind");
-        }
     }
 }
 

@@ -142,6 +142,7 @@ impl Pool {
         let connecting = timeout(limit, way.ask("Connect", Order::Connect)).await;
         let opened =
             connecting.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Connect"))??;
+        way.tell(Order::Hold);
         Ok(Self::of(way, told, opened))
     }
 

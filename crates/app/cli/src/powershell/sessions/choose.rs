@@ -24,16 +24,7 @@ pub(in crate::powershell) fn chosen(
         for value in bound.value(parameter).map(each).unwrap_or_default() {
             match matching(sessions, parameter, value) {
                 Err(error) => found.push(Err(error)),
-                Ok(ids) => {
-                    for id in ids {
-                        let is_there = |found: &Result<Uuid, CommandError>| {
-                            found.as_ref().is_ok_and(|found| *found == id)
-                        };
-                        if !found.iter().any(is_there) {
-                            found.push(Ok(id));
-                        }
-                    }
-                }
+                Ok(ids) => ids.into_iter().for_each(|id| keep(&mut found, id)),
             }
         }
     }
@@ -74,6 +65,13 @@ pub(in crate::powershell) fn chosen_one(
         };
     }
     Ok(None)
+}
+
+fn keep(found: &mut Vec<Result<Uuid, CommandError>>, id: Uuid) {
+    let is_there = found.iter().flatten().any(|known| *known == id);
+    if !is_there {
+        found.push(Ok(id));
+    }
 }
 
 fn each(value: &Value) -> Vec<&Value> {
