@@ -35,6 +35,7 @@ mod memory;
 mod metrics;
 mod odd;
 mod peers;
+mod pool_dropped;
 mod pool_left;
 mod pool_relay;
 mod powershell;
