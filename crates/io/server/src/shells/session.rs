@@ -23,7 +23,7 @@ use wsman::shell::server::{Action, CloseReason, CommandKey, Incoming, RequestTok
 use wsman::shell::{CommandLine, SignalCode};
 
 use super::actor::{Answer, Message};
-use super::budget::Memory;
+use super::budget::{Balance, Memory};
 use super::operations::Operation;
 use super::{Registration, faults};
 use crate::audit;
@@ -66,7 +66,7 @@ struct Work {
     machine: Shell,
     session: Box<dyn Session>,
     metrics: Arc<Metrics>,
-    memory: Memory,
+    balance: Balance,
     commands: BTreeMap<CommandKey, Taken>,
     keys: BTreeMap<Uuid, CommandKey>,
     waiting: BTreeMap<RequestToken, Answer>,
@@ -105,7 +105,7 @@ impl Actor {
             machine,
             session,
             metrics,
-            memory,
+            balance: Balance::new(memory),
             commands: BTreeMap::new(),
             keys: BTreeMap::new(),
             waiting: BTreeMap::new(),
@@ -169,6 +169,7 @@ impl Work {
     fn settle(&mut self) {
         loop {
             let mut has_moved = false;
+            self.settle_balance();
             while let Some(action) = self.machine.poll_action() {
                 has_moved = true;
                 self.act(action);
@@ -185,12 +186,19 @@ impl Work {
         }
     }
 
+    /// Counts what waits here as the owner's.
+    fn settle_balance(&mut self) {
+        let held = self.session.held();
+        let output = held.output + self.machine.kept_for_replay() + self.machine.buffered();
+        let room = self.balance.settle(held.input, output);
+        self.session.limit_output(room);
+    }
+
     /// Does what the machine asks for.
     fn act(&mut self, action: Action) {
         match action {
             Action::Start { command, line, .. } => self.start(command, &line),
             Action::Write { command, stream, data, .. } => {
-                let held = self.memory.hold_accepted(data.len());
                 let target = self.commands.get(&command).map(|taken| taken.id);
                 if (target.is_some() || command == CommandKey::SHELL)
                     && let Err(fault) = self.session.input(target, stream, &data)
@@ -198,7 +206,6 @@ impl Work {
                     let result = self.machine.handle_written(command, Err(fault), Instant::now());
                     self.told(result);
                 }
-                drop(held);
             }
             Action::Signal { command, code } => {
                 let Some(taken) = self.commands.get(&command) else { return };
@@ -316,7 +323,7 @@ impl Work {
                 None if command == CommandKey::SHELL => None,
                 None => continue,
             };
-            let output = self.session.output(target, room);
+            let output = self.session.output(target, room.min(self.balance.piece()));
             if output.data.is_empty() && !output.is_last {
                 continue;
             }
