@@ -12,7 +12,7 @@ use psrp::message::Frame;
 use psrp::messages::Message;
 use psrp::out_of_process::Stream;
 use server::BoxFuture;
-use server::plugin::{Session, SessionEvent, SessionOutput, SessionSignal};
+use server::plugin::{Holding, Session, SessionEvent, SessionOutput, SessionSignal};
 use spawner::network::{Exit, Keeper, Outcome, Process, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -363,6 +363,16 @@ impl Session for EngineSession {
                 SessionOutput { data: Vec::new(), is_last: true }
             }
         }
+    }
+
+    fn held(&self) -> Holding {
+        let unwritten = self.unwritten.len().saturating_sub(self.written);
+        let input = self.bridge.held_input() + unwritten;
+        Holding { input, output: self.bridge.held_output() }
+    }
+
+    fn limit_output(&mut self, bytes: usize) {
+        self.bridge.limit_output(bytes, Instant::now());
     }
 
     fn work(&mut self) -> BoxFuture<'_, ()> {

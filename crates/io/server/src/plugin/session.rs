@@ -87,6 +87,16 @@ pub struct SessionOutput {
     pub is_last: bool,
 }
 
+/// What waits in a shell of that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "taken apart by the service")]
+pub struct Holding {
+    /// Bytes of clients that what runs in the shell has not read.
+    pub input: usize,
+    /// Bytes of what runs in the shell that no client has fetched.
+    pub output: usize,
+}
+
 /// An open shell of that kind. Dropping it ends everything in it.
 pub trait Session: Send + fmt::Debug {
     /// Takes a command; [`SessionEvent::Started`] follows. The line is for the log: what shall run, as far as it can be
@@ -131,6 +141,13 @@ pub trait Session: Send + fmt::Debug {
     /// Output of a command or of the shell itself of at most `room` bytes, where there is some. Asked only for what a
     /// client waits for.
     fn output(&mut self, command: Option<Uuid>, room: usize) -> SessionOutput;
+
+    /// What waits in there.
+    fn held(&self) -> Holding;
+
+    /// Says how many bytes of output may wait in there from here on: where more would, what runs in the shell has to
+    /// wait, or to fail.
+    fn limit_output(&mut self, bytes: usize);
 
     /// Does what is to be done, and becomes ready when something has changed. Dropping the future loses nothing.
     fn work(&mut self) -> BoxFuture<'_, ()>;

@@ -279,10 +279,13 @@ impl Found {
     ///
     /// The fault for the client.
     pub(crate) async fn ask(&self, incoming: Incoming) -> Result<Reply, Box<Fault>> {
-        if matches!(incoming.request, Request::Send(_)) {
+        let is_command = matches!(incoming.request, Request::Command { .. });
+        // A Command of a session brings what shall run.
+        if matches!(incoming.request, Request::Send(_))
+            || (is_command && self.form == Form::Session)
+        {
             self.memory.takes_input()?;
         }
-        let is_command = matches!(incoming.request, Request::Command { .. });
         let kind = match self.form {
             Form::Command => Kind::Command,
             Form::Session => Kind::Pipeline,

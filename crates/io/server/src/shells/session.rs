@@ -19,6 +19,7 @@ use wsman::fault::{ErrorCode, Fault};
 use wsman::shell::server::{Action, CommandKey};
 use wsman::shell::{CommandLine, SignalCode};
 
+use super::budget::Balance;
 use super::desk::{Desk, End};
 use super::operations::Operation;
 use crate::audit;
@@ -45,6 +46,7 @@ struct Taken {
 struct Work {
     desk: Desk,
     session: Box<dyn Session>,
+    balance: Balance,
     commands: BTreeMap<CommandKey, Taken>,
     keys: BTreeMap<Uuid, CommandKey>,
     /// Whether the session knows that nobody is connected.
@@ -56,7 +58,8 @@ impl Actor {
     pub(super) async fn run(self) {
         let Self { desk, session } = self;
         let (commands, keys) = (BTreeMap::new(), BTreeMap::new());
-        let mut work = Work { desk, session, commands, keys, is_left: false };
+        let balance = Balance::new(desk.memory.clone());
+        let mut work = Work { desk, session, balance, commands, keys, is_left: false };
         let end = work.live().await;
         let Work { mut desk, mut session, commands, .. } = work;
         desk.withdraw();
@@ -89,6 +92,7 @@ impl Work {
     fn settle(&mut self) {
         loop {
             let mut has_moved = false;
+            self.settle_balance();
             while let Some(action) = self.desk.machine.poll_action() {
                 has_moved = true;
                 self.act(action);
@@ -105,12 +109,20 @@ impl Work {
         }
     }
 
+    /// Counts what waits here as the owner's.
+    fn settle_balance(&mut self) {
+        let held = self.session.held();
+        let output =
+            held.output + self.desk.machine.kept_for_replay() + self.desk.machine.buffered();
+        let room = self.balance.settle(held.input, output);
+        self.session.limit_output(room);
+    }
+
     /// Does what the machine asks for.
     fn act(&mut self, action: Action) {
         match action {
             Action::Start { command, line, .. } => self.start(command, &line),
             Action::Write { command, stream, data, .. } => {
-                let held = self.desk.memory.hold_accepted(data.len());
                 let target = self.commands.get(&command).map(|taken| taken.id);
                 if (target.is_some() || command == CommandKey::SHELL)
                     && let Err(fault) = self.session.input(target, stream, &data)
@@ -119,7 +131,6 @@ impl Work {
                         self.desk.machine.handle_written(command, Err(fault), Instant::now());
                     self.desk.told(result);
                 }
-                drop(held);
             }
             Action::Signal { command, code } => {
                 let Some(taken) = self.commands.get(&command) else { return };
@@ -252,7 +263,7 @@ impl Work {
                 None if command == CommandKey::SHELL => None,
                 None => continue,
             };
-            let output = self.session.output(target, room);
+            let output = self.session.output(target, room.min(self.balance.piece()));
             if output.data.is_empty() && !output.is_last {
                 continue;
             }
