@@ -7,6 +7,7 @@ use std::thread;
 
 use serde_json::Value;
 use testkit::outside::report;
+use testkit::{Cut, Relay};
 
 use crate::powershell::Reachable;
 use crate::service::{PASSWORD, Service, USER, flavours};
@@ -343,4 +344,50 @@ fn what_there_is_not_is_said() {
         })
         .collect();
     insta::assert_snapshot!(all);
+}
+
+#[test]
+fn command_whose_connection_is_lost_tells_all_once() {
+    let host = Host::start();
+    let script = "{ 1; [pscustomobject]@{ a = 1 }; Start-Sleep -Milliseconds 50; 2; 3 }";
+    let through = |port: u16| {
+        let line = host
+            .line("127.0.0.1", script)
+            .replace(&host.service.port.to_string(), &port.to_string());
+        host.run(&line)
+    };
+    let whole = Relay::start(host.service.port, None).unwrap();
+    // Where the host's formatter could not be asked, the object is shown as a list.
+    let is_right = |ran: &Ran| {
+        let shown = without_guids(&ran.stdout);
+        let has_once = |text: &str| shown.matches(text).count() == 1;
+        shown.starts_with("1\n\na ")
+            && shown.ends_with("\n2\n3\n")
+            && has_once("127.0.0.1")
+            && has_once("GUID")
+    };
+    assert!(is_right(&through(whole.port).ended(0)));
+    // The first five are the login and the pool's own, which the tests of the client cut.
+    for request in (6..=whole.requests()).step_by(4) {
+        let cut = Cut::InAnswer(request);
+        let relay = Relay::start(host.service.port, Some(cut)).unwrap();
+        let ran = through(relay.port);
+        assert!(is_right(&ran), "{cut:?}: {ran:#?}");
+        assert_eq!(ran.stderr, "", "{cut:?}");
+    }
+    tool::until("nothing is left", || host.open_shells() == 0);
+}
+
+#[test]
+fn output_that_would_command_the_terminal_only_shows_text() {
+    let host = Host::start();
+    let line = host.line("127.0.0.1", "{ \"a`e]0;title`ab`e[31mred`e[0m`e[6n`e]52;c;eA==`a\" }");
+    let mut terminal = tool::program("script");
+    let command = format!("exec {} -c '{line}'", env!("CARGO_BIN_EXE_pssession"));
+    terminal.args(["-qec", &command, "/dev/null"]).env("TRANSOM_PASSWORD", PASSWORD);
+    let shown = tool::run(&mut terminal).ended(0).stdout;
+    assert!(shown.contains("ab\x1b[31mred\x1b[0m"), "{shown:?}");
+    for harmful in ["\x1b]0", "\x1b[6n", "\x1b]52"] {
+        assert!(!shown.contains(harmful), "{shown:?}");
+    }
 }

@@ -147,3 +147,28 @@ fn output_is_received_from_a_command_while_it_runs() {
         "Receive-PSSession: The remote session with the name nobody is not available.\n"
     );
 }
+
+#[test]
+fn job_name_is_refused_where_a_session_has_a_name() {
+    let place = Place::new();
+    let received = place.script("Receive-PSSession -Name any -JobName j").ended(1);
+    assert_eq!(
+        received.stderr,
+        "Receive-PSSession: -JobName: a session keeps the name that it has\n"
+    );
+    for (words, told) in [
+        ("-Session 1 -AsJob -JobName j { 1 }", "-JobName: a session keeps the name that it has"),
+        ("h -JobName j { 1 }", "-JobName names the session that -AsJob leaves, which is missing"),
+        (
+            "h -SessionName j { 1 }",
+            "-SessionName names the session that -InDisconnectedSession leaves, which is missing",
+        ),
+        (
+            "h -AsJob -InDisconnectedSession { 1 }",
+            "-AsJob and -InDisconnectedSession mean the same: one of them is enough",
+        ),
+    ] {
+        let ran = place.script(&format!("Invoke-Command {words}")).ended(1);
+        assert_eq!(ran.stderr, format!("Invoke-Command: {told}\n"));
+    }
+}
