@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 
-use crate::service::{PASSWORD, Service, flavours};
+use crate::service::{PASSWORD, Service, USER, flavours};
 use crate::sessions::Place;
 use crate::tool;
 
@@ -340,4 +340,27 @@ fn remove_pssession_asks_and_takes_the_answer_for_one_or_for_all() {
     assert_eq!(terminal.code(), Some(0));
     let left = ["1 a Disconnected None", "3 c Disconnected None", "4 d Disconnected None"];
     assert_eq!(place.told("Get-PSSession"), left);
+}
+
+#[test]
+fn password_for_sessions_is_asked_once_for_an_account_and_again_after_a_wrong_one() {
+    let place = Place::new();
+    place.made("-Name a");
+    place.made("-Name b");
+    let mut command = place
+        .line("Connect-PSSession -Id 1; Connect-PSSession -Id 1, 2; Remove-PSSession -Id 1, 2");
+    command.env_remove("TRANSOM_PASSWORD");
+    let mut terminal = Terminal::run(&command);
+    let question = format!("Enter the password for '{USER}' to connect to 'localhost': ");
+    terminal.expect(&question);
+    terminal.type_in("wrong\n");
+    terminal.expect("Connect-PSSession: [localhost] ");
+    tool::until("it asks again", || terminal.shown().matches(&question).count() == 2);
+    terminal.type_in(&format!("{PASSWORD}\n"));
+    assert_eq!(terminal.code(), Some(0));
+    let shown = terminal.shown();
+    assert_eq!(shown.matches(&question).count(), 2, "{shown}");
+    assert_eq!(shown.matches("Opened").count(), 2, "{shown}");
+    assert!(!shown.contains(PASSWORD), "{shown}");
+    assert_eq!(place.told("Get-PSSession"), [""; 0]);
 }
