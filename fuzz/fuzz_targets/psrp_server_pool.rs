@@ -110,7 +110,8 @@ impl Play<'_> {
             }
         };
         // Each of the two streams gets some.
-        let stream = if self.object.is_multiple_of(3) { Priority::Response } else { Priority::Default };
+        let stream =
+            if self.object.is_multiple_of(3) { Priority::Response } else { Priority::Default };
         self.pool.handle_fragments(target, stream, &data)
     }
 

@@ -326,7 +326,10 @@ fn what_breaks_a_rule_ends_the_pool_for_good() {
     assert_eq!(pair.client.close().unwrap_err(), garbage);
 
     let mut pair = Pair::new(Version::new(2, 3));
-    assert!(pair.server.handle_fragments(Some(PIPELINE), Priority::Default, &[]).is_err(), "no pool is open");
+    assert!(
+        pair.server.handle_fragments(Some(PIPELINE), Priority::Default, &[]).is_err(),
+        "no pool is open"
+    );
 
     let mut pair = Pair::new(Version::new(2, 3));
     pair.client = client::Pool::new(Options {
