@@ -362,13 +362,13 @@ fn pools_and_pipelines_beyond_a_quota_are_refused_and_the_others_go_on() {
         let first = client.open_pool(several()).await.unwrap();
         let second = client.open_pool(several()).await.unwrap();
         let refused = client.open_pool(several()).await.map(drop).unwrap_err().to_string();
-        assert!(refused.contains("maximum number of concurrent shells"), "{refused}");
+        assert!(refused.contains("MaxShellsPerUser"), "{refused}");
 
         // Each pool is an operation, and so is each pipeline.
         let mut sleeping = first.invoke(options("Start-Sleep -Seconds 60; 1")).await.unwrap();
         let mut other = first.invoke(options("Start-Sleep -Seconds 60; 2")).await.unwrap();
         let refused = finish(&second, "3").await.unwrap_err();
-        assert!(refused.contains("maximum number of concurrent operations"), "{refused}");
+        assert!(refused.contains("MaxConcurrentOperationsPerUser"), "{refused}");
 
         sleeping.input().stop().await.unwrap();
         assert_eq!(outputs(&mut sleeping).await.unwrap().1, PipelineState::Stopped);
