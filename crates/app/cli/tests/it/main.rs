@@ -37,6 +37,7 @@ mod memory;
 mod metrics;
 mod odd;
 mod peers;
+mod pool_dropped;
 mod pool_left;
 mod pool_relay;
 mod powershell;

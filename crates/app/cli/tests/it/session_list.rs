@@ -34,7 +34,7 @@ fn damaged_list_is_named_and_hosts_still_know_their_sessions() {
         assert!(ran.stderr.contains("sessions.json is no list of sessions: "), "{ran:#?}");
         assert!(ran.stderr.contains("hint: move it away"), "{ran:#?}");
     }
-    assert_eq!(place.service.log().matches("Shell opened").count(), 1, "nothing was opened");
+    assert_eq!(place.service.log().matches("shell opened").count(), 1, "nothing was opened");
     fs::rename(&path, path.with_extension("broken")).unwrap();
     assert_eq!(place.told(&format!("Get-PSSession {there}")), ["1 a Disconnected None"]);
 }
@@ -46,7 +46,7 @@ fn list_that_cannot_be_written_is_named_before_a_session_is_opened() {
     let ran = tool::run(command.env("XDG_STATE_HOME", "/dev/null")).ended(1);
     assert!(ran.stderr.starts_with("New-PSSession: making /dev/null/transom: "), "{ran:#?}");
     assert!(ran.stderr.contains("XDG_STATE_HOME"), "{ran:#?}");
-    assert!(!place.service.log().contains("Shell opened"), "{}", place.service.log());
+    assert!(!place.service.log().contains("shell opened"), "{}", place.service.log());
 }
 
 #[test]

@@ -276,7 +276,7 @@ fn session_whose_host_has_forgotten_it_says_so_and_its_entry_goes() {
     std::fs::write(&list, text).unwrap();
     let ran = place.script("$s = Get-PSSession -Id 1; Connect-PSSession -Name first; $s.State; $s = Get-PSSession; $s.Name").ended(0);
     assert!(ran.stderr.contains("Connect-PSSession: [localhost] "), "{ran:#?}");
-    assert_eq!(ran.stdout, "Broken\nsecond\n");
+    assert_eq!(ran.stdout, "Broken\nfirst\nsecond\n");
     assert_eq!(place.told("Get-PSSession"), ["2 second Disconnected None"]);
     // To remove what is gone is no error.
     place.shell("Remove-PSSession -Name second").ended(0);

@@ -57,7 +57,7 @@ pub(super) enum Order {
     Disconnect(Leave, Reply<()>),
     Reconnect(Reply<()>),
     ConnectPipeline(Uuid, Reply<Channels>),
-    Invoke(Box<CreatePipeline>, bool, Reply<Channels>),
+    Invoke(Uuid, Box<CreatePipeline>, bool, Reply<Channels>),
     Input(Uuid, Value, Reply<()>),
     EndInput(Uuid, Reply<()>),
     Stop(Uuid, Reply<()>),
@@ -88,7 +88,6 @@ pub(super) struct Telling {
 /// Where a pipeline's events come out.
 #[derive(Debug)]
 pub(super) struct Channels {
-    pub(super) id: Uuid,
     pub(super) batches: mpsc::Receiver<Vec<PipelineEvent>>,
     pub(super) failure: oneshot::Receiver<Error>,
 }
@@ -353,8 +352,7 @@ impl Actor {
             }
             Order::Disconnect(leave, reply) => self.disconnect(leave, reply),
             Order::Reconnect(reply) => self.reconnect(reply),
-            Order::Invoke(what, is_left, reply) => {
-                let id = entropy::uuid();
+            Order::Invoke(id, what, is_left, reply) => {
                 let invoked = self.machine.invoke(id, *what);
                 self.run_pipeline(id, invoked, reply, "Command", is_left);
             }
@@ -430,7 +428,7 @@ impl Actor {
         let Some(reply) = self.checked(asked, reply, operation) else { return };
         let (batches, received) = mpsc::channel(1);
         let (failure, failed) = oneshot::channel();
-        let channels = Channels { id, batches: received, failure: failed };
+        let channels = Channels { batches: received, failure: failed };
         let running = Running {
             batches,
             failure: Some(failure),

@@ -114,7 +114,7 @@ fn order(
 
 /// The sessions of `-Session` that can be used; what cannot is told.
 fn opened(bound: &Bound, context: &mut Context) -> Result<Vec<Open>, CommandError> {
-    let ids = found(bound, context)?;
+    let ids = found(bound, context, &["Session"])?;
     let mut open = Vec::new();
     for (_, attached) in attach(context, &ids, limit(bound), false)? {
         match attached {

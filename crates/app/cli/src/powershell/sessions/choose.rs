@@ -8,19 +8,20 @@ use super::super::value::Value;
 use super::{Session, Sessions, object, wildcard};
 use crate::command_error::CommandError;
 
-/// The sessions that a cmdlet means, each once, in the order in which they are named, and errors for what names none.
-/// Names and computers may have wildcards.
+/// The sessions that these parameters of a cmdlet mean, each once, in the order in which they are named, and errors for
+/// what names none. Names and computers may have wildcards.
 ///
 /// # Errors
 /// The registry cannot be read.
 pub(in crate::powershell) fn chosen(
     bound: &Bound,
     context: &mut Context,
+    parameters: &[&str],
 ) -> Result<Vec<Result<Uuid, CommandError>>, CommandError> {
     let sessions = &mut context.sessions;
     sessions.refresh()?;
     let mut found: Vec<Result<Uuid, CommandError>> = Vec::new();
-    for parameter in ["Session", "Id", "InstanceId", "Name", "ComputerName"] {
+    for parameter in parameters {
         for value in bound.value(parameter).map(each).unwrap_or_default() {
             match matching(sessions, parameter, value) {
                 Err(error) => found.push(Err(error)),
