@@ -208,7 +208,12 @@ fn client(service: &Service) -> Client {
 
 /// A client of the service, or of what stands before it, at that port of loopback.
 pub(crate) fn client_at(port: u16) -> Client {
-    let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.into() };
+    client_of(USER, port)
+}
+
+/// The same for any account.
+pub(crate) fn client_of(user: &str, port: u16) -> Client {
+    let credentials = Credentials { user: user.to_owned(), password: PASSWORD.into() };
     let mut config = Config::new(format!("http://127.0.0.1:{port}").parse().unwrap(), credentials);
     config.authentication = Authentication::Ntlm;
     Client::new(config).unwrap()
