@@ -143,9 +143,10 @@ fn value(expression: &Expression) -> Value {
         Expression::Hashtable(entries) => {
             Value::hashtable(entries.iter().map(|(key, item)| (key.clone(), value(item))).collect())
         }
-        Expression::Template(_) | Expression::Member(..) | Expression::Parentheses(_) => {
-            Value::Null
-        }
+        Expression::Range(..)
+        | Expression::Template(_)
+        | Expression::Member(..)
+        | Expression::Parentheses(_) => Value::Null,
     }
 }
 
@@ -240,6 +241,10 @@ fn write(text: &mut String, expression: &Expression) {
                 text.push_str(if index > 0 { ", " } else { "" });
                 write(text, item);
             }
+        }
+        // Writing to a String does not fail.
+        Expression::Range(first, last) => {
+            let _written = write!(text, "{first}..{last}");
         }
         Expression::Hashtable(entries) => {
             text.push_str("@{");

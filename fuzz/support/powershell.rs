@@ -15,6 +15,13 @@ pub(crate) mod cursor;
 pub(crate) mod literals;
 #[path = "../../crates/app/cli/src/powershell/parser.rs"]
 pub(crate) mod parser;
+#[path = "."]
+pub(crate) mod remote {
+    #[path = "../../crates/app/cli/src/powershell/remote/objects.rs"]
+    pub(crate) mod objects;
+    #[path = "../../crates/app/cli/src/powershell/remote/texts.rs"]
+    pub(crate) mod texts;
+}
 #[path = "../../crates/app/cli/src/powershell/syntax.rs"]
 pub(crate) mod syntax;
 #[path = "../../crates/app/cli/src/powershell/table.rs"]

@@ -42,6 +42,8 @@ pub(crate) struct CommandError {
     error: String,
     hints: Vec<String>,
     origin: Option<Box<Origin>>,
+    /// Nobody else is to be named as the one who says it.
+    has_speaker: bool,
 }
 
 /// Where the work with a host failed, for programs that read errors.
@@ -60,7 +62,13 @@ pub(crate) struct Origin {
 impl CommandError {
     /// A command line that cannot be obeyed.
     pub(crate) fn usage(error: impl Into<String>) -> Self {
-        Self { kind: Kind::Usage, error: error.into(), hints: Vec::new(), origin: None }
+        Self {
+            kind: Kind::Usage,
+            error: error.into(),
+            hints: Vec::new(),
+            origin: None,
+            has_speaker: false,
+        }
     }
 
     /// Work that failed.
@@ -119,7 +127,22 @@ impl CommandError {
     /// Puts before the sentence who says it: a cmdlet.
     #[must_use]
     pub(crate) fn of(self, who: &str) -> Self {
+        if self.has_speaker {
+            return self;
+        }
         Self { error: format!("{who}: {}", self.error), ..self }
+    }
+
+    /// Says that the sentence names already who says it.
+    #[must_use]
+    pub(crate) fn spoken(self) -> Self {
+        Self { has_speaker: true, ..self }
+    }
+
+    /// Puts before the sentence which computer of several it is about, as PowerShell does: `[server01] …`.
+    #[must_use]
+    pub(crate) fn about(self, computer: &str) -> Self {
+        Self { error: format!("[{computer}] {}", self.error), ..self }
     }
 
     /// Whether nothing else should be done after it: a signal came, or nobody reads the output any more.

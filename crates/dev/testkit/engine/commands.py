@@ -1,40 +1,47 @@
-"""The commands that the stand-in engine knows."""
+"""The commands that the stand-in engine knows: how they are called, the streams, the host, pipelines. The rest is in
+`session_commands` and `files`."""
 
 import fnmatch
-import os
 
 from psrpcore import types as ps
 
 import display
 import members
 from clixml import Thing, custom
+from received import received
 from records import (
-    COLORS, Failure, host_message, information, informational, item_not_found, progress, written_error,
+    CATEGORIES, COLORS, Failure, argument_missing, host_message, information, informational, parameter_not_found, position_not_found, progress,
+    written_error,
 )
 
-COMMON = {"erroraction", "warningaction", "informationaction", "errorvariable", "outvariable"}
-SWITCHES = {
-    "verbose", "debug", "nonewline", "assecurestring", "maskinput", "asplaintext", "force", "completed", "sum",
-    "descending", "name", "confirm", "passthru", "unique", "raw", "average", "maximum", "minimum", "append", "newline",
-}
+# What every command takes.
+COMMON = ["ErrorAction", "WarningAction", "InformationAction", "ErrorVariable"]
+COMMON_SWITCHES = ["Verbose", "Debug"]
+SHORT = {"ea": "erroraction", "wa": "warningaction", "infa": "informationaction", "ev": "errorvariable", "vb": "verbose", "db": "debug"}
 KNOWN = {}
+# Those that PowerShell has where it is not on Windows: there `ls` and `cat` are programs.
 ALIASES = {
     "%": "foreach-object", "foreach": "foreach-object", "?": "where-object", "where": "where-object", "cd": "set-location",
-    "sl": "set-location", "pwd": "get-location", "gl": "get-location", "echo": "write-output", "sleep": "start-sleep",
-    "select": "select-object", "sort": "sort-object", "measure": "measure-object", "ps": "get-process", "gps": "get-process",
-    "exsn": "exit-pssession", "cat": "get-content", "gc": "get-content", "gi": "get-item", "h": "get-history",
-    "history": "get-history", "rm": "remove-item", "del": "remove-item", "gcm": "get-command", "write": "write-output",
-    "dir": "get-childitem", "ls": "get-childitem", "gci": "get-childitem",
+    "chdir": "set-location", "sl": "set-location", "pwd": "get-location", "gl": "get-location", "echo": "write-output",
+    "select": "select-object", "measure": "measure-object", "gps": "get-process", "exsn": "exit-pssession", "gc": "get-content",
+    "type": "get-content", "gi": "get-item", "ni": "new-item", "ri": "remove-item", "del": "remove-item", "erase": "remove-item",
+    "h": "get-history", "history": "get-history", "ghy": "get-history", "gcm": "get-command", "write": "write-output",
+    "dir": "get-childitem", "gci": "get-childitem", "oh": "out-host", "fl": "format-list", "ft": "format-table",
+    "iex": "invoke-expression", "gv": "get-variable", "sv": "set-variable", "set": "set-variable", "cls": "clear-host", "rv": "remove-variable",
 }
 
 
-def command(name, *positions, switches=(), values=()):
-    """Registers a command: the names of its positional parameters, and what differs from the table of switches."""
+def command(name, *positions, takes="", switches="", rest=False, needs=None):
+    """Registers a command: its positional parameters, its others, its switches, whether it takes more values, and the
+    parameter that is asked for where it was left out, with its type."""
 
     def register(function):
         function.label = name
         function.positions = positions
-        function.switches = (SWITCHES | set(switches)) - set(values)
+        function.takes = [*positions, *takes.split()]
+        function.switches = switches.split()
+        function.rest = rest
+        function.needs = needs
         KNOWN[name.lower()] = function
         return function
 
@@ -62,40 +69,77 @@ class Call:
         self.node = node
         self.given = {}
         self.rest = []
+        # What was answered to a confirmation for all that follow.
+        self.to_all = None
         self.function = find(name)
         self.bind(list(arguments))
 
     def bind(self, arguments):
-        positions = list(self.function.positions)
+        free = []
         while arguments:
             name, value = arguments.pop(0)
             if name is None:
-                free = next((one for one in positions if one not in self.given), None)
-                if free is None:
-                    self.rest.append(value)
-                else:
-                    self.given[free] = value
+                free.append(value)
                 continue
-            key = name.strip("-:").lower()
-            if value is None and key not in self.function.switches and arguments and arguments[0][0] is None:
+            key, is_switch = self.parameter(name.strip("-:"))
+            if value is None and not is_switch and arguments and arguments[0][0] is None:
                 value = arguments.pop(0)[1]
-            self.given[key] = True if value is None else value
+            elif value is None and not is_switch and self.node != (0, 0):
+                raise self.placed(argument_missing(key, self.function.label))
+            self.given[key] = True if value is None and is_switch else value
+        positions = [name.lower() for name in self.function.positions if name.lower() not in self.given]
+        for value in free:
+            if positions:
+                self.given[positions.pop(0)] = value
+            elif self.function.rest:
+                self.rest.append(value)
+            else:
+                raise self.placed(position_not_found(value, self.function.label))
+        name, kind = self.function.needs or (None, None)
+        if name and not self.given.keys() & {name.lower(), "literal" + name.lower()}:
+            self.given[name.lower()] = members.mandatory(self.pipeline, name, self.function.label, kind)
+
+    def parameter(self, name):
+        """The whole name of a parameter that may be shortened, and whether it is a switch."""
+        key = SHORT.get(name.lower(), name.lower())
+        takes = [one.lower() for one in [*self.function.takes, *COMMON]]
+        switches = [one.lower() for one in [*self.function.switches, *COMMON_SWITCHES]]
+        found = [one for one in takes + switches if one == key] or [one for one in takes + switches if one.startswith(key)]
+        if not found or not key:
+            raise self.placed(parameter_not_found(name, self.function.label))
+        return found[0], found[0] in switches
+
+    def placed(self, failure):
+        if self.node != (0, 0):
+            self.runner.place(failure, self.node, "", self.function.label)
+        return failure
 
     def get(self, name, default=None):
         return self.given.get(name, default)
 
     def text(self, name, default=""):
-        from runner import text_of
+        from values import text_of
 
         value = self.given.get(name)
         return default if value is None else text_of(value)
 
     def fail(self, failure):
         self.runner.place(failure, self.node, self.name)
+        self.keep(failure)
         self.runner.fail(failure, preference=self.get("erroraction"))
 
+    def keep(self, failure):
+        """For `-ErrorVariable`."""
+        if "errorvariable" not in self.given:
+            return
+        name = self.text("errorvariable")
+        before = self.runner.variable(name.strip("+")) if name.startswith("+") else None
+        self.runner.assign(name.strip("+"), [*(before or []), failure.record()])
+
     def input(self):
-        for item in self.source:
+        from values import real
+
+        for item in real(self.source):
             self.pipeline.check()
             yield item
 
@@ -106,42 +150,11 @@ def nothing(values):
     return iter(())
 
 
-def to_file(runner, values, path, is_append):
-    """`> file`: what Out-Default would show, as text."""
-    lines = display.lines(values, runner.pipeline)
-    path = os.path.join(runner.session.location, path)
-    with open(path, "a" if is_append else "w", encoding="utf-8") as file:
-        file.writelines(line + "\n" for line in lines)
-    return iter(())
-
-
-def native(runner, name, arguments):
-    """A program: what it writes are lines, and a stop ends it."""
-    import subprocess
-    import tempfile
-
-    from runner import text_of
-
-    words = [text_of(value) if key is None else "-" + key for key, value in arguments]
-    with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen([name, *words], stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL,
-                                   cwd=runner.session.location)
-        try:
-            while process.poll() is None:
-                runner.pipeline.sleep(0.01)
-        finally:
-            process.kill()
-            process.wait()
-        runner.session.variables["lastexitcode"] = process.returncode
-        out.seek(0)
-        yield from out.read().decode("utf-8", "replace").splitlines()
-
-
 # Streams.
 
-@command("Write-Output", "inputobject")
+@command("Write-Output", "InputObject", switches="NoEnumerate", rest=True)
 def write_output(call):
-    from runner import items_of
+    from values import items_of
 
     if "inputobject" in call.given:
         yield from items_of(call.get("inputobject"))
@@ -150,12 +163,16 @@ def write_output(call):
         yield from call.input()
 
 
-@command("Write-Error", "message")
+@command("Write-Error", "Message", takes="Category ErrorId TargetObject")
 def write_error(call):
     message = call.text("message")
     failure = written_error(message, call.get("targetobject"), call.get("errorid"), "Write-Error")
+    category = call.text("category", "NotSpecified")
+    failure.category = next((one for one in CATEGORIES if one.lower() == category.lower()), "NotSpecified")
     history = call.runner.session.history_id
+    failure.line = call.runner.source.count("\n", 0, call.node[0]) + 1
     failure.where = ("", 0, "", history, call.runner.source.strip("\n"), "")
+    call.keep(failure)
     call.runner.fail(failure, preference=call.get("erroraction"))
     yield from ()
 
@@ -181,12 +198,12 @@ for _stream in (
     ("Write-Verbose", "verbose", "VerboseRecord", "WriteVerboseLine", "VerbosePreference", "verbose"),
     ("Write-Debug", "debug", "DebugRecord", "WriteDebugLine", "DebugPreference", "debug"),
 ):
-    command(_stream[0], "message")(informing(*_stream[1:]))
+    command(_stream[0], "Message")(informing(*_stream[1:]))
 
 
-@command("Write-Information", "messagedata", "tags")
+@command("Write-Information", "MessageData", "Tags")
 def write_information(call):
-    from runner import items_of, text_of
+    from values import items_of, text_of
 
     data = call.get("messagedata")
     tags = list(items_of(call.get("tags"))) if call.get("tags") else []
@@ -197,9 +214,9 @@ def write_information(call):
     yield from ()
 
 
-@command("Write-Host", "object", values=("name",))
+@command("Write-Host", "Object", takes="Separator ForegroundColor BackgroundColor", switches="NoNewline", rest=True)
 def write_host(call):
-    from runner import items_of, text_of
+    from values import items_of, text_of
 
     value = call.get("object")
     if isinstance(value, dict):
@@ -219,7 +236,8 @@ def write_host(call):
     yield from ()
 
 
-@command("Write-Progress", "activity", "status", "id")
+@command("Write-Progress", "Activity", "Status", "Id", takes="PercentComplete SecondsRemaining CurrentOperation ParentId SourceId",
+         switches="Completed")
 def write_progress(call):
     record = progress(
         call.text("activity"), call.text("status", "Processing"), int(call.get("id", 0)),
@@ -233,8 +251,10 @@ def write_progress(call):
 
 # The host.
 
-@command("Read-Host", "prompt")
+@command("Read-Host", "Prompt", switches="AsSecureString MaskInput", rest=True)
 def read_host(call):
+    if "prompt" in call.given:
+        call.given["prompt"] = " ".join([call.text("prompt"), *(str(one) for one in call.rest)])
     if call.get("assecurestring") or call.get("maskinput"):
         if "prompt" in call.given:
             call.pipeline.require_host()
@@ -247,9 +267,9 @@ def read_host(call):
         yield call.pipeline.ask("ReadLine", [])
 
 
-@command("Get-Credential", "username")
+@command("Get-Credential", "Credential", takes="UserName Message Title")
 def get_credential(call):
-    user = call.get("username")
+    user = call.get("username", call.get("credential"))
     message = call.text("message", "Enter your credentials.")
     title = call.text("title", "PowerShell credential request")
     try:
@@ -267,13 +287,7 @@ def clear_host(call):
     yield from ()
 
 
-@command("Exit-PSSession")
-def exit_session(call):
-    call.pipeline.show("PopRunspace", [])
-    yield from ()
-
-
-@command("Out-Default", "inputobject")
+@command("Out-Default", takes="InputObject", switches="Transcript")
 def out_default(call):
     source = [call.get("inputobject")] if "inputobject" in call.given else call.input()
     for method, line in display.show(source, call.pipeline):
@@ -281,63 +295,91 @@ def out_default(call):
     yield from ()
 
 
-KNOWN["out-host"] = KNOWN["out-default"]
+@command("Out-Host", takes="InputObject", switches="Paging")
+def out_host(call):
+    yield from out_default(call)
 
 
-@command("Out-String", switches=("stream",), values=("name",))
+@command("Out-String", takes="InputObject Width", switches="Stream")
 def out_string(call):
-    lines = display.lines(call.input(), call.pipeline)
+    lines = display.lines(map(received, call.input()), call.pipeline)
     if call.get("stream"):
         yield from lines
     else:
         yield "".join(line + "\n" for line in lines)
 
 
-@command("Invoke-Expression", "command")
+@command("Invoke-Expression", "Command")
 def invoke_expression(call):
     yield from call.runner.script(str(call.get("command")), scope=False)
 
 
-@command("Out-Null")
+@command("Out-Null", takes="InputObject")
 def out_null(call):
     yield from nothing(call.input())
 
 
 # Pipelines.
 
-@command("ForEach-Object", "process", "argument")
+@command("ForEach-Object", "Process", takes="Begin End MemberName", rest=True)
 def for_each(call):
-    process = call.get("process", call.get("membername"))
+    blocks = [call.get("process"), *call.rest]
+    begin, end = call.get("begin"), call.get("end")
+    if "membername" in call.given or not isinstance(blocks[0], ps.PSScriptBlock):
+        yield from member_of_each(call, str(call.get("membername", blocks[0])))
+        return
+    if len(blocks) > 1 and begin is None:
+        begin = blocks.pop(0)
+    if len(blocks) > 1 and end is None:
+        end = blocks.pop()
+    if begin is not None:
+        yield from call.runner.script(str(begin), scope=False)
     for item in call.input():
-        if isinstance(process, ps.PSScriptBlock):
-            call.runner.scopes.append({"_": item})
-            try:
-                yield from call.runner.script(str(process), scope=False)
-            finally:
-                call.runner.scopes.pop()
-        else:
-            value = members.member(call.runner, item, str(process), None)
-            yield members.method(call.runner, item, str(process), []) if callable(value) or value is None else value
+        for block in blocks:
+            yield from with_item(call, block, item)
+    if end is not None:
+        yield from call.runner.script(str(end), scope=False)
 
 
-@command("Where-Object", "filterscript")
+def with_item(call, block, item):
+    call.runner.scopes.append({"_": item, "psitem": item})
+    try:
+        yield from call.runner.script(str(block), scope=False)
+    finally:
+        call.runner.scopes.pop()
+
+
+def member_of_each(call, name):
+    for item in call.input():
+        value = members.member(call.runner, item, name, None)
+        yield members.method(call.runner, item, name, call.rest) if value is None and isinstance(item, str) else value
+
+
+@command("Where-Object", "FilterScript", "Value", takes="Property", switches="EQ NE GT LT GE LE Like Match")
 def where_object(call):
-    from runner import is_true, single
+    from values import binary, is_true, single
 
+    block = call.get("filterscript", call.get("property"))
+    sign = next((one for one in call.function.switches if call.get(one.lower())), None)
     for item in call.input():
-        call.runner.scopes.append({"_": item})
-        try:
-            if is_true(single(call.runner.script(str(call.get("filterscript")), scope=False))):
-                yield item
-        finally:
-            call.runner.scopes.pop()
+        if isinstance(block, ps.PSScriptBlock):
+            is_wanted = is_true(single(with_item(call, block, item)))
+        else:
+            value = members.member(call.runner, item, str(block), None)
+            is_wanted = is_true(value) if sign is None else binary(call.runner, "-" + sign.lower(), value, call.get("value"))
+        if is_wanted:
+            yield item
 
 
-@command("Select-Object", "property")
+@command("Select-Object", "Property", takes="First Last Skip ExpandProperty", switches="Unique")
 def select_object(call):
-    from runner import items_of
+    from values import items_of
 
     values = call.input()
+    if "skip" in call.given:
+        values = list(values)[int(call.get("skip")):]
+    if call.get("unique"):
+        values = distinct(values)
     if "first" in call.given:
         values = first(values, int(call.get("first")))
     if "last" in call.given:
@@ -353,6 +395,14 @@ def select_object(call):
             yield item
 
 
+def distinct(values):
+    seen = []
+    for value in values:
+        if value not in seen:
+            seen.append(value)
+            yield value
+
+
 def first(values, count):
     for place, value in enumerate(values):
         yield value
@@ -360,236 +410,46 @@ def first(values, count):
             return
 
 
-@command("Sort-Object", "property")
+@command("Sort-Object", "Property", switches="Descending Unique")
 def sort_object(call):
     key = call.get("property")
-    values = list(call.input())
+    values = list(distinct(call.input()) if call.get("unique") else call.input())
     pick = (lambda item: members.member(call.runner, item, str(key), None)) if key else (lambda item: item)
     yield from sorted(values, key=pick, reverse=bool(call.get("descending")))
 
 
-@command("Measure-Object", "property")
+@command("Measure-Object", "Property", switches="Sum Average Maximum Minimum")
 def measure_object(call):
     values = list(call.input())
-    total = ps.PSDouble(sum(values)) if call.get("sum") else None
+    if "property" in call.given:
+        values = [members.member(call.runner, value, call.text("property"), None) for value in values]
+    numbers = {name: None for name in ("sum", "average", "maximum", "minimum")}
+    for name, work in (("sum", sum), ("average", lambda all_: sum(all_) / len(all_)), ("maximum", max), ("minimum", min)):
+        if call.get(name) and values:
+            numbers[name] = ps.PSDouble(work(values))
     kind = ["Microsoft.PowerShell.Commands.GenericMeasureInfo", "Microsoft.PowerShell.Commands.MeasureInfo", "System.Object"]
     yield Thing(kind, kind[0], {
-        "Count": len(values), "Average": None, "Sum": total, "Maximum": None, "Minimum": None,
+        "Count": len(values), "Average": numbers["average"], "Sum": numbers["sum"], "Maximum": numbers["maximum"],
+        "Minimum": numbers["minimum"],
         "StandardDeviation": None, "Property": call.get("property"),
     })
 
 
-@command("Format-List", "property")
+def formatted(call, layout):
+    from values import items_of
+
+    wanted = [str(name) for name in items_of(call.get("property"))] if call.get("property") else None
+    for item in call.input():
+        known = display.properties(item)
+        found = wanted and [one for name in wanted for one in (fnmatch.filter(known, name) if "*" in name else [name])]
+        yield display.Formatted(item, layout, found)
+
+
+@command("Format-List", "Property")
 def format_list(call):
-    for item in call.input():
-        names_ = [str(name) for name in __import__("runner").items_of(call.get("property"))] if call.get("property") else None
-        yield display.Formatted(item, "list", names_)
+    yield from formatted(call, "list")
 
 
-@command("Format-Table", "property")
+@command("Format-Table", "Property", switches="AutoSize HideTableHeaders Wrap")
 def format_table(call):
-    for item in call.input():
-        names_ = [str(name) for name in __import__("runner").items_of(call.get("property"))] if call.get("property") else None
-        yield display.Formatted(item, "table", names_)
-
-
-# The session.
-
-@command("prompt")
-def prompt(call):
-    yield f"PS {call.runner.session.location}> "
-
-
-@command("Start-Sleep", "seconds", values=("s",))
-def start_sleep(call):
-    seconds = float(call.get("milliseconds", call.get("ms", 0))) / 1000 or float(call.get("seconds", 0))
-    call.pipeline.sleep(seconds)
-    yield from ()
-
-
-@command("Set-Location", "path")
-def set_location(call):
-    path = os.path.normpath(os.path.join(call.runner.session.location, call.text("path", "~").replace("~", os.path.expanduser("~"))))
-    if os.path.isdir(path):
-        call.runner.session.location = path
-    else:
-        failure = item_not_found(path, "Set-Location")
-        call.fail(failure)
-    yield from ()
-
-
-@command("Get-Location")
-def get_location(call):
-    path = call.runner.session.location
-    kind = ["System.Management.Automation.PathInfo", "System.Object"]
-    yield Thing(kind, path, {"Drive": "/", "Provider": "Microsoft.PowerShell.Core\\FileSystem", "ProviderPath": path, "Path": path})
-
-
-@command("Get-History")
-def get_history(call):
-    yield from list(call.runner.session.history)
-
-
-@command("Get-Date", "date")
-def get_date(call):
-    text = call.get("date")
-    now = ps.PSDateTime.fromisoformat(str(text)) if text else ps.PSDateTime.now()
-    yield now
-
-
-@command("ConvertTo-SecureString", "string")
-def convert_to_secure_string(call):
-    yield members.secure(call.text("string"))
-
-
-@command("Set-StrictMode", values=("version",))
-def set_strict_mode(call):
-    yield from ()
-
-
-@command("Get-Command", "name", values=("name",))
-def get_command(call):
-    from runner import items_of
-
-    for pattern in items_of(call.get("name", "*")):
-        found = names(str(pattern))
-        found += [name for name in call.runner.session.functions if fnmatch.fnmatch(name, str(pattern).lower())]
-        if not found and "*" not in str(pattern):
-            from records import command_not_found
-
-            failure = command_not_found(str(pattern))
-            failure.error_id = "CommandNotFoundException,Microsoft.PowerShell.Commands.GetCommandCommand"
-            failure.activity, failure.ends = "Get-Command", "nothing"
-            call.fail(failure)
-        for name in found:
-            kind = ["System.Management.Automation.CmdletInfo", "System.Management.Automation.CommandInfo", "System.Object"]
-            verb, _, noun = name.partition("-")
-            yield Thing(kind, name, {"Verb": verb, "Noun": noun, "Name": name, "CommandType": display.cmdlet_type()})
-
-
-@command("TabExpansion2", "inputscript", "cursorcolumn")
-def tab_expansion(call):
-    yield display.completion(call.text("inputscript"), int(call.get("cursorcolumn", 0)), names, call.runner.session)
-
-
-def _quiet(call):
-    yield from ()
-
-
-for _name in ("__Set-PSDebugMode", "__Set-PSUnhandledBreakpointMode", "Import-Module", "Out-File", "Set-PSReadLineOption"):
-    command(_name, "value", values=("name",))(_quiet)
-
-
-# Files and processes.
-
-@command("Get-Item", "path", values=("name",))
-def get_item(call):
-    from runner import items_of
-
-    for one in items_of(call.get("path", call.get("literalpath"))):
-        path = os.path.join(call.runner.session.location, str(one))
-        if os.path.exists(path):
-            yield display.item(path)
-        else:
-            call.fail(item_not_found(path, "Get-Item"))
-
-
-@command("Get-ChildItem", "path", "filter")
-def get_child_item(call):
-    path = os.path.join(call.runner.session.location, call.text("path"))
-    if not os.path.exists(path):
-        call.fail(item_not_found(path, "Get-ChildItem"))
-        return
-    for name in sorted(os.listdir(path) if os.path.isdir(path) else [path]):
-        if fnmatch.fnmatch(name, call.text("filter", "*")):
-            yield name if call.get("name") else display.item(os.path.join(path, name))
-
-
-@command("Test-Path", "path")
-def test_path(call):
-    yield os.path.exists(os.path.join(call.runner.session.location, call.text("path")))
-
-
-@command("Get-Content", "path")
-def get_content(call):
-    path = os.path.join(call.runner.session.location, call.text("path"))
-    if not os.path.isfile(path):
-        call.fail(item_not_found(path, "Get-Content"))
-        return
-    with open(path, encoding="utf-8", errors="replace") as file:
-        yield from file.read().splitlines()
-
-
-@command("Set-Content", "path", "value")
-def set_content(call):
-    from runner import items_of, text_of
-
-    values = items_of(call.get("value")) if "value" in call.given else call.input()
-    with open(os.path.join(call.runner.session.location, call.text("path")), "w", encoding="utf-8") as file:
-        file.writelines(text_of(value) + "\n" for value in values)
-    yield from ()
-
-
-KNOWN["out-file"] = KNOWN["set-content"]
-
-
-@command("Remove-Item", "path")
-def remove_item(call):
-    path = os.path.join(call.runner.session.location, call.text("path"))
-    if "*" not in path and not os.path.exists(path):
-        call.fail(item_not_found(path, "Remove-Item"))
-    elif os.path.isfile(path) and (not call.get("confirm") or confirmed(call, "Remove File", path)):
-        os.remove(path)
-    yield from ()
-
-
-def confirmed(call, operation, target):
-    from clixml import bag
-
-    choices = [
-        bag(label="&Yes", helpMessage="Continue with only the next step of the operation."),
-        bag(label="Yes to &All", helpMessage="Continue with all the steps of the operation."),
-        bag(label="&No", helpMessage="Skip this operation and proceed with the next operation."),
-        bag(label="No to A&ll", helpMessage="Skip this operation and all subsequent operations."),
-    ]
-    message = f'Are you sure you want to perform this action?\nPerforming the operation "{operation}" on target "{target}".'
-    # The answers that do it are the first two.
-    return members.choice(call.pipeline, "Confirm", message, choices, 0) in (0, 1)
-
-
-@command("Get-Process", "name", values=("name",))
-def get_process(call):
-    pattern = call.text("name", "*").lower()
-    found = [one for one in display.processes() if fnmatch.fnmatch(one.get("ProcessName").lower(), pattern)]
-    if "id" in call.given:
-        found = [one for one in found if one.get("Id") == int(call.get("id"))]
-    if not found and "*" not in pattern:
-        kind = ["Microsoft.PowerShell.Commands.ProcessCommandException", "System.SystemException", "System.Exception", "System.Object"]
-        call.fail(Failure(
-            f'Cannot find a process with the name "{call.text("name")}". Verify the process name and call the cmdlet again.',
-            kind, "NoProcessFoundForGivenName,Microsoft.PowerShell.Commands.GetProcessCommand", "ObjectNotFound",
-            call.text("name"), "nothing", "Get-Process",
-        ))
-    yield from found
-
-
-@command("Get-Large", "megabytes", "piece")
-def get_large(call):
-    """Not PowerShell's: writes strings of one MiB, or of `piece` characters, until there are so many MiB."""
-    piece = int(call.get("piece", 1 << 20))
-    left = int(float(call.get("megabytes", 50)) * (1 << 20))
-    while left > 0:
-        call.pipeline.check()
-        yield "x" * min(piece, left)
-        left -= piece
-
-
-def metadata(patterns):
-    """What GET_COMMAND_METADATA is answered with."""
-    found = [name for pattern in patterns for name in names(str(pattern))]
-    count = ["Selected.Microsoft.PowerShell.Commands.GenericMeasureInfo", *custom().type_names]
-    yield Thing(count, notes={"Count": len(found)})
-    for name in found:
-        yield display.command_metadata(name, find(name))
-
-
+    yield from formatted(call, "table")

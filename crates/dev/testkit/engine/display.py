@@ -5,11 +5,13 @@ import grp
 import os
 import pwd
 import stat
+import uuid
 
 from psrpcore import types as ps
 
+import members
 from clixml import Thing, enumeration
-from records import AUTOMATION, color_number
+from records import AUTOMATION, CATEGORIES, color_number
 
 COLLECTION = "System.Collections.ObjectModel.Collection`1[[{}, System.Management.Automation, Version=7.6.5.0, " \
     "Culture=neutral, PublicKeyToken=31bf3856ad364e35]]"
@@ -45,9 +47,10 @@ def show(values, pipeline):
     group, key = [], None
     for value in values:
         pipeline.check()
+        value = members.shown(value)
         new = layout(value)
         if group and new != key:
-            yield from flush(group, key)
+            yield from flush(group, key, new is not None)
             group = []
         if new is None:
             yield from plain(value)
@@ -71,6 +74,14 @@ def layout(value):
         return (value.layout, tuple(value.names or properties(inner)))
     if isinstance(value, (dict, ps.PSDictBase)):
         return ("dictionary", ())
+    if isinstance(inner, ps.PSDateTime):
+        return ("date", ())
+    if isinstance(inner, uuid.UUID):
+        return ("table", ("Guid",))
+    if isinstance(inner, ps.PSVersion):
+        return ("version", ())
+    if isinstance(value, Thing) and value.holds == "DCT" and value.items is not None:
+        return ("dictionary", ())
     if not isinstance(value, Thing) or is_error(value) or value.items is not None or value.base is not None:
         return None
     if value.type_names[:1] == ["System.Diagnostics.Process"]:
@@ -78,10 +89,16 @@ def layout(value):
     if value.type_names[:1] in (["System.IO.DirectoryInfo"], ["System.IO.FileInfo"]):
         return ("files", (os.path.dirname(value.get("FullName").rstrip("/")),))
     if value.type_names[:1] == ["Microsoft.PowerShell.Commands.HistoryInfo"]:
-        return ("table", ("Id", "Duration", "CommandLine"))
+        return ("history", ())
+    if value.type_names[:1] == [AUTOMATION + "PathInfo"]:
+        return ("table", ("Path",))
+    if value.type_names[1:2] == [AUTOMATION + "CommandInfo"]:
+        return ("commands", ())
+    if value.type_names[:1] == [AUTOMATION + "PSCredential"]:
+        return ("credential", ())
     names = properties(value)
-    if not names or value.type_names[:1] in ([AUTOMATION + "PSCredential"], []):
-        return None if value.text else ("list", tuple(names))
+    if not names or not value.type_names:
+        return None if value.text or not names else ("list", tuple(names))
     return ("table" if len(names) <= 4 else "list", tuple(names))
 
 
@@ -95,11 +112,16 @@ def is_error(value):
 
 
 def plain(value):
-    from runner import text_of
+    from values import text_of
 
     if is_error(value):
+        is_native = isinstance(value, Thing) and str(value.get("FullyQualifiedErrorId")).startswith("NativeCommandError")
+        # The record of a pipeline that failed, which a client gives back, is shown as any object.
+        method = "WriteErrorLine" if isinstance(value, Thing) and not is_native else "WriteLine2"
         for line in error_text(value).split("\n"):
-            yield "WriteErrorLine", line
+            yield method, line
+        return
+    if value is None:
         return
     text = text_of(value) if not isinstance(value, (list, range)) else "\n".join(text_of(item) for item in value)
     for line in text.split("\n"):
@@ -110,13 +132,17 @@ def error_text(value):
     """The concise view: the command's name, or the exception's, before the message."""
     if not isinstance(value, Thing):
         return f"Error: {getattr(value, 'Exception', None) and value.Exception.Message or value}"
+    if value.get("FullyQualifiedErrorId") in ("NativeCommandError", "NativeCommandErrorMessage"):
+        return value.text
     activity = value.get("ErrorCategory_Activity")
     position = value.get("InvocationInfo")
-    name = activity or (position.get("InvocationName") if position else "") or value.get("ErrorCategory_Reason")
+    category = next(name for name, number in CATEGORIES.items() if number == value.get("ErrorCategory_Category"))
+    kind = category if category != "NotSpecified" else value.get("ErrorCategory_Reason")
+    name = activity or (position.get("InvocationName") if position else "") or kind
     return f"{name}: {value.text}"
 
 
-def flush(group, key):
+def flush(group, key, is_last=True):
     kind, names = key
     rows = [value.value if isinstance(value, Formatted) else value for value in group]
     yield "WriteLine2", ""
@@ -124,11 +150,30 @@ def flush(group, key):
         width = max((len(name) for name in names), default=0)
         for row in rows:
             for name in names:
-                yield "WriteLine2", green(f"{name:<{width}} : ") + text(row.get(name))
+                yield "WriteLine2", green(f"{name:<{width}} : ") + text(part(row, name))
             yield "WriteLine2", ""
         return
-    if kind == "dictionary":
-        yield from table(["Name", "Value"], [[key, inner] for row in rows for key, inner in row.items()], [30, 5])
+    if kind == "date":
+        for row in rows:
+            clock = clock_of(row)
+            yield "WriteLine2", f"{row.strftime('%A, %B')} {row.day}, {row.year} {clock}"
+    elif kind == "dictionary":
+        pairs = [pair for row in rows for pair in (row.items if isinstance(row, Thing) else row).items()]
+        yield from table(["Name", "Value"], [list(pair) for pair in pairs], [30, 5], is_left=True)
+    elif kind == "history":
+        yield from history_table(rows)
+    elif kind == "commands":
+        yield from commands_table(rows)
+    elif kind == "version":
+        names = ["Major", "Minor", "Build", "Revision"]
+        numbers = [([int(one) for one in str(row).split(".")] + [-1, -1])[:4] for row in rows]
+        yield from table([name + " " for name in names[:3]] + names[3:], numbers, is_left=True)
+    elif kind == "credential":
+        width = max(len("UserName"), *(len(text(row.get("UserName"))) for row in rows))
+        yield "WriteLine2", green(f"{'UserName':<{width}}") + green(" " + f"{'Password':>28}")
+        yield "WriteLine2", green(f"{'--------':<{width}}") + " " + green(f"{'--------':>28}")
+        for row in rows:
+            yield "WriteLine2", f"{text(row.get('UserName')):<{width}} System.Security.SecureString"
     elif kind == "process":
         yield from processes_table(rows)
     elif kind == "files":
@@ -136,32 +181,74 @@ def flush(group, key):
         yield "WriteLine2", ""
         yield from files_table(rows)
     else:
-        yield from table(list(names), [[row.get(name) for name in names] for row in rows])
-    yield "WriteLine2", ""
+        yield from table(list(names), [[part(row, name) for name in names] for row in rows])
+    if is_last or kind != "table":
+        yield "WriteLine2", ""
+
+
+def clock_of(when):
+    """The time of day as .NET writes it: before AM and PM stands a narrow blank that breaks no line."""
+    return when.strftime("%I:%M:%S\u202f%p").lstrip("0")
+
+
+def part(value, name):
+    """A property of what a list or a table shows."""
+    if isinstance(value, Thing):
+        return value.get(name)
+    if isinstance(value, dict):
+        return next((inner for key, inner in value.items() if str(key).lower() == name.lower()), None)
+    return value if name == "Guid" else members.own(value, name.lower())
+
+
+def history_table(rows):
+    yield "WriteLine2", green("  Id") + green("     Duration") + green(" CommandLine")
+    yield "WriteLine2", green("  --") + " " + green("    --------") + " " + green("-----------")
+    for row in rows:
+        lasted = f"{row.get('Duration').total_seconds():.3f}"
+        yield "WriteLine2", f"{int(row.get('Id')):>4} {lasted:>12} {row.get('CommandLine')}"
+
+
+def commands_table(rows):
+    heads = [("CommandType", 15), ("Name", 50), ("Version", 10), ("Source", 6)]
+    yield "WriteLine2", " ".join(green(f"{head:<{width}}") for head, width in heads)
+    yield "WriteLine2", " ".join(green(f"{'-' * len(head):<{width}}") for head, width in heads)
+    for row in rows:
+        yield "WriteLine2", " ".join(f"{text(row.get(head)):<{width}}" for head, width in heads).rstrip()
 
 
 def text(value):
-    from runner import text_of
+    from values import text_of
 
+    if isinstance(value, (list, range)) or isinstance(value, Thing) and value.items is not None and value.holds != "DCT":
+        items = list(value.items if isinstance(value, Thing) else value)
+        if isinstance(value, Thing) and value.text is not None:
+            return value.text
+        return "{" + ", ".join(text(item) for item in items[:4]) + ("…" if len(items) > 4 else "") + "}"
+    if isinstance(value, Thing) and value.items is not None and value.holds == "DCT":
+        return "{" + ", ".join(f"[{key}, {text(inner)}]" for key, inner in value.items.items()) + "}"
+    if isinstance(value, ps.PSDateTime):
+        return f"{value.month}/{value.day}/{value.year} {clock_of(value)}"
     return text_of(value)
 
 
-def table(names, rows, widths=None):
+def table(names, rows, widths=None, is_left=False):
     cells = [[text(value) for value in row] for row in rows]
-    numeric = [all(isinstance(row[place], int) for row in rows) for place in range(len(names))]
+    numeric = [not is_left and all(isinstance(row[place], (int, float)) and not isinstance(row[place], bool) for row in rows)
+               for place in range(len(names))]
     widths = widths or [max([len(name)] + [len(row[place]) for row in cells]) for place, name in enumerate(names)]
     last = len(names) - 1
 
     def line(values, style):
         out = []
         for place, value in enumerate(values):
-            fill = value if place == last else f"{value:>{widths[place]}}" if numeric[place] else f"{value:<{widths[place]}}"
+            fill = f"{value:>{widths[place]}}" if numeric[place] else value if place == last else f"{value:<{widths[place]}}"
             out.append(style((" " if place else "") + fill))
         return "".join(out)
 
     yield "WriteLine2", line(names, green)
-    marks = ["-" * len(name) for name in names]
-    padded = [mark if place == last else f"{mark:<{widths[place]}}" for place, mark in enumerate(marks)]
+    marks = ["-" * len(name.strip()) for name in names]
+    padded = [f"{mark:>{widths[place]}}" if numeric[place] else mark if place == last else f"{mark:<{widths[place]}}"
+              for place, mark in enumerate(marks)]
     yield "WriteLine2", " ".join(green(mark) for mark in padded)
     for row in cells:
         yield "WriteLine2", line(row, str)
@@ -192,7 +279,11 @@ def processes_table(rows):
 
 
 def cmdlet_type():
-    return enumeration(AUTOMATION + "CommandTypes", "Cmdlet", 8)
+    return command_type("Cmdlet", 8)
+
+
+def command_type(name, number):
+    return enumeration(AUTOMATION + "CommandTypes", name, number)
 
 
 def item(path):
@@ -226,9 +317,9 @@ def named(lookup, number):
 
 
 def processes():
-    """Get-Process: this engine, under the name of the real one, and its parent."""
+    """Get-Process: this engine and its parent, under names that the real one has."""
     ticks = os.times()
-    for number, name in ((os.getpid(), "pwsh"), (os.getppid(), "parent")):
+    for number, name in ((os.getpid(), "pwsh"), (os.getppid(), "powershell")):
         kind = ["System.Diagnostics.Process", "System.ComponentModel.Component", "System.MarshalByRefObject", "System.Object"]
         memory = ps.PSInt64(64 << 20)
         props = {
@@ -251,6 +342,9 @@ def completion(script, cursor, names, session):
     if word.startswith("$"):
         known = ["PSVersionTable", "PSCulture", "PID", "Host", "HOME", "PWD"] + sorted(session.variables)
         found = [("$" + name, name, "Variable", "$" + name) for name in known if name.lower().startswith(word[1:].lower())]
+    elif word.startswith("-") and start > 0 and parameters_of(script):
+        found = [("-" + name, name, "ParameterName", "[object] " + name) for name in parameters_of(script)
+                 if name.lower().startswith(word[1:].lower())]
     elif "/" in word or start > 0:
         folder, _, part = os.path.join(session.location, word).rpartition("/")
         try:
@@ -263,7 +357,8 @@ def completion(script, cursor, names, session):
             kind = "ProviderContainer" if os.path.isdir(path) else "ProviderItem"
             found.append((path if word.startswith("/") else word[:len(word) - len(part)] + one, one, kind, path))
     else:
-        found = [(name, name, "Command", name) for name in names(word + "*")]
+        known = sorted({*names(word + "*"), *(one for one in session.functions if one.startswith(word.lower()))})
+        found = [(name, name, "Command", name) for name in known]
     kind = AUTOMATION + "CompletionResult"
     matches = [Thing([kind, "System.Object"], kind, {
         "CompletionText": one[0], "ListItemText": one[1], "ResultType": one[2], "ToolTip": one[3],
@@ -275,14 +370,22 @@ def completion(script, cursor, names, session):
     })
 
 
+def parameters_of(script):
+    """The parameters of the command that a line begins with."""
+    from commands import find
+
+    function = find(script.split()[0])
+    return [*function.takes, *function.switches] if function else []
+
+
 def command_metadata(name, function):
     parameters = {}
-    for one in [*function.positions, *sorted(("verbose", "debug"))]:
-        is_switch = one in function.switches
-        kind = "System.Management.Automation.SwitchParameter" if is_switch else "System.Object"
+    switches = [*getattr(function, "switches", []), "Verbose", "Debug"]
+    for one in [*getattr(function, "takes", []), *switches]:
+        kind = "System.Management.Automation.SwitchParameter" if one in switches else "System.Object"
         parameters[one] = Thing([AUTOMATION + "ParameterMetadata", "System.Object"], AUTOMATION + "ParameterMetadata", {
             "Name": one, "ParameterType": kind, "Aliases": Thing([STRINGS, "System.Object"], items=[]),
-            "IsDynamic": False, "SwitchParameter": is_switch,
+            "IsDynamic": False, "SwitchParameter": one in switches,
         })
     kind = [f"Selected.{AUTOMATION}CmdletInfo", AUTOMATION + "PSCustomObject", "System.Object"]
     types = "System.Collections.ObjectModel.ReadOnlyCollection`1[[System.Management.Automation.PSTypeName, " \
@@ -291,7 +394,8 @@ def command_metadata(name, function):
         "Culture=neutral, PublicKeyToken=7cec85d7bea7798e],[System.Management.Automation.ParameterMetadata, " \
         "System.Management.Automation, Version=7.6.5.0, Culture=neutral, PublicKeyToken=31bf3856ad364e35]]"
     return Thing(kind, notes={
-        "Name": name, "Namespace": "Microsoft.PowerShell.Core", "HelpUri": "", "CommandType": cmdlet_type(),
+        "Name": name, "Namespace": "Microsoft.PowerShell.Core", "HelpUri": "",
+        "CommandType": cmdlet_type() if "-" in name and function else command_type("Function", 2),
         "ResolvedCommandName": None, "OutputType": Thing([types, "System.Object"], items=[]),
         "Parameters": Thing([table_type, "System.Object"], items=parameters, holds="DCT"),
     })

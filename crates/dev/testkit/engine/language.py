@@ -8,10 +8,12 @@ import re
 
 from records import incomplete
 
-COMPARISONS = ("-eq", "-ne", "-gt", "-ge", "-lt", "-le", "-is", "-isnot", "-like", "-match", "-and", "-or", "-join", "-f")
+COMPARED = ["eq", "ne", "gt", "ge", "lt", "le", "like", "notlike", "match", "notmatch"]
+COMPARISONS = [f"-{case}{name}" for name in COMPARED for case in ("", "c", "i")] + [
+    "-is", "-isnot", "-join", "-split", "-replace", "-contains", "-notcontains", "-in", "-notin", "-f",
+]
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "e": "\x1b", "a": "\a", "b": "\b"}
 SIZES = {"": 1, "kb": 1024, "mb": 1024**2, "gb": 1024**3}
-WORDS = {"if", "while", "foreach", "try", "throw", "exit", "return", "function", "break", "continue"}
 
 
 class Unknown(Exception):
@@ -41,7 +43,7 @@ class Parser:
         return found
 
     def blanks(self, lines=False):
-        self.match(r"(?:\s|`\n|#[^\n]*)*" if lines else r"(?:[ \t]|`\n)*")
+        self.match(r"(?:\s|`\n|<#.*?#>|#[^\n]*)*" if lines else r"(?:[ \t]|`\n|<#.*?#>|#[^\n]*)*")
 
     def is_over(self):
         return self.at >= len(self.text)
@@ -99,7 +101,7 @@ class Parser:
     def block(self, end):
         statements = []
         while True:
-            self.match(r"(?:\s|;|#[^\n]*)*")
+            self.match(r"(?:\s|;|<#.*?#>|#[^\n]*)*")
             if self.is_over() or (end and self.peek(end)):
                 return statements
             if not end and (self.peek("}") or self.peek(")")):
@@ -127,12 +129,18 @@ class Parser:
 
     def statement(self):
         start = self.at
-        word = self.match(r"(if|while|foreach|try|trap|throw|exit|return|function|break|continue)\b(?!-)")
+        word = self.match(r"(if|while|foreach|for|do|switch|try|trap|throw|exit|return|function|filter|break|continue)\b(?![-.\\/])")
         node = self.keyword(word[1].lower(), start) if word else None
         if node is None:
             self.at = start
             node = self.assignment() or self.pipeline()
-        return (node[0], start, self.at) + node[1:]
+        node = (node[0], start, self.at) + node[1:]
+        chain = [(None, node)]
+        while node[0] in ("pipe", "chain") and (sign := self.match(r"[ \t]*(&&|\|\|)\s*")):
+            begin = self.at
+            after = self.assignment() or self.pipeline()
+            chain.append((sign[1], (after[0], begin, self.at) + after[1:]))
+        return node if len(chain) == 1 else ("chain", start, self.at, chain)
 
     def keyword(self, word, start):
         self.blanks()
@@ -143,6 +151,16 @@ class Parser:
             return ("if", branches, self.braces() if self.match(r"\s*else\s*(?=\{)") else [])
         if word == "while":
             return ("while", self.condition(start), self.braces())
+        if word == "for":
+            return self.counted()
+        if word == "do":
+            body = self.braces()
+            how = self.match(r"\s*(while|until)\s*")
+            if not how:
+                raise Unknown("do")
+            return ("do", self.condition(start), how[1].lower(), body)
+        if word == "switch":
+            return self.cases(start)
         if word == "foreach":
             found = self.match(r"\(\s*\$(\w+)\s+in\s+")
             if not found:
@@ -155,19 +173,41 @@ class Parser:
             catch = self.braces() if self.match(r"\s*catch\s*(?=\{)") else None
             last = self.braces() if self.match(r"\s*finally\s*(?=\{)") else None
             return ("try", body, catch, last)
-        if word == "function":
-            name = self.match(r"(?:global:)?([\w:-]+)\s*\{")
+        if word in ("function", "filter"):
+            name = self.match(r"(?:(?:global|script):)?([\w:-]+)\s*(\((?:[^()]|\([^()]*\))*\))?\s*\{")
             if not name:
                 raise Unknown("function")
             begin = self.at
             self.skip_braces()
-            return ("function", name[1], self.text[begin:self.at - 1])
+            text = self.text[begin:self.at - 1]
+            text = f"process {{ {text} }}" if word == "filter" else text
+            return ("function", name[1], f"param{name[2]} {text}" if name[2] else text)
         if word in ("break", "continue"):
             return (word,)
         if word in ("throw", "exit", "return"):
             is_bare = self.is_over() or self.text[self.at] in ";}\n"
             return (word, None if is_bare else self.pipeline())
         raise Unknown(word)
+
+    def counted(self):
+        self.expect("(")
+        parts = []
+        for end in ";;)":
+            self.blanks(lines=True)
+            parts.append(None if self.peek(end) else self.statement())
+            self.expect(end)
+        return ("for", *parts, self.braces())
+
+    def cases(self, start):
+        over = self.condition(start)
+        self.expect("{")
+        found = []
+        while True:
+            self.match(r"(?:\s|;|#[^\n]*)*")
+            if self.take("}"):
+                return ("switch", over, found)
+            test = None if self.match(r"default(?=\s*\{)") else self.argument()
+            found.append((test, self.braces()))
 
     def skip_braces(self):
         """Behind the brace that ends a block; the block is read when it runs."""
@@ -186,34 +226,54 @@ class Parser:
 
     def assignment(self):
         start = self.at
-        found = self.match(r"\$((?:global:|env:|script:)?\w+)\s*(=|\+=)(?!=)")
-        if not found:
-            member = self.match(r"\$((?:\w+\.)*\w+)\.(\w+)\s*=(?!=)")
-            if member:
-                self.blanks(lines=True)
-                return ("set", member[1], member[2], self.statement())
-            self.at = start
-            return None
-        self.blanks(lines=True)
-        return ("assign", found[1], found[2], self.statement())
+        found = self.match(r"(?:\[[\w.\[\]]+\])?\s*\$((?:global:|env:|script:)?\w+)\s*(=|[-+*/%]=)(?!=)")
+        if found:
+            kind = re.match(r"\[([\w.\[\]]+?)\]\s*\$", found[0])
+            self.blanks(lines=True)
+            if not kind:
+                return ("assign", found[1], found[2], self.statement())
+            begin = self.at
+            value = ("cast", kind[1].lower(), ("paren", [self.statement()]))
+            return ("assign", found[1], found[2], ("pipe", begin, self.at, [("expr", begin, self.at, value, [])]))
+        step = self.match(r"\$((?:global:|script:)?\w+)(\+\+|--)(?=\s*(?:[;})\n]|$))")
+        if step:
+            one = ("expr", start, self.at, ("literal", 1), [])
+            return ("assign", step[1], step[2][0] + "=", ("pipe", start, self.at, [one]))
+        member = self.match(r"\$((?:\w+\.)*\w+)\.(\w+)\s*=(?!=)")
+        if member:
+            self.blanks(lines=True)
+            return ("set", member[1], member[2], self.statement())
+        if re.match(r"\$\w+\[[^\]]*\]\s*=(?!=)", self.text[self.at:]):
+            place = self.postfix()
+            self.expect("=")
+            self.blanks(lines=True)
+            return ("put", place[1], place[2], self.statement())
+        self.at = start
+        return None
 
     def pipeline(self):
         elements = [self.element()]
         while True:
             self.blanks()
-            if not self.match(r"\|\s*"):
+            if not self.match(r"\|(?!\|)\s*"):
                 return ("pipe", elements)
             elements.append(self.element())
 
     def element(self):
         self.blanks()
         start = self.at
-        call = self.match(r"[&.]\s+(?=[\{$])")
+        call = self.match(r"([&.])\s*(?=[\{$'\"(\w/])") if re.match(r"&|\.[\s{]", self.text[self.at:]) else None
         if call:
-            return ("invoke", start, self.primary(), *self.arguments())[:1] + (start, self.at, self.postponed(start))
+            begin = self.at
+            self.callee()
+            self.arguments()
+            end = self.at
+            inner = Parser(self.text)
+            inner.at = begin
+            return ("invoke", start, end, (inner.callee(), *inner.arguments()), call[1] == "&")
         if self.is_over():
             raise incomplete("An empty pipe element is not allowed.", "EmptyPipeElement")
-        if self.text[self.at] in "'\"$@([{,!+" or re.match(r"-?\d", self.text[self.at:]):
+        if self.text[self.at] in "'\"$@([{,!+" or re.match(r"-?\d|-(join|split|not)\b", self.text[self.at:]):
             value = self.expression()
             return ("expr", start, self.at, value, self.redirections())
         name = self.match(r"[\w./\\~*:_?%-]+")
@@ -222,22 +282,23 @@ class Parser:
         arguments, redirections = self.arguments()
         return ("command", start, self.at, name[0], arguments, redirections)
 
-    def postponed(self, start):
-        inner = Parser(self.text)
-        inner.at = start
-        inner.match(r"[&.]\s+")
-        return (inner.primary(), *inner.arguments())
+    def callee(self):
+        return self.postfix() if self.text[self.at] in "{$'\"(" else self.argument()
 
     def arguments(self):
         arguments, redirections = [], []
         while True:
             self.blanks()
             redirections += self.redirections()
-            if self.is_over() or self.text[self.at] in "|;)}\n\r":
+            if self.is_over() or self.text[self.at] in "|;)}\n\r" or self.peek("&&"):
                 return arguments, redirections
             found = self.match(r"-([A-Za-z_]\w*)(:)?")
             if found:
                 arguments.append(("parameter", found[1]))
+                continue
+            found = self.match(r"@(\w+)(?=[\s;|)}]|$)")
+            if found:
+                arguments.append(("splat", found[1]))
                 continue
             arguments.append(("value", self.argument_list()))
 
@@ -245,7 +306,7 @@ class Parser:
         found = []
         while True:
             self.blanks()
-            one = self.match(r"([1-6*])?(>>|>)(&1)?")
+            one = self.match(r"(?<!\w)([1-6*])?(>>|>)(&1)?")
             if not one:
                 return found
             self.blanks()
@@ -269,7 +330,7 @@ class Parser:
         number = self.match(r"-?\d+(?:\.\d+)?(?=[\s,;|)}]|$)")
         if number:
             return ("literal", float(number[0]) if "." in number[0] else int(number[0]))
-        word = self.match(r"[^\s,;|(){}'\"<>]+")
+        word = self.match(r"(?:`.|[^\s,;|(){}'\"<>])+")
         if not word:
             raise Unknown(self.text[self.at:])
         return ("expand", word[0]) if "$" in word[0] else ("literal", word[0])
@@ -277,6 +338,16 @@ class Parser:
     # Expressions, the loosest binding first.
 
     def expression(self):
+        left = self.comparison()
+        while True:
+            self.blanks()
+            found = self.match(r"-(and|or)\b")
+            if not found:
+                return left
+            self.blanks(lines=True)
+            left = ("binary", found[0].lower(), left, self.comparison())
+
+    def comparison(self):
         left = self.additive()
         while True:
             self.blanks()
@@ -323,9 +394,12 @@ class Parser:
             return ("array", [self.unary()])
         if self.match(r"!|-not\b"):
             return ("not", self.unary())
+        sign = self.match(r"-(join|split)\b")
+        if sign:
+            return ("unary", sign[0].lower(), self.unary())
         if self.match(r"-(?=[\d$(])"):
             return ("negative", self.unary())
-        cast = self.match(r"\[([\w.,\[\]` ]+?)\](?!::)(?=[\s'\"$@(\[\d-])")
+        cast = self.match(r"\[([\w.,\[\]` ]+?)\](?!::)(?=\s*['\"$@(\[\d{-])")
         if cast:
             return ("cast", cast[1].lower(), self.unary())
         return self.postfix()
@@ -361,6 +435,8 @@ class Parser:
             raise incomplete("You must provide a value expression.", "ExpectedValueExpression")
         if self.text[self.at] in "'\"":
             return self.quoted()
+        if re.match(r"@['\"]", self.text[self.at:]):
+            return self.here_string()
         number = self.match(r"(\d+(?:\.\d+)?)(kb|mb|gb)?")
         if number:
             value = float(number[1]) if "." in number[1] else int(number[1])
@@ -406,9 +482,21 @@ class Parser:
             self.blanks(lines=True)
             pairs.append((name, self.statement()))
 
+    def here_string(self):
+        """`@'` or `@"` to the end of the line, then lines up to one that begins with the quote."""
+        quote = self.text[self.at + 1]
+        found = self.match(r"@(['\"])[ \t]*\r?\n")
+        end = re.compile(r"\r?\n" + quote + "@").search(self.text, self.at - 1) if found else None
+        if end is None:
+            raise incomplete(f"The string is missing the terminator: {quote}@.", "TerminatorExpectedAtEndOfString")
+        inner = self.text[self.at:max(end.start(), self.at)]
+        self.at = end.end()
+        if quote == "'":
+            return ("literal", inner)
+        return Parser('"' + inner.replace('"', '""') + '"').quoted()
+
     def quoted(self):
         quote = self.text[self.at]
-        begin = self.at
         self.at += 1
         parts, plain = [], ""
         while True:
@@ -433,7 +521,7 @@ class Parser:
                 self.at += 1
         if parts:
             return ("text", parts + [("literal", plain)])
-        return ("literal", plain) if begin >= 0 else None
+        return ("literal", plain)
 
 
 def parse(text):

@@ -7,18 +7,23 @@ import time
 from psrpcore import types as ps
 
 import commands
+import files
 import members
+import session_commands
 from clixml import Thing, array_list, bag, enumeration
 from fragments import Assembler
 from records import AUTOMATION, RUNTIME, Failure, Stopped, command_not_found, stopped
 from runner import Leave, Runner
+from values import real
 
 # The client's host, [MS-PSRP] 2.2.3.17.
 METHODS = {
     "SetShouldExit": 6, "ReadLine": 11, "ReadLineAsSecureString": 12, "Write1": 13, "Write2": 14, "WriteLine1": 15,
     "WriteLine2": 16, "WriteLine3": 17, "WriteErrorLine": 18, "WriteDebugLine": 19, "WriteProgress": 20,
     "WriteVerboseLine": 21, "WriteWarningLine": 22, "Prompt": 23, "PromptForCredential1": 24,
-    "PromptForCredential2": 25, "PromptForChoice": 26, "SetWindowTitle": 42, "ReadKey": 46, "FlushInputBuffer": 47,
+    "PromptForCredential2": 25, "PromptForChoice": 26, "SetForegroundColor": 28, "SetBackgroundColor": 30,
+    "SetCursorPosition": 32, "SetWindowPosition": 34, "SetCursorSize": 36, "SetBufferSize": 38, "SetWindowSize": 40,
+    "SetWindowTitle": 42, "ReadKey": 46, "FlushInputBuffer": 47,
     "PopRunspace": 53, "PromptForChoiceMultipleSelection": 56,
 }
 ANSWERED = {
@@ -55,6 +60,9 @@ class Pipeline:
         self.powershell = None
         self.questions = None
         self.no_input = True
+        # What scripts have set of the window.
+        self.raw = {}
+        self.source = ()
 
     # From the client.
 
@@ -132,15 +140,13 @@ class Pipeline:
         host = self.host()
         return host is not None and not host.IsHostNull and not host.IsHostUINull
 
-    def host_default(self, key):
-        data = getattr(self.host(), "HostDefaultData", None)
-        names = {0: "ForegroundColor", 1: "BackgroundColor", 9: "WindowTitle"}
-        return getattr(data, names[key], None)
+    def host_value(self, name):
+        return getattr(getattr(self.host(), "HostDefaultData", None), name, None)
 
     def colors(self):
         if not self.has_user():
             return None
-        pair = (self.host_default(0), self.host_default(1))
+        pair = (self.host_value("ForegroundColor"), self.host_value("BackgroundColor"))
         return tuple(-1 if color is None else int(getattr(color, "value", color)) for color in pair)
 
     def show(self, method, parameters):
@@ -192,7 +198,7 @@ class Pipeline:
         started = datetime.datetime.now().astimezone()
         try:
             if self.questions is not None:
-                for value in commands.metadata(self.questions):
+                for value in session_commands.metadata(self.questions, self.session):
                     self.send(OUTPUT, value)
             else:
                 self.run_statements()
@@ -202,6 +208,7 @@ class Pipeline:
             state, record = FAILED, failure.record()
         except Exception as error:  # the stand-in itself is wrong: say what, rather than nothing
             state, record = FAILED, Failure(f"stand-in engine: {type(error).__name__}: {error}").record()
+        self.session.succeeded = state == COMPLETED and self.session.succeeded
         self.remember(state, started)
         self.finish(state, record)
 
@@ -212,16 +219,16 @@ class Pipeline:
             if one.end_of_statement:
                 statements.append([])
         statements = [one for one in statements if one]
-        source = self.values() if not self.no_input else ()
+        self.source = source = self.values() if not self.no_input else ()
         for place, statement in enumerate(statements):
             runner = Runner(self.session, self)
             try:
                 values = source if place == 0 else ()
                 for command in statement:
                     values = self.element(runner, command, values)
-                for value in values:
+                for value in real(values):
                     self.check()
-                    self.send(OUTPUT, value)
+                    self.send(OUTPUT, members.shown(value))
             except Failure as failure:
                 # One of several statements fails alone.
                 if len(statements) == 1:
@@ -237,7 +244,7 @@ class Pipeline:
     def element(self, runner, command, source):
         arguments = []
         for name, value in command.parameters:
-            if name is not None and name.strip("-:") == "" and value is not None:
+            if name == "--%":
                 self.session.using = using(value)
                 continue
             arguments.append((name, value))
@@ -250,7 +257,8 @@ class Pipeline:
         return runner.redirected(values, streams) if streams else values
 
     def plain(self, runner, name, arguments, source):
-        if commands.find(name) is None and name.lower() not in self.session.functions and not name.startswith("/"):
+        is_known = commands.find(name) or name.lower() in self.session.functions or files.program(name)
+        if not is_known:
             failure = command_not_found(name)
             failure.ends = "pipeline"
             raise failure

@@ -19,10 +19,13 @@ LIST_OF_OBJECTS = (
 )
 AUTOMATION = "System.Management.Automation."
 RUNTIME = [AUTOMATION + "RuntimeException", "System.SystemException", "System.Exception", "System.Object"]
-CATEGORIES = {
-    "NotSpecified": 0, "InvalidArgument": 5, "InvalidOperation": 7, "InvalidData": 6, "ObjectNotFound": 13,
-    "OperationStopped": 14, "ParserError": 17, "PermissionDenied": 18,
-}
+CATEGORIES = {name: number for number, name in enumerate((
+    "NotSpecified", "OpenError", "CloseError", "DeviceError", "DeadlockDetected", "InvalidArgument", "InvalidData",
+    "InvalidOperation", "InvalidResult", "InvalidType", "MetadataError", "NotImplemented", "NotInstalled", "ObjectNotFound",
+    "OperationStopped", "OperationTimeout", "SyntaxError", "ParserError", "PermissionDenied", "ResourceBusy",
+    "ResourceExists", "ResourceUnavailable", "ReadError", "WriteError", "FromStdErr", "SecurityError", "ProtocolError",
+    "ConnectionError", "AuthenticationError", "LimitsExceeded", "QuotaExceeded", "NotEnabled",
+))}
 COLORS = [
     "Black", "DarkBlue", "DarkGreen", "DarkCyan", "DarkRed", "DarkMagenta", "DarkYellow", "Gray", "DarkGray",
     "Blue", "Green", "Cyan", "Red", "Magenta", "Yellow", "White",
@@ -50,6 +53,8 @@ class Failure(Exception):
         self.thrown = thrown
         self.name = name
         self.where = None
+        # The line of the script, from one.
+        self.line = 1
         self.is_parse = False
 
     @property
@@ -94,7 +99,7 @@ class Failure(Exception):
             "SerializeExtendedInfo": False,
         }
         if self.where is not None and not self.is_parse:
-            notes["ErrorDetails_ScriptStackTrace"] = "at <ScriptBlock>, <No file>: line 1"
+            notes["ErrorDetails_ScriptStackTrace"] = f"at <ScriptBlock>, <No file>: line {self.line}"
         if self.ends == "nothing" or (self.ends == "statement" and not self.thrown):
             notes["PSMessageDetails"] = None
         return Thing([AUTOMATION + "ErrorRecord", "System.Object"], self.message, notes=notes)
@@ -106,12 +111,12 @@ class Failure(Exception):
         is_empty = not line
         text = line.split("\n")[0] if line else ""
         marks = "~" * max(1, min(len(statement), len(text) - offset)) if line else ""
-        position = "" if is_empty else f"At line:1 char:{offset + 1}\n+ {text}\n+ {' ' * offset}{marks}"
+        position = "" if is_empty else f"At line:{self.line} char:{offset + 1}\n+ {text}\n+ {' ' * offset}{marks}"
         return Thing([AUTOMATION + "InvocationInfo", "System.Object"], AUTOMATION + "InvocationInfo", {
             "MyCommand": command,
             "BoundParameters": Thing([DICTIONARY, "System.Object"], items={}, holds="DCT"),
             "UnboundArguments": Thing([LIST_OF_OBJECTS, "System.Object"], items=[]),
-            "ScriptLineNumber": 0 if is_empty else 1,
+            "ScriptLineNumber": 0 if is_empty else self.line,
             "OffsetInLine": 0 if is_empty else offset + 1,
             "HistoryId": ps.PSInt64(history),
             "ScriptName": "", "Line": text, "Statement": statement, "PositionMessage": position,
@@ -146,6 +151,73 @@ def item_not_found(path, activity):
         f"Cannot find path '{path}' because it does not exist.", kind,
         f"PathNotFound,Microsoft.PowerShell.Commands.{command}", "ObjectNotFound", path, "nothing", activity,
     )
+
+
+def binding_failure(message, error_id, command):
+    kind = [AUTOMATION + "ParameterBindingException", *RUNTIME]
+    where = "".join(command.split("-")) + "Command"
+    return Failure(message, kind, f"{error_id},Microsoft.PowerShell.Commands.{where}", "InvalidArgument", ends="pipeline",
+                   activity=command)
+
+
+def parameter_not_found(name, command):
+    message = f"A parameter cannot be found that matches parameter name '{name}'."
+    return binding_failure(message, "NamedParameterNotFound", command)
+
+
+def argument_missing(name, command):
+    message = f"Missing an argument for parameter '{name}'. Specify a parameter and try again."
+    return binding_failure(message, "MissingArgument", command)
+
+
+def position_not_found(value, command):
+    message = f"A positional parameter cannot be found that accepts argument '{value}'."
+    return binding_failure(message, "PositionalParameterNotFound", command)
+
+
+def session_state_failure(kind, message, error_id, target, activity):
+    types = [AUTOMATION + kind, AUTOMATION + "SessionStateException"] + RUNTIME
+    command = "".join(activity.split("-")) + "Command"
+    return Failure(message, types, f"{error_id},Microsoft.PowerShell.Commands.{command}", "ObjectNotFound", target, "nothing", activity)
+
+
+def drive_not_found(drive, activity):
+    message = f"Cannot find drive. A drive with the name '{drive}' does not exist."
+    return session_state_failure("DriveNotFoundException", message, "DriveNotFound", drive, activity)
+
+
+def variable_not_found(name):
+    message = f"Cannot find a variable with the name '{name}'."
+    return session_state_failure("ItemNotFoundException", message, "VariableNotFound", name, "Get-Variable")
+
+
+def path_not_found(path, activity):
+    return item_not_found(path, activity)
+
+
+def item_exists(path):
+    kind = ["System.IO.IOException", "System.SystemException", "System.Exception", "System.Object"]
+    return Failure(f"The file '{path}' already exists.", kind, "NewItemIOError,Microsoft.PowerShell.Commands.NewItemCommand",
+                   "WriteError", path, "statement", "New-Item")
+
+
+def file_failure(error, path, activity):
+    """What the system said of a file."""
+    name, message, category = {
+        FileNotFoundError: ("System.IO.DirectoryNotFoundException", f"Could not find a part of the path '{path}'.", "OpenError"),
+        IsADirectoryError: ("System.UnauthorizedAccessException", f"Access to the path '{path}' is denied.", "OpenError"),
+        PermissionError: ("System.UnauthorizedAccessException", f"Access to the path '{path}' is denied.", "PermissionDenied"),
+    }.get(type(error), ("System.IO.IOException", f"The parameter is incorrect. : '{path}'", "WriteError"))
+    command = "".join(activity.split("-")) + "Command"
+    return Failure(message, [name, "System.SystemException", "System.Exception", "System.Object"],
+                   f"FileOpenFailure,Microsoft.PowerShell.Commands.{command}", category, path, "statement", activity)
+
+
+def native_error(line, place):
+    """A line that a program wrote to its standard error; only the first says which command it was."""
+    kind = [AUTOMATION + "RemoteException", *RUNTIME]
+    error_id = "NativeCommandErrorMessage" if place else "NativeCommandError"
+    return Failure(line, kind, error_id, "NotSpecified", line, "nothing")
 
 
 def written_error(message, target=None, error_id=None, activity="Write-Error"):

@@ -1,16 +1,17 @@
 """Runs what `language` read, for one pipeline of the stand-in engine. Commands are in `commands`."""
 
-import operator
 import os
 import re
 
 from psrpcore import types as ps
 
 import commands
+import files
 import members
-from clixml import Thing, custom
+import session_commands  # noqa: F401: registers its commands
 from language import Unknown, parse
-from records import Failure, command_not_found, divided_by_zero
+from records import Failure, command_not_found
+from values import PULSE, binary, cast, index, is_true, items_of, real, single, text_of
 
 
 class Leave(Exception):
@@ -22,53 +23,6 @@ class Leave(Exception):
         self.value = value
 
 
-def items_of(value):
-    """What a pipeline makes of a value: the items of a list, else the value itself."""
-    if isinstance(value, Thing) and value.items is not None and value.holds != "DCT":
-        yield from value.items
-    elif isinstance(value, (list, tuple, range)) and not isinstance(value, str):
-        yield from value
-    else:
-        yield value
-
-
-def single(values):
-    values = list(values)
-    return values[0] if len(values) == 1 else (values or None)
-
-
-def text_of(value):
-    """A value inside a string."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value)
-    if isinstance(value, float):
-        return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
-    if isinstance(value, (ps.PSSecureString,)):
-        return "System.Security.SecureString"
-    if isinstance(value, (bytes, bytearray, list, tuple, range, ps.PSListBase)):
-        return " ".join(text_of(item) for item in value)
-    if isinstance(value, (dict, ps.PSDictBase)):
-        return "System.Collections.Hashtable"
-    if isinstance(value, Thing):
-        if value.text is not None:
-            return value.text
-        if value.items is not None:
-            return " ".join(text_of(item) for item in value.items)
-        return "@{" + "; ".join(f"{name}={text_of(inner)}" for name, inner in value.notes.items()) + "}"
-    if type(value).__name__ in ("PSCustomObject", "PSObject"):
-        properties = value.PSObject.extended_properties
-        return "@{" + "; ".join(f"{one.name}={text_of(one.get_value(value))}" for one in properties) + "}"
-    return str(value)
-
-
-def is_true(value):
-    if isinstance(value, list):
-        return len(value) > 1 or (len(value) == 1 and is_true(value[0]))
-    return value is not None and value is not False and value != 0 and value != ""
-
-
 class Runner:
     def __init__(self, session, pipeline):
         self.session = session
@@ -77,6 +31,10 @@ class Runner:
         self.redirects = []
         self.source = ""
         self.trying = 0
+        # The function that runs.
+        self.called = ""
+        # Whether what runs now has said an error, for `$?`.
+        self.has_failed = False
 
     # Streams.
 
@@ -99,21 +57,35 @@ class Runner:
         """A non-terminating error, which the preference may make a terminating one."""
         if failure.where is None and node is not None:
             self.place(failure, node, name)
+        self.has_failed = True
         preference = str(preference or self.variable("ErrorActionPreference")).lower()
         if preference == "stop":
             failure.ends = "pipeline"
             raise failure
-        if preference in ("silentlycontinue", "ignore"):
+        if preference == "ignore":
             return
         record = failure.record()
         self.session.errors.insert(0, record)
+        if preference != "silentlycontinue":
+            self.write("error", record)
+
+    def native_error(self, failure, name):
+        """What a program wrote to its standard error: it fails nothing."""
+        self.place(failure, self.at, name, name.rpartition("/")[2])
+        record = failure.record()
+        self.session.errors.insert(0, record)
         self.write("error", record)
+
+    def pulse(self):
+        """A pulse where a redirection has taken records in."""
+        return [PULSE] if any(queue for _, queue in self.redirects) else []
 
     def place(self, failure, node, name="", command=None):
         start, end = node
         before = self.source.rfind("\n", 0, start) + 1
         line = self.source[before:].split("\n")[0]
         statement = self.source[start:end].strip()
+        failure.line = self.source.count("\n", 0, start) + 1
         failure.where = (line, start - before, statement, self.session.history_id, command or (name or None), name)
 
     def redirected(self, values, streams):
@@ -129,7 +101,8 @@ class Runner:
                 self.redirects.pop()
                 while queue:
                     yield queue.pop(0)
-            yield value
+            if value is not PULSE or self.pulse():
+                yield value
         yield from queue
 
     # Variables.
@@ -194,14 +167,14 @@ class Runner:
         if blocks or piped:
             yield from self.block(blocks.get("begin", []))
             process = blocks.get("process", script["body"])
-            for item in source:
+            for item in real(source):
                 self.assign("_", item)
                 if piped:
                     self.assign(piped, item)
                 yield from self.block(process)
             yield from self.block(blocks.get("end", []))
         else:
-            self.assign("input", source)
+            self.assign("input", real(source))
             yield from self.block(script["body"])
 
     def bind(self, parameters, arguments):
@@ -233,7 +206,7 @@ class Runner:
             elif from_pipeline:
                 piped, value = name, None
             elif mandatory:
-                value = members.mandatory(self.pipeline, name)
+                value = members.mandatory(self.pipeline, name, self.called, members.full_kind(kinds))
             else:
                 value = False if is_switch else (self.value(default) if default else None)
             self.assign(name, value)
@@ -243,19 +216,24 @@ class Runner:
     def block(self, statements):
         for node in statements:
             self.pipeline.check()
+            outer, self.has_failed = self.has_failed, False
             try:
                 yield from self.statement(node)
             except Failure as failure:
                 if failure.where is None:
                     self.place(failure, node[1:3])
-                if failure.ends != "statement" or self.trying:
+                if failure.ends == "pipeline" or failure.ends == "stop" or self.trying:
                     raise
                 self.raise_or_write(failure)
+            yield from self.pulse()
+            self.session.succeeded = not self.has_failed
+            self.has_failed |= outer
 
     def raise_or_write(self, failure):
         if self.trying or str(self.variable("ErrorActionPreference")).lower() == "stop":
             failure.ends = "pipeline"
             raise failure
+        self.has_failed = True
         record = failure.record()
         self.session.errors.insert(0, record)
         self.write("error", record)
@@ -266,11 +244,13 @@ class Runner:
             yield from self.elements(node[3], ())
         elif kind == "assign":
             value = single(self.statement(node[5]))
-            if node[4] == "+=":
-                value = self.binary("+", self.variable(node[3]), value)
+            if node[4] != "=":
+                value = binary(self, node[4][0], self.variable(node[3]), value)
             self.assign(node[3], value)
             if node[5][0] == "assign":
                 self.assign(node[3], self.variable(node[5][3]))
+        elif kind == "put":
+            self.put(self.value(node[3]), self.value(node[4]), single(self.statement(node[5])))
         elif kind == "set":
             members.set_member(self.path(node[3]), node[4], single(self.statement(node[5])), self.pipeline)
         elif kind == "if":
@@ -279,8 +259,12 @@ class Runner:
                     yield from self.block(body)
                     return
             yield from self.block(node[4])
-        elif kind in ("while", "foreach"):
+        elif kind in ("while", "foreach", "for", "do"):
             yield from self.loop(node)
+        elif kind == "switch":
+            yield from self.switch(node)
+        elif kind == "chain":
+            yield from self.chain(node)
         elif kind == "try":
             yield from self.attempt(node)
         elif kind == "function":
@@ -303,18 +287,62 @@ class Runner:
             value = members.member(self, value, part, None)
         return value
 
+    def put(self, value, place, new):
+        if isinstance(value, (dict, ps.PSDictBase)):
+            value[place] = new
+        elif isinstance(value, list):
+            value[int(place)] = new
+        else:
+            raise Failure("Cannot index into a null array.", None, "NullArray", "InvalidOperation")
+
+    def switch(self, node):
+        for item in items_of(single(self.statement(node[3]))):
+            self.scopes.append({"_": item})
+            try:
+                is_matched = False
+                for test, body in node[4]:
+                    wanted = self.value(test) if test is not None else None
+                    is_it = not is_matched if test is None else (
+                        is_true(single(self.script(str(wanted), scope=False))) if isinstance(wanted, ps.PSScriptBlock)
+                        else binary(self, "-eq", text_of(item), text_of(wanted)))
+                    if is_it:
+                        is_matched = True
+                        yield from self.block(body)
+            except Leave as leave:
+                if leave.how == "break":
+                    return
+                if leave.how != "continue":
+                    raise
+            finally:
+                self.scopes.pop()
+
+    def chain(self, node):
+        """`a && b || c`: the next one runs, or not, by how the last one went."""
+        for sign, pipeline in node[3]:
+            if sign is None or self.session.succeeded == (sign == "&&"):
+                yield from self.block([pipeline])
+
     def loop(self, node):
-        values = iter(items_of(single(self.statement(node[4])))) if node[0] == "foreach" else None
+        kind = node[0]
+        if kind == "for" and node[3] is not None:
+            yield from self.block([node[3]])
+        values = iter(items_of(single(self.statement(node[4])))) if kind == "foreach" else None
+        is_first = True
         while True:
             self.pipeline.check()
-            if values is None:
-                if not is_true(single(self.statement(node[3]))):
-                    return
-            else:
+            if kind == "foreach":
                 try:
                     self.assign(node[3], next(values))
                 except StopIteration:
                     return
+            elif kind == "do" and is_first:
+                pass
+            else:
+                condition = node[{"while": 3, "for": 4, "do": 3}[kind]]
+                is_wanted = condition is None or is_true(single(self.statement(condition)))
+                if is_wanted == (kind == "do" and node[4] == "until"):
+                    return
+            is_first = False
             try:
                 yield from self.block(node[-1])
             except Leave as leave:
@@ -322,6 +350,8 @@ class Runner:
                     return
                 if leave.how != "continue":
                     raise
+            if kind == "for" and node[5] is not None:
+                yield from self.block([node[5]])
 
     def attempt(self, node):
         _, _, _, body, catch, last = node
@@ -365,7 +395,10 @@ class Runner:
         if kind == "invoke":
             node, arguments, redirections = element[3]
             block = self.value(node)
-            values = self.script(str(block), self.arguments(arguments), source)
+            if isinstance(block, ps.PSScriptBlock):
+                values = self.script(str(block), self.arguments(arguments), source, scope=element[4])
+            else:
+                values = self.command(text_of(block), self.arguments(arguments), source, element[1:3])
         elif kind == "expr":
             values, redirections = self.enumerated(element[3]), element[4]
         else:
@@ -378,7 +411,7 @@ class Runner:
             if target in ("output", "null"):
                 streams[names[stream]] = target
             else:
-                values = commands.to_file(self, values, text_of(self.value(argument)), target == "append")
+                values = files.to_file(self, values, text_of(self.value(argument)), target == "append")
         if streams.get("1") == "null":
             values = commands.nothing(values)
         streams.pop("1")
@@ -402,6 +435,9 @@ class Runner:
         for kind, value in arguments:
             if kind == "parameter":
                 found.append((value, None))
+            elif kind == "splat":
+                given = self.variable(value)
+                found += given.items() if isinstance(given, dict) else [(None, one) for one in items_of(given)]
             else:
                 found.append((None, self.value(value)))
         return found
@@ -410,11 +446,16 @@ class Runner:
         """A command with its arguments: a function of the session, one that is known, or none."""
         function = self.session.functions.get(name.lower())
         if function is not None:
-            yield from self.script(function, arguments, source)
+            outer, self.called = self.called, name
+            try:
+                yield from self.script(function, arguments, source)
+            finally:
+                self.called = outer
             return
         known = commands.find(name)
-        if known is None and name.startswith("/") and os.access(name, os.X_OK) and os.path.isfile(name):
-            yield from commands.native(self, name, arguments)
+        if known is None and files.program(name):
+            self.at = node
+            yield from files.native(self, name, arguments, self.given(source))
             return
         if known is None:
             failure = command_not_found(name)
@@ -426,10 +467,17 @@ class Runner:
             raise failure
         yield from known(commands.Call(self, name, arguments, source, node))
 
+    def given(self, source):
+        """What is piped into a program. What the client may send is not waited for: it need not end."""
+        return () if source is self.pipeline.source else real(source)
+
     # Values.
 
     def value(self, node):
         kind = node[0]
+        expression = using_text(node)
+        if expression in self.session.using:
+            return self.session.using[expression]
         if kind == "literal":
             return node[1]
         if kind == "variable":
@@ -437,102 +485,46 @@ class Runner:
         if kind == "text":
             return "".join(text_of(self.value(part)) for part in node[1])
         if kind == "expand":
-            return re.sub(r"\$(\w+)", lambda found: text_of(self.variable(found[1])), node[1])
+            words = re.sub(r"\$(env:\w+|\w+)", lambda found: text_of(self.variable(found[1])), node[1])
+            return re.sub(r"`(.)", r"\1", words)
         if kind == "array":
             return [self.value(item) for item in node[1]]
         if kind in ("sub", "paren"):
             return single(self.block(node[1]))
         if kind == "list":
-            return list(self.block(node[1]))
+            return list(real(self.block(node[1])))
         if kind == "table":
             return {self.value(name): single(self.statement(value)) for name, value in node[1]}
         if kind == "block":
             return ps.PSScriptBlock(node[1])
         if kind == "type":
             return members.Type(node[1])
+        if kind == "unary":
+            value = self.value(node[2])
+            return "".join(text_of(item) for item in items_of(value)) if node[1] == "-join" else text_of(value).split()
         if kind == "not":
             return not is_true(self.value(node[1]))
         if kind == "negative":
             return -self.value(node[1])
         if kind == "cast":
-            return self.cast(node[1], self.value(node[2]))
+            return cast(node[1], self.value(node[2]))
         if kind == "index":
-            return self.index(self.value(node[1]), self.value(node[2]))
+            return index(self.value(node[1]), self.value(node[2]))
         if kind == "member":
             arguments = None if node[3] is None else [self.value(item) for item in node[3]]
             return members.member(self, self.value(node[1]), node[2], arguments)
-        return self.binary(node[1], self.value(node[2]), self.value(node[3]) if node[1] not in ("-and", "-or") else node[3])
+        return binary(self, node[1], self.value(node[2]), self.value(node[3]) if node[1] not in ("-and", "-or") else node[3])
 
-    def cast(self, kind, value):
-        if kind in ("pscustomobject",):
-            return custom(**{}) if not value else Thing(custom().type_names, notes=value)
-        if kind in ("int", "int32", "byte", "long"):
-            try:
-                return int(value)
-            except (TypeError, ValueError):
-                raise Failure(
-                    f'Cannot convert value "{value}" to type "System.Int32". Error: "The input string \'{value}\' was '
-                    'not in a correct format."', None, "InvalidCastFromStringToInteger", "InvalidArgument",
-                ) from None
-        if kind in ("string",):
-            return text_of(value)
-        if kind in ("bool",):
-            return is_true(value)
-        if kind in ("version",):
-            return ps.PSVersion(value)
-        if kind == "void":
-            return members.VOID
-        if kind.endswith("[]"):
-            return value if isinstance(value, list) else [value]
-        return value
 
-    def index(self, value, place):
-        if isinstance(value, (dict, ps.PSDictBase)):
-            return value.get(place)
-        try:
-            return list(items_of(value))[int(place)]
-        except (IndexError, ValueError):
-            return None
-
-    def binary(self, sign, left, right):
-        if sign in ("-and", "-or"):
-            if sign == "-and":
-                return is_true(left) and is_true(self.value(right))
-            return is_true(left) or is_true(self.value(right))
-        if sign == "..":
-            first, last = int(left), int(right)
-            return range(first, last + 1) if first <= last else range(first, last - 1, -1)
-        if sign in ("-eq", "-ne", "-lt", "-le", "-gt", "-ge"):
-            if isinstance(left, str):
-                left, right = left.lower(), text_of(right).lower()
-            return getattr(operator, sign[1:])(left, right)
-        if sign in ("-is", "-isnot"):
-            return (members.type_name(left).lower().endswith(right.name.lower())) == (sign == "-is")
-        if sign in ("-like", "-match"):
-            pattern = re.escape(text_of(right)).replace(r"\*", ".*") if sign == "-like" else text_of(right)
-            found = (re.fullmatch if sign == "-like" else re.search)(pattern, text_of(left), re.I)
-            return found is not None
-        if sign == "-join":
-            return text_of(right).join(text_of(item) for item in items_of(left))
-        if sign == "-f":
-            return text_of(left).format(*items_of(right))
-        return self.arithmetic(sign, left, right)
-
-    def arithmetic(self, sign, left, right):
-        if sign == "+" and isinstance(left, str):
-            return str(left) + text_of(right)
-        if sign == "+" and isinstance(left, list):
-            return left + list(items_of(right))
-        if sign == "*" and isinstance(left, str):
-            return str(left) * int(right)
-        left = 0 if left is None else left
-        right = 0 if right is None else right
-        if isinstance(right, str):
-            right = float(right) if "." in right else int(right)
-        if sign in "/%" and right == 0:
-            raise divided_by_zero()
-        if sign == "/":
-            whole = left / right
-            return int(whole) if isinstance(left, int) and isinstance(right, int) and left % right == 0 else whole
-        operators = {"+": operator.add, "-": operator.sub, "*": operator.mul, "%": operator.mod}
-        return operators[sign](left, right)
+def using_text(node):
+    """The text of a `$using:` expression in lower case, with its members and indexes; nothing for other nodes."""
+    if node[0] == "variable" and node[1].lower().startswith("using:"):
+        return "$" + node[1].lower()
+    if node[0] == "member" and node[3] is None:
+        inner = using_text(node[1])
+        return inner and f"{inner}.{node[2].lower()}"
+    if node[0] == "index" and node[2][0] == "literal":
+        inner = using_text(node[1])
+        place = node[2][1]
+        return inner and (f"{inner}['{place.lower()}']" if isinstance(place, str) else f"{inner}[{place}]")
+    return None

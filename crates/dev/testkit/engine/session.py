@@ -12,6 +12,12 @@ PREFERENCES = {
     "debugpreference": "SilentlyContinue", "informationpreference": "SilentlyContinue",
     "progresspreference": "Continue", "confirmpreference": "High",
 }
+SPELLED = {name.lower(): name for name in (
+    "ConfirmPreference", "DebugPreference", "ErrorActionPreference", "InformationPreference", "ProgressPreference",
+    "PSNativeCommandUseErrorActionPreference", "VerbosePreference", "WarningPreference", "WhatIfPreference", "ErrorView", "HOME",
+    "PID", "PWD", "PSCulture", "PSUICulture", "PSEdition", "ShellId", "IsLinux", "IsWindows", "IsMacOS", "IsCoreCLR", "Error",
+    "NestedPromptLevel", "PSStyle", "LASTEXITCODE",
+)}
 VERSION = "7.6.5"
 
 
@@ -52,6 +58,7 @@ class Session:
         self.number = number
         self.functions = {}
         self.using = {}
+        self.succeeded = True
         self.reset()
         # A runspace begins at home, wherever the engine was started.
         self.location = os.path.expanduser("~")
@@ -67,12 +74,6 @@ class Session:
     def variable(self, name, pipeline):
         if name in self.variables:
             return self.variables[name]
-        known = {
-            "true": True, "false": False, "null": None, "pid": os.getpid(), "error": self.errors,
-            "home": os.path.expanduser("~"), "pwd": self.location, "psculture": "en-US", "psuiculture": "en-US",
-            "psedition": "Core", "shellid": "Microsoft.PowerShell", "islinux": True, "iswindows": False,
-            "ismacos": False, "iscoreclr": True, "?": True,
-        }
         if name == "host":
             return HostObject()
         if name == "psversiontable":
@@ -82,4 +83,18 @@ class Session:
             arguments = Thing([AUTOMATION_DICTIONARY, "System.Collections.Hashtable", "System.Object"],
                               items=dict(self.engine.arguments), holds="DCT")
             return Thing(kind, kind[0], {"ApplicationArguments": arguments})
-        return known.get(name)
+        return self.automatic().get(name)
+
+    def automatic(self):
+        """Variables that PowerShell sets itself."""
+        return {
+            "true": True, "false": False, "null": None, "pid": os.getpid(), "error": self.errors,
+            "home": os.path.expanduser("~"), "pwd": self.location, "psculture": "en-US", "psuiculture": "en-US",
+            "psedition": "Core", "shellid": "Microsoft.PowerShell", "islinux": True, "iswindows": False,
+            "ismacos": False, "iscoreclr": True, "?": self.succeeded, "errorview": "ConciseView",
+            "whatifpreference": False, "psnativecommanduseerroractionpreference": False, "nestedpromptlevel": 0,
+        }
+
+    def spelled(self, name):
+        """A variable's name as PowerShell spells it."""
+        return SPELLED.get(name, name)

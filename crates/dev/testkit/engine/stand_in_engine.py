@@ -44,6 +44,11 @@ POOL_KINDS = {CAPABILITY, INIT, PUBLIC_KEY, CONNECT, 0x21002, 0x21003, 0x21007, 
 PIPELINE_KINDS = {0x21006, 0x2100A, PIPELINE_INPUT, 0x41003, HOST_RESPONSE}
 
 
+# What a client tells of its window, by key.
+WINDOW = ("ForegroundColor", "BackgroundColor", "CursorPosition", "WindowPosition", "CursorSize", "BufferSize", "WindowSize",
+          "MaxWindowSize", "MaxPhysicalWindowSize", "WindowTitle")
+
+
 class PlainText:
     """How SecureStrings travel from version 2.4 on: without a key."""
 
@@ -63,7 +68,7 @@ def host_info(_, obj, **__):
     value = lambda key: getattr(data.get(key), "V", None)  # noqa: E731
     return SimpleNamespace(
         IsHostNull=obj._isHostNull, IsHostUINull=obj._isHostUINull, UseRunspaceHost=obj._useRunspaceHost,
-        HostDefaultData=SimpleNamespace(ForegroundColor=value(0), BackgroundColor=value(1), WindowTitle=value(9)),
+        HostDefaultData=SimpleNamespace(**{name: value(key) for key, name in enumerate(WINDOW)}),
     )
 
 

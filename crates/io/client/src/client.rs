@@ -119,6 +119,15 @@ impl Client {
         pool::list_pipelines(&self.calls, self.session_id, pool).await
     }
 
+    /// Ends a pool of this user, whether somebody holds it or it was left.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]; that there is no such pool is a fault which [`Error::is_gone`] knows.
+    pub async fn close_pool(&self, id: Uuid, options: &PoolOptions) -> Result<(), Error> {
+        pool::end(&self.calls, self.session_id, id, options).await
+    }
+
     /// The mechanism of the last login, `NTLM` or `Basic`; `None` before the first.
     #[must_use]
     pub fn mechanism(&self) -> Option<&'static str> {

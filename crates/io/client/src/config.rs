@@ -23,6 +23,8 @@ pub struct Config {
     pub settings: Settings,
     /// The language that the service's texts should have, an RFC 5646 tag.
     pub locale: String,
+    /// The language whose numbers and dates the service should write; that of the texts by default.
+    pub data_locale: Option<String>,
     /// The largest envelope in bytes, both ways: 512,000 by default, as in Windows's client.
     ///
     /// Services with a lower limit answer up to that. Requests have at most 153,600 bytes, which
@@ -78,6 +80,7 @@ impl Config {
             unencrypted: false,
             settings: Settings::default(),
             locale: "en-US".to_owned(),
+            data_locale: None,
             max_envelope_size: 512_000,
             charset: Charset::Utf8,
         }

@@ -25,7 +25,7 @@ pub use pool::{
     PoolState,
 };
 pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
-pub use settings::Settings;
+pub use settings::{Preferences, Settings};
 pub use shell::{Command, Event, Input, Shell, Signal};
 pub use transport::tls::{Authorities, Pin, Trust, TrustError};
 pub use wsman::Charset;

@@ -18,7 +18,7 @@ const MAX_FILE: u64 = 1024 * 1024;
 const LEAST_DELAY_MS: u32 = 500;
 
 /// Windows's names and defaults.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Settings {
     /// `AllowUnencrypted`, false by default: whether messages may travel unencrypted over HTTP.
     pub allow_unencrypted: bool,
@@ -28,6 +28,20 @@ pub struct Settings {
     pub trust: Trust,
     /// `NetworkDelayms` and the time that an operation may take.
     pub timing: Timing,
+    /// What PowerShell has in preference variables.
+    pub preferences: Preferences,
+}
+
+/// PowerShell's preference variables that are about sessions: what holds where a command says nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+#[expect(clippy::exhaustive_structs, reason = "the three that PowerShell has")]
+pub struct Preferences {
+    /// `PSSessionApplicationName`: the path of a service's address.
+    pub application_name: Option<String>,
+    /// `PSSessionConfigurationName`: a name, or a whole resource URI.
+    pub configuration_name: Option<String>,
+    /// `[PSSessionOption]` as it is written: whoever opens sessions knows the options.
+    pub session_option: Option<toml::Table>,
 }
 
 /// `[TLS]`, with the names of Windows's session options where it has them.
@@ -71,6 +85,12 @@ struct File {
     network_delay_ms: Option<u32>,
     #[serde(default, rename = "TLS")]
     tls: Tls,
+    #[serde(default, rename = "PSSessionApplicationName")]
+    application_name: Option<String>,
+    #[serde(default, rename = "PSSessionConfigurationName")]
+    configuration_name: Option<String>,
+    #[serde(default, rename = "PSSessionOption")]
+    session_option: Option<toml::Table>,
 }
 
 impl Settings {
@@ -120,7 +140,18 @@ impl Settings {
             timing.network_delay = Duration::from_millis(delay.into());
         }
         let trust = file.tls.trust()?;
-        Ok(Self { allow_unencrypted: file.allow_unencrypted, trusted_hosts, trust, timing })
+        let preferences = Preferences {
+            application_name: file.application_name,
+            configuration_name: file.configuration_name,
+            session_option: file.session_option,
+        };
+        Ok(Self {
+            allow_unencrypted: file.allow_unencrypted,
+            trusted_hosts,
+            trust,
+            timing,
+            preferences,
+        })
     }
 }
 
@@ -149,6 +180,11 @@ mod tests {
         let found = Settings::parse(all).unwrap();
         assert!(found.allow_unencrypted && found.trusted_hosts.contains("x.b"));
         assert_eq!(found.timing.network_delay, Duration::from_millis(700));
+        let preferences = "PSSessionApplicationName = 'a'\nPSSessionConfigurationName = 'c'\n[PSSessionOption]\nOpenTimeout = 1";
+        let found = Settings::parse(preferences).unwrap().preferences;
+        assert_eq!(found.application_name.as_deref(), Some("a"));
+        assert_eq!(found.configuration_name.as_deref(), Some("c"));
+        assert_eq!(found.session_option.unwrap().get("OpenTimeout"), Some(&1.into()));
         let tls =
             "[TLS]\nCAPath = \"/ca\"\nSkipCACheck = true\nSkipCNCheck = true\nServerName = \"n\"";
         let trust = Settings::parse(tls).unwrap().trust;

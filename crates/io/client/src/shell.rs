@@ -579,7 +579,7 @@ pub(crate) fn context(calls: &Calls, session_id: Uuid, resource_uri: &str) -> Re
     RequestContext {
         max_envelope_size: config.max_envelope_size.into(),
         locale: config.locale.clone(),
-        data_locale: config.locale.clone(),
+        data_locale: config.data_locale.as_ref().unwrap_or(&config.locale).clone(),
         charset: config.charset,
         ..RequestContext::new(&config.endpoint.to_string(), resource_uri, session_id)
     }

@@ -61,7 +61,7 @@ impl Word {
             ("$null", _) => Value::Null,
             (_, Some(Expression::Integer { value, .. })) => Value::Integer(value),
             (_, Some(Expression::Real { value, .. })) => Value::Real(value),
-            _ => Value::Text(text.to_owned()),
+            _ => script_block(text).unwrap_or_else(|| Value::Text(text.to_owned())),
         };
         let literal = (!matches!(value, Value::Null)).then(|| text.to_owned());
         Self { value, literal, is_from_shell: true }
@@ -70,6 +70,13 @@ impl Word {
     fn shown(&self) -> String {
         self.literal.clone().unwrap_or_else(|| self.value.text())
     }
+}
+
+/// A word in braces is a script block, unless it is an object of JSON.
+fn script_block(word: &str) -> Option<Value> {
+    let inside = word.trim().strip_prefix('{')?.strip_suffix('}')?;
+    let is_json = serde_json::from_str::<Value>(word).is_ok();
+    (!is_json).then(|| Value::ScriptBlock(inside.to_owned()))
 }
 
 /// Why arguments do not fit, in PowerShell's words.
@@ -90,7 +97,7 @@ impl BindError {
 }
 
 /// Which parameter gets which value.
-type Values = Vec<(&'static Parameter, Value)>;
+pub(super) type Values = Vec<(&'static Parameter, Value)>;
 
 /// The arguments of a command line, bound as far as no pipe is needed for it.
 #[derive(Clone, Debug)]
@@ -106,15 +113,21 @@ pub(crate) struct CommandLine {
 pub(crate) struct Bound {
     pub(crate) cmdlet: &'static Cmdlet,
     /// The parameter set.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "each cmdlet has one set as long as none opens a session")
-    )]
     pub(crate) set: &'static str,
     values: Values,
 }
 
 impl Bound {
+    /// Values that are bound already.
+    pub(super) const fn of(cmdlet: &'static Cmdlet, values: Values) -> Self {
+        Self { cmdlet, set: "All", values }
+    }
+
+    /// Each parameter that has a value.
+    pub(super) const fn values(&self) -> &Values {
+        &self.values
+    }
+
     /// The value of a parameter, if it has one.
     pub(crate) fn value(&self, name: &str) -> Option<&Value> {
         self.values.iter().find(|(parameter, _)| parameter.name == name).map(|(_, value)| value)
@@ -278,11 +291,7 @@ impl CommandLine {
         }
         line.take_properties(input, false)?;
         if line.values.len() == self.values.len() {
-            return Err(BindError::new(
-                "The input object cannot be bound to any parameters for the command either because the command does not take \
-                 pipeline input or the input and its properties do not match any of the parameters that take pipeline input."
-                    .to_owned(),
-            ));
+            return Err(no_parameter_for_input());
         }
         line.finish()
     }
@@ -301,7 +310,7 @@ impl CommandLine {
                     return Ok(());
                 }
                 // Its properties may fit better.
-                Err(_) if matches!(input, Value::Object(_)) => {}
+                Err(_) if matches!(input, Value::Object(_) | Value::Remote(_)) => {}
                 Err(error) => {
                     failure.get_or_insert(error);
                 }
@@ -312,7 +321,10 @@ impl CommandLine {
 
     /// A property that does not fit is an error: what it asks for would be left out without a word.
     fn take_properties(&mut self, input: &Value, needs_nature: bool) -> Result<(), BindError> {
-        let Value::Object(object) = input else { return Ok(()) };
+        let plain = if let Value::Remote(remote) = input { remote.plain() } else { Value::Null };
+        let ((Value::Object(object), _) | (_, Value::Object(object))) = (input, &plain) else {
+            return Ok(());
+        };
         let open: Vec<_> =
             self.open_for_input().filter(|parameter| parameter.pipeline.property).collect();
         for parameter in open {
@@ -405,6 +417,15 @@ fn missing(parameter: &Parameter) -> BindError {
         parameter.name,
         parameter.kind.type_name()
     ))
+}
+
+/// Nothing takes what comes from the pipe.
+pub(crate) fn no_parameter_for_input() -> BindError {
+    BindError::new(
+        "The input object cannot be bound to any parameters for the command either because the command does not take \
+         pipeline input or the input and its properties do not match any of the parameters that take pipeline input."
+            .to_owned(),
+    )
 }
 
 fn ambiguous_sets() -> BindError {

@@ -12,6 +12,8 @@ const MAX_CULTURE: usize = 84;
 /// Whether a value is what a parameter needs before anything is made of it: such parameters are preferred.
 pub(super) fn is_natural(parameter: &Parameter, value: &Value) -> bool {
     match (parameter.kind, value) {
+        (Kind::Object, _) => true,
+        (_, Value::Remote(remote)) => is_natural(parameter, &remote.plain()),
         (_, Value::List(values)) if parameter.is_list => {
             values.iter().all(|value| is_natural(parameter, value))
         }
@@ -22,7 +24,7 @@ pub(super) fn is_natural(parameter: &Parameter, value: &Value) -> bool {
         (Kind::SessionOption | Kind::Session, Value::Object(object)) => {
             object.type_name == parameter.kind.type_name()
         }
-        (Kind::ScriptBlock, Value::ScriptBlock(_)) | (Kind::Object, _) => true,
+        (Kind::ScriptBlock, Value::ScriptBlock(_)) => true,
         (Kind::Credential, Value::Object(object)) => object.type_name == CREDENTIAL,
         _ => false,
     }
@@ -33,6 +35,7 @@ pub(super) fn is_natural(parameter: &Parameter, value: &Value) -> bool {
 /// # Errors
 /// It is nothing such.
 pub(super) fn convert(parameter: &Parameter, word: Word) -> Result<Value, BindError> {
+    let word = nearer(parameter, word);
     if !parameter.is_list {
         return one(parameter, word);
     }
@@ -50,7 +53,17 @@ pub(super) fn convert(parameter: &Parameter, word: Word) -> Result<Value, BindEr
     words.into_iter().map(|word| one(parameter, word)).collect::<Result<_, _>>().map(Value::List)
 }
 
+/// What came from a host is taken for what it stands for, unless the parameter takes anything.
+fn nearer(parameter: &Parameter, word: Word) -> Word {
+    let plain = if let Value::Remote(remote) = &word.value { Some(remote.plain()) } else { None };
+    match plain.filter(|_| parameter.kind != Kind::Object) {
+        Some(value) => Word { value, ..word },
+        None => word,
+    }
+}
+
 fn one(parameter: &Parameter, word: Word) -> Result<Value, BindError> {
+    let word = nearer(parameter, word);
     let name = parameter.name;
     match (parameter.kind, &word.value) {
         (Kind::Switch, _) => switch(parameter, &word.value),
@@ -86,8 +99,9 @@ fn one(parameter: &Parameter, word: Word) -> Result<Value, BindError> {
         (Kind::Table | Kind::SessionOption, _) => Err(no_type(parameter, &word.value)),
         (Kind::Guid, _) => guid(parameter, &text(parameter, &word)?),
         (Kind::ScriptBlock, Value::ScriptBlock(_)) => Ok(word.value),
-        (Kind::ScriptBlock, Value::Text(text)) if word.is_from_shell => {
-            Ok(Value::ScriptBlock(text.clone()))
+        (Kind::ScriptBlock, value) if word.is_from_shell => {
+            // A shell has no blocks: whatever stands there is one.
+            Ok(Value::ScriptBlock(word.literal.clone().unwrap_or_else(|| value.text())))
         }
         (Kind::ScriptBlock, _) => Err(no_type(parameter, &word.value)),
         (Kind::Session, Value::Object(object)) => match object.property("InstanceId") {
@@ -275,7 +289,8 @@ fn constant(expression: &Expression) -> Option<Value> {
             let value = |(key, value): &(String, Expression)| Some((key.clone(), constant(value)?));
             Value::hashtable(entries.iter().map(value).collect::<Option<_>>()?)
         }
-        Expression::Template(_)
+        Expression::Range(..)
+        | Expression::Template(_)
         | Expression::Member(..)
         | Expression::ScriptBlock(_)
         | Expression::Parentheses(_) => return None,

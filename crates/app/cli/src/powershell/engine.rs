@@ -3,13 +3,12 @@
 //! An error ends its statement and no more, as in PowerShell: the next one runs. `-ErrorAction Stop`, a signal and output
 //! that nobody reads end the whole.
 
-use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use super::actions::{self, Context};
 use super::binder::{self, BindError, Bound, CommandLine, Given, Word};
-use super::convert::constant_variable;
+use super::remote::input::{self, Input};
 use super::show::Sink;
 use super::syntax::{
     Argument, Command, Element, Expression, Part, Pipeline, Redirection, Script, Statement,
@@ -44,17 +43,15 @@ impl From<CommandError> for Failure {
     }
 }
 
-/// Variables, and where output goes.
+/// Runs statements; variables, sessions and the place of output are in the context.
 #[derive(Debug)]
 pub(crate) struct Engine {
-    /// By their names in lower case.
-    variables: HashMap<String, Value>,
     context: Context,
 }
 
 impl Engine {
     pub(crate) fn new(is_json: bool) -> Self {
-        Self { variables: HashMap::new(), context: Context::new(is_json) }
+        Self { context: Context::new(is_json) }
     }
 
     /// The exit code after the last statement.
@@ -113,7 +110,7 @@ impl Engine {
         if let Some(name) = target
             && !name.eq_ignore_ascii_case("null")
         {
-            self.variables.insert(name.to_lowercase(), Value::of(values));
+            self.context.variables.insert(name.to_lowercase(), Value::of(values));
         }
         Ok(Flow::Next)
     }
@@ -182,7 +179,11 @@ impl Engine {
             });
         }
         let line = binder::bind(cmdlet, given).map_err(|error| refused(cmdlet, error))?;
+        self.context.for_all = None;
         match input {
+            Some(values) if cmdlet.action.takes_whole_pipe() => {
+                self.act_on_all(line, Input::Values(values), sink)
+            }
             None => {
                 let bound = line.finish().map_err(|error| refused(cmdlet, error))?;
                 self.act(&bound, sink)
@@ -197,6 +198,24 @@ impl Engine {
         let reported = ran.or_else(|error| self.context.report(bound, error));
         // What is left ends the script.
         reported.map_err(|error| Failure { error: error.of(bound.cmdlet.name), is_last: true })
+    }
+
+    /// Runs a cmdlet once for everything that comes from a pipe.
+    fn act_on_all(
+        &mut self,
+        line: CommandLine,
+        input: Input,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        let cmdlet = line.cmdlet();
+        if !line.takes_input() {
+            return Err(refused(cmdlet, binder::no_parameter_for_input()).into());
+        }
+        let bound = line.finish().map_err(|error| refused(cmdlet, error))?;
+        self.context.input = Some(input);
+        let ran = self.act(&bound, sink);
+        self.context.input = None;
+        ran
     }
 
     /// Runs a cmdlet on an object from a pipe; one that does not fit is told, and the next may.
@@ -215,6 +234,11 @@ impl Engine {
         }
     }
 
+    /// Puts everything in order: nothing runs after it.
+    pub(crate) fn end(&mut self) {
+        self.context.end();
+    }
+
     /// The next line of stdin.
     ///
     /// # Errors
@@ -225,6 +249,7 @@ impl Engine {
 
     /// Runs a cmdlet that a shell called, on the objects that come to it if there are any.
     pub(super) fn call(&mut self, line: &CommandLine, input: Option<Lines>) {
+        self.context.is_alone = true;
         let mut sheet = self.context.shown.sheet();
         let ran = self.call_into(line, input, &mut Sink::Shown(&mut sheet));
         let finished = sheet.finish().map_err(Failure::from);
@@ -241,6 +266,11 @@ impl Engine {
     ) -> Result<(), Failure> {
         let cmdlet = line.cmdlet();
         let (mut input, mut is_fed) = (input, false);
+        if cmdlet.action.takes_whole_pipe()
+            && let Some(lines) = input
+        {
+            return self.act_on_all(line.clone(), Input::Lines(lines), sink);
+        }
         while let Some(lines) = &mut input {
             let next = self.line(lines).map_err(|error| error.of(cmdlet.name))?;
             let Some(text) = next else { break };
@@ -248,7 +278,7 @@ impl Engine {
                 continue;
             }
             is_fed = true;
-            match object(text.trim()) {
+            match input::object(text.trim()) {
                 Ok(value) => {
                     let mut values = value.into_pipe().into_iter();
                     values.try_for_each(|value| self.act_on(line, &value, sink))?;
@@ -279,9 +309,10 @@ impl Engine {
             Expression::Real { value, .. } => Value::Real(*value),
             Expression::Text(text) => Value::Text(text.clone()),
             Expression::ScriptBlock(text) => Value::ScriptBlock(text.clone()),
-            Expression::Variable(name) => self.variable(name),
+            Expression::Variable(name) => self.context.variable(name)?,
             Expression::Template(parts) => {
-                Value::Text(parts.iter().map(|part| self.part(part)).collect())
+                let parts = parts.iter().map(|part| self.part(part));
+                Value::Text(parts.collect::<Result<_, CommandError>>()?)
             }
             Expression::Member(value, name) => self.expression(value)?.member(name),
             Expression::List(items) => Value::List(
@@ -294,6 +325,7 @@ impl Engine {
                 }
                 Value::hashtable(properties)
             }
+            Expression::Range(first, last) => Value::List(range(*first, *last)),
             Expression::Parentheses(pipeline) => {
                 let mut values = Vec::new();
                 self.pipeline(pipeline, &mut Sink::Kept(&mut values))?;
@@ -302,28 +334,22 @@ impl Engine {
         })
     }
 
-    fn part(&self, part: &Part) -> String {
+    fn part(&self, part: &Part) -> Result<String, CommandError> {
         match part {
-            Part::Text(text) => text.clone(),
-            Part::Variable(name) => self.variable(name).text(),
+            Part::Text(text) => Ok(text.clone()),
+            Part::Variable(name) => Ok(self.context.variable(name)?.text()),
         }
-    }
-
-    /// Null when nothing was assigned.
-    fn variable(&self, name: &str) -> Value {
-        constant_variable(name)
-            .or_else(|| self.variables.get(&name.to_lowercase()).cloned())
-            .unwrap_or(Value::Null)
     }
 }
 
-/// An object on a line: JSON, or a plain text.
-fn object(line: &str) -> Result<Value, CommandError> {
-    if !line.starts_with(['{', '[', '"']) {
-        return Ok(Value::Text(line.to_owned()));
+/// The numbers from the first to the last, upwards or downwards.
+fn range(first: i64, last: i64) -> Vec<Value> {
+    let (low, high) = (first.min(last), first.max(last));
+    let mut numbers: Vec<Value> = (low..=high).map(Value::Integer).collect();
+    if last < first {
+        numbers.reverse();
     }
-    serde_json::from_str(line)
-        .map_err(|error| CommandError::caused("an object on stdin is no JSON", &error))
+    numbers
 }
 
 /// An error about a cmdlet's arguments.
@@ -337,7 +363,7 @@ fn unknown(name: &str) -> CommandError {
         "{name}: The term '{name}' is not recognized as a name of a cmdlet, function, script file, or executable program.\n\
          Check the spelling of the name, or if a path was included, verify that the path is correct and try again."
     ))
-    .hint(format!("the cmdlets of this version are {}", known.join(" and ")))
+    .hint(format!("the cmdlets of this version are {}", known.join(", ")))
 }
 
 #[cfg(test)]
@@ -349,6 +375,7 @@ mod tests {
         let script = parser::parse(source).unwrap();
         let mut engine = Engine::new(false);
         engine
+            .context
             .variables
             .insert("s".to_owned(), serde_json::from_str(r#"{"Id":7,"Name":"n"}"#).unwrap());
         let mut values = Vec::new();
@@ -372,6 +399,7 @@ mod tests {
             ("$a = @{ n = $s.Name; t = $TRUE; l = 1, 2 }; $a", r#"{"n":"n","t":true,"l":[1,2]}"#),
             ("$a = 5; ($a), 0x1F, 2kb, -1.5", "[5,31,2048,-1.5]"),
             ("$null = 3; $null", "null"),
+            ("$a = 2..-1; $a", "[2,1,0,-1]"),
             ("{ Get-Process | sort }", r#"" Get-Process | sort ""#),
             ("$o = New-PSSessionOption -IdleTimeout 60000; $o.IdleTimeout", "60000"),
             ("(New-PSSessionOption -Cul de-DE).culture", r#""de-DE""#),

@@ -187,6 +187,20 @@ pub(super) fn text_of(mut parts: Vec<Part>) -> Expression {
     }
 }
 
+/// The most numbers of `first..last`.
+const MAX_RANGE: u64 = 1_000_000;
+
+/// Reads `1..3`, where the numbers may be negative.
+pub(super) fn range(word: &str) -> Option<Expression> {
+    let (first, last) = word.split_once("..")?;
+    let integer = |text| {
+        let Expression::Integer { value, .. } = number(text)? else { return None };
+        i32::try_from(value).ok().map(i64::from)
+    };
+    let (first, last) = (integer(first)?, integer(last)?);
+    (first.abs_diff(last) < MAX_RANGE).then_some(Expression::Range(first, last))
+}
+
 /// Reads a number: decimal, hexadecimal, with a fraction, with a multiplier such as `kb`.
 pub(crate) fn number(word: &str) -> Option<Expression> {
     let text = word.to_owned();

@@ -18,8 +18,11 @@ mod engine;
 #[cfg(test)]
 mod fuzz;
 mod help;
+mod host;
 mod literals;
 mod parser;
+mod remote;
+mod sessions;
 mod show;
 mod syntax;
 mod table;
@@ -99,6 +102,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
                 Some(line) => line_of(&mut engine, line),
                 None => script(&mut engine),
             };
+            engine.end();
             ExitCode::from(match flow {
                 Flow::Next => engine.code(),
                 Flow::Exit(code) => code,
@@ -191,5 +195,6 @@ fn call(cmdlet: &'static Cmdlet, words: &[OsString]) -> ExitCode {
             }
         }
     }
+    engine.end();
     ExitCode::from(engine.code())
 }

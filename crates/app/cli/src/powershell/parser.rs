@@ -4,7 +4,7 @@
 //! (`$s = Get-PSSession`). What else the language has is an error that names the construct.
 
 use super::cursor::{Cursor, is_blank, is_name, unsupported};
-use super::literals::{number, text_of};
+use super::literals::{number, range, text_of};
 use super::syntax::{
     Argument, Command, Element, Expression, ParseError, Pipeline, Redirection, Script, Statement,
     is_dash, is_double_quote, is_single_quote,
@@ -197,7 +197,7 @@ impl Parser<'_> {
         let start = self.cursor.at();
         let word = self.cursor.take_while(|letter| !ends_word(letter));
         self.cursor.return_to(start);
-        number(word).is_some() || letter == '!'
+        number(word).is_some() || range(word).is_some() || letter == '!'
     }
 
     fn command(&mut self) -> Result<Command, ParseError> {
@@ -374,7 +374,7 @@ impl Parser<'_> {
             }
             _ => {
                 let word = self.cursor.take_while(|letter| !ends_word(letter));
-                match number(word) {
+                match number(word).or_else(|| range(word)) {
                     Some(number) => return Ok(number),
                     None => {
                         self.cursor.return_to(start);

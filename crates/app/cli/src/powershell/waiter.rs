@@ -1,7 +1,8 @@
 //! Waiting: for hosts, for answers on the terminal, for lines on stdin.
 //!
-//! Until the first question a signal ends the process, as nothing here needs to be put in order. A question switches the
-//! terminal's echo off, so that from then on signals are listened to, in everything that waits.
+//! Until the first question or session a signal ends the process, as nothing here needs to be put in order. A question
+//! switches the terminal's echo off, and a session is to be left, so that from then on signals are listened to, in everything
+//! that waits.
 
 use std::io::{self, BufRead, Read as _};
 use std::thread;
@@ -42,6 +43,43 @@ impl Waiter {
         })
     }
 
+    /// From here on a signal ends what waits instead of the process: something has to be put in order.
+    ///
+    /// # Errors
+    /// The system has no room for it.
+    pub(super) fn listen(&mut self) -> Result<(), CommandError> {
+        let Self { signals, runtime } = self;
+        if signals.is_none() {
+            *signals = Some(started(runtime)?.block_on(async { Signals::listen() })?);
+        }
+        Ok(())
+    }
+
+    /// Waits for work that a signal shall not end, and which is bounded by itself. Nothing where nothing could start.
+    pub(super) fn finish(&mut self, work: impl Future<Output = ()>) {
+        if let Ok(runtime) = started(&mut self.runtime) {
+            runtime.block_on(work);
+        }
+    }
+
+    /// Does work that hears signals itself, and sees to what has to be put in order.
+    ///
+    /// # Errors
+    /// The work's.
+    pub(super) fn hear<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Signals) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let Self { signals, runtime } = self;
+        started(runtime)?.block_on(async {
+            let signals = match signals {
+                Some(signals) => signals,
+                None => signals.insert(Signals::listen()?),
+            };
+            work(signals).await
+        })
+    }
+
     /// Asks for the password of an account on the terminal, without showing it.
     ///
     /// # Errors
@@ -59,6 +97,20 @@ impl Waiter {
             CommandError::usage(format!("no password for '{user}', and no terminal to ask for it"))
         };
         answer.ok_or_else(missing)
+    }
+
+    /// Asks something on the terminal whose answer may be seen; `None` where there is no terminal.
+    ///
+    /// # Errors
+    /// The answer is none, or a signal came.
+    pub(super) fn question(&mut self, question: &str) -> Result<Option<String>, CommandError> {
+        self.listen()?;
+        let Self { signals, runtime } = self;
+        started(runtime)?.block_on(async {
+            let Some(signals) = signals else { return Ok(None) };
+            let answer = terminal::ask(question, Answer::Shown, signals).await?;
+            Ok(answer.map(|answer| answer.expose().trim().to_owned()))
+        })
     }
 
     /// The next line of stdin with its end; `None` behind the last.
@@ -103,6 +155,14 @@ fn started(runtime: &mut Option<Runtime>) -> Result<&Runtime, CommandError> {
 pub(super) struct Lines(mpsc::Receiver<Result<String, CommandError>>);
 
 impl Lines {
+    /// The next line with its end; `None` behind the last.
+    ///
+    /// # Errors
+    /// What is wrong with the line or with stdin; nothing comes after it.
+    pub(super) async fn next(&mut self) -> Result<Option<String>, CommandError> {
+        self.0.recv().await.transpose()
+    }
+
     /// Lines that may have so many bytes.
     pub(super) fn of_stdin(limit: u64) -> Self {
         let (sender, lines) = mpsc::channel(1);

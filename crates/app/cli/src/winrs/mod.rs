@@ -23,6 +23,7 @@ use crate::terminal::{self, Answer};
 use args::{Invocation, Parsed, PasswordSource, Request};
 
 pub(crate) use args::{command, manual, wrapped};
+pub(crate) use escape::Filter;
 pub(crate) use records::error_line;
 pub(crate) use session::Security;
 

@@ -477,9 +477,12 @@ impl Pool {
 
     /// The transport has closed the pool, or the host has.
     pub fn handle_closed(&mut self) {
-        if !matches!(self.state, Ok(State::Closed)) {
+        // What the host did wrong stays.
+        if let Ok(state) = &mut self.state
+            && *state != State::Closed
+        {
+            *state = State::Closed;
             self.pipelines.clear();
-            self.state = Ok(State::Closed);
             self.events.push_back(Event::Closed);
         }
     }

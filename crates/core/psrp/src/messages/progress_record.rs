@@ -8,6 +8,14 @@ use crate::clixml::{Object, Progress, Properties, Value};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ProgressRecord(pub Progress);
 
+impl ProgressRecord {
+    /// The record that an object tells, as a host call has it.
+    #[must_use]
+    pub fn of(value: &Value) -> Option<Self> {
+        Self::from_value(value.clone()).ok()
+    }
+}
+
 const TYPE: &str = "System.Management.Automation.ProgressRecordType";
 
 impl Body for ProgressRecord {

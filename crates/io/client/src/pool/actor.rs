@@ -12,7 +12,7 @@
 mod answers;
 mod leaving;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use psrp::session_key::{KeyPair, Plain};
 use session::client::pool::{self as machine, How, Leave, Question};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{self, sleep, sleep_until, timeout};
 use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::shell::client::{KnownShell, Operation, Request};
@@ -57,7 +57,7 @@ pub(super) enum Order {
     Disconnect(Leave, Reply<()>),
     Reconnect(Reply<()>),
     ConnectPipeline(Uuid, Reply<Channels>),
-    Invoke(Uuid, Box<CreatePipeline>, Reply<Channels>),
+    Invoke(Uuid, Box<CreatePipeline>, bool, Reply<Channels>),
     Input(Uuid, Value, Reply<()>),
     EndInput(Uuid, Reply<()>),
     Stop(Uuid, Reply<()>),
@@ -104,8 +104,12 @@ struct Running {
     /// Who waits for the host to take input.
     sending: Vec<Reply<()>>,
     receives: Receives,
+    /// Bytes of fragments that have come.
+    received: u64,
     /// What came and is not handed out.
     ready: Vec<PipelineEvent>,
+    /// What it tells is for whoever takes it up.
+    is_left: bool,
 }
 
 /// How soon a target's Receives follow each other.
@@ -156,6 +160,10 @@ pub(super) struct Actor {
     returning: Option<Option<Reply<()>>>,
     patience: Patience,
     is_compressed: bool,
+    cancel_timeout: Duration,
+    max_data_per_command: Option<u64>,
+    /// Pipelines that were told to stop, and when they are given up.
+    stopping: VecDeque<(time::Instant, Uuid)>,
     told: Telling,
     /// Those of the pool itself.
     receives: Receives,
@@ -185,6 +193,8 @@ impl Actor {
             compression: options.compression,
         };
         let is_compressed = options.compression;
+        let (cancel_timeout, max_data_per_command) =
+            (options.cancel_timeout, options.max_data_per_command);
         let init = options.init();
         let options = Options {
             id,
@@ -211,6 +221,9 @@ impl Actor {
             returning: None,
             patience,
             is_compressed,
+            cancel_timeout,
+            max_data_per_command,
+            stopping: VecDeque::new(),
             told,
             receives: Receives::default(),
             returns: Returns {
@@ -232,6 +245,7 @@ impl Actor {
                 break;
             }
             let is_idle = self.flying.is_empty() && self.machine.has_ended();
+            let given_up = self.stopping.front().map(|(at, _)| *at);
             tokio::select! {
                 order = orders.recv() => match order {
                     Some(order) => self.take(order),
@@ -240,6 +254,9 @@ impl Actor {
                 // A task of ours neither panics nor is it stopped.
                 Some(Ok(landed)) = self.flying.join_next() => self.land(landed),
                 () = sleep(IDLE), if is_idle => self.tell_ended(),
+                () = sleep_until(given_up.unwrap_or_else(time::Instant::now)), if given_up.is_some() => {
+                    self.give_up_stopping();
+                }
             }
         }
         orders.close();
@@ -268,6 +285,8 @@ impl Actor {
                 None => (None, self.receives.pause),
                 // Nobody reads it any more: it is about to be forgotten.
                 Some(id) => match self.pipelines.get(&id) {
+                    // Only what runs after all is known by a Receive.
+                    Some(running) if running.is_left && running.lost.is_none() => continue,
                     Some(running) => (Some(running.batches.clone()), running.receives.pause),
                     None => continue,
                 },
@@ -333,13 +352,13 @@ impl Actor {
             }
             Order::Disconnect(leave, reply) => self.disconnect(leave, reply),
             Order::Reconnect(reply) => self.reconnect(reply),
-            Order::Invoke(id, what, reply) => {
+            Order::Invoke(id, what, is_left, reply) => {
                 let invoked = self.machine.invoke(id, *what);
-                self.run_pipeline(id, invoked, reply, "Command");
+                self.run_pipeline(id, invoked, reply, "Command", is_left);
             }
             Order::ConnectPipeline(id, reply) => {
                 let connected = self.machine.connect_pipeline(id);
-                self.run_pipeline(id, connected, reply, "Connect");
+                self.run_pipeline(id, connected, reply, "Connect", false);
             }
             Order::Input(id, object, reply) => {
                 let sent = self.machine.send_input(id, object);
@@ -351,6 +370,9 @@ impl Actor {
             }
             Order::Stop(id, reply) => {
                 let stopped = self.machine.stop(id);
+                if stopped.is_ok() {
+                    self.stopping.push_back((time::Instant::now() + self.cancel_timeout, id));
+                }
                 self.done(stopped, reply, "Signal");
             }
             Order::Respond(id, response, reply) => {
@@ -417,6 +439,7 @@ impl Actor {
         asked: Result<(), machine::Error>,
         reply: Reply<Channels>,
         operation: &'static str,
+        is_left: bool,
     ) {
         let Some(reply) = self.checked(asked, reply, operation) else { return };
         let (batches, received) = mpsc::channel(1);
@@ -429,7 +452,9 @@ impl Actor {
             lost: None,
             sending: Vec::new(),
             receives: Receives::default(),
+            received: 0,
             ready: Vec::new(),
+            is_left,
         };
         self.pipelines.insert(id, running);
     }
@@ -503,14 +528,17 @@ impl Actor {
         };
         let before = self.machine.received();
         let result = result.and_then(|answer| self.understand(&request, &answer));
-        let has_news = self.machine.received() > before;
+        let news = self.machine.received().saturating_sub(before);
         match result {
             Ok(Ok(())) => {
                 self.tell();
                 if request.operation == Operation::Receive {
                     let of_pipeline = target.and_then(|id| self.pipelines.get_mut(&id));
                     let receives = of_pipeline.map_or(&mut self.receives, |one| &mut one.receives);
-                    receives.pause = receives.pace.after(has_news, asked.elapsed());
+                    receives.pause = receives.pace.after(news > 0, asked.elapsed());
+                }
+                if let Some(id) = target {
+                    self.count(id, news);
                 }
                 self.found(&request, target);
             }

@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use uuid::Uuid;
-use wsman::SelectorSet;
 use wsman::enumeration::{Enumerate, Filter, Item};
-use wsman::ns::resource;
+use wsman::ns::{action, resource};
 use wsman::shell::{BufferMode, ListedCommand, ShellInfo};
-use wsman::xml::Element;
+use wsman::xml::{Element, Limits};
+use wsman::{Fault, OptionSet, SelectorSet};
 
-use crate::calls::Calls;
+use super::options::PoolOptions;
+use crate::calls::{Call, Calls, Patience};
+use crate::entropy;
 use crate::enumerate::enumerate;
 use crate::error::{Error, ProtocolError};
 use crate::shell::context;
@@ -120,6 +122,47 @@ pub(crate) async fn list_pipelines(
         pipelines.extend(Uuid::try_parse(listed.command_id.trim()).ok());
     }
     Ok(pipelines)
+}
+
+/// Ends a pool without taking it over.
+pub(crate) async fn end(
+    calls: &Calls,
+    session_id: Uuid,
+    id: Uuid,
+    options: &PoolOptions,
+) -> Result<(), Error> {
+    const OPERATION: &str = "Delete";
+    let config = calls.config();
+    let (operation_timeout, wait) = config.settings.timing.split(None);
+    let context = context(calls, session_id, &options.resource_uri());
+    let selectors = SelectorSet::shell(&wsman::guid(id));
+    let request = context.request(
+        action::DELETE,
+        entropy::uuid(),
+        operation_timeout,
+        OptionSet::default(),
+        selectors,
+        Vec::new(),
+    );
+    let message = request.encode_as(config.charset);
+    let call = Call {
+        message: &message,
+        operation: OPERATION,
+        wait,
+        replay: true,
+        repeatable: true,
+        patience: Patience::BRIEF,
+        yields: false,
+    };
+    let answer = calls.call(call).await?;
+    let malformed = |error: wsman::Error| {
+        calls.named_error(ProtocolError::Message(error.to_string()), OPERATION)
+    };
+    let envelope = answer.envelope(&Limits::default()).map_err(malformed)?;
+    match Fault::from_envelope(&envelope).map_err(malformed)? {
+        Some(fault) => Err(calls.named_error(fault, OPERATION)),
+        None => Ok(()),
+    }
 }
 
 fn understood<T>(

@@ -29,7 +29,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 pub use list::ListedPool;
-pub(crate) use list::{list, list_pipelines};
+pub(crate) use list::{end, list, list_pipelines};
 pub use options::{DEFAULT_CONFIGURATION, PipelineOptions, PoolOptions};
 pub use pipeline::{Pipeline, PipelineEvent, PipelineInput};
 
@@ -216,7 +216,7 @@ impl Pool {
     /// [`Error`]: there is no such pipeline.
     pub async fn connect_pipeline(&self, id: Uuid) -> Result<Pipeline, Error> {
         let channels = self.way.ask("Connect", |reply| Order::ConnectPipeline(id, reply)).await?;
-        Ok(Pipeline::of(Begun::new(&self.way, id), channels))
+        Ok(Pipeline::of(Begun::new(&self.way, id, false), channels))
     }
 
     /// Starts a pipeline. Several may run at once, as many as the pool has runspaces; more wait on the host.
@@ -229,10 +229,12 @@ impl Pool {
     ///
     /// Dropping the future makes the host end the pipeline where it has begun.
     pub async fn invoke(&self, options: PipelineOptions) -> Result<Pipeline, Error> {
+        let is_left = options.is_left;
         let what = Box::new(options.message());
         let id = entropy::uuid();
-        let begun = Begun::new(&self.way, id);
-        let channels = self.way.ask("Command", |reply| Order::Invoke(id, what, reply)).await?;
+        let begun = Begun::new(&self.way, id, is_left);
+        let invoke = |reply| Order::Invoke(id, what, is_left, reply);
+        let channels = self.way.ask("Command", invoke).await?;
         Ok(Pipeline::of(begun, channels))
     }
 
@@ -314,7 +316,7 @@ impl Pool {
     /// # Errors
     ///
     /// [`Error`] when the host could not be told; it ends the pool itself when its idle time is over.
-    pub async fn close(self) -> Result<(), Error> {
+    pub async fn close(&self) -> Result<(), Error> {
         self.way.ask("Delete", Order::Close).await
     }
 }

@@ -50,6 +50,11 @@ pub struct PoolOptions {
     pub retries: u32,
     /// How long opening may take; 3 minutes by default (`OpenTimeout`).
     pub open_timeout: Duration,
+    /// How long a pipeline may take to end after it was told to stop; a minute by default (`CancelTimeout`). Then it is
+    /// given up.
+    pub cancel_timeout: Duration,
+    /// Bytes that one pipeline may send; no limit by default (`MaximumReceivedDataSizePerCommand`).
+    pub max_data_per_command: Option<u64>,
     /// Bounds of the objects that the host sends (`MaximumReceivedObjectSize`).
     pub limits: Limits,
 }
@@ -71,6 +76,8 @@ impl Default for PoolOptions {
             compression: false,
             retries: 5,
             open_timeout: Duration::from_secs(180),
+            cancel_timeout: Duration::from_secs(60),
+            max_data_per_command: None,
             limits: Limits::default(),
         }
     }
@@ -113,6 +120,9 @@ pub struct PipelineOptions {
     pub host_info: HostInfo,
     /// Which records tell by what command they were written.
     pub remote_stream_options: RemoteStreamOptions,
+    /// The pool is about to be [left](super::Pool::disconnect): what the pipeline tells waits on the host for whoever
+    /// [takes it up](super::Pool::connect_pipeline), and dropping the handle here does not end it.
+    pub is_left: bool,
 }
 
 impl PipelineOptions {
@@ -125,6 +135,7 @@ impl PipelineOptions {
             add_to_history: false,
             host_info: HostInfo { use_runspace_host: true, ..HostInfo::NONE },
             remote_stream_options: RemoteStreamOptions(0),
+            is_left: false,
         }
     }
 

@@ -46,6 +46,8 @@ pub struct Pipeline {
 pub(super) struct Begun {
     way: Way,
     id: Uuid,
+    /// It shall go on without anybody here.
+    is_left: bool,
 }
 
 /// The way to a running pipeline. Clones reach the same one.
@@ -56,8 +58,8 @@ pub struct PipelineInput {
 }
 
 impl Begun {
-    pub(super) fn new(way: &Way, id: Uuid) -> Self {
-        Self { way: way.clone(), id }
+    pub(super) fn new(way: &Way, id: Uuid, is_left: bool) -> Self {
+        Self { way: way.clone(), id, is_left }
     }
 }
 
@@ -115,7 +117,9 @@ impl Pipeline {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.way.tell(Order::Forget(self.id));
+        if !self.is_left {
+            self.way.tell(Order::Forget(self.id));
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub struct OpenSession {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a plug-in must know each")]
 pub enum SessionSignal {
-    /// Stop: the command tells its end itself.
+    /// Stop: the command tells its end itself. [`SessionEvent::Stopped`] follows, unless its last output comes first.
     Stop,
     /// End it for good; [`SessionEvent::Terminated`] follows.
     Terminate,
@@ -71,6 +71,8 @@ pub enum SessionEvent {
     Started(Uuid),
     /// Input was taken, for a command or for the shell itself.
     Written(Option<Uuid>),
+    /// A command has been stopped: its end waits to be fetched, or there was nothing left to stop.
+    Stopped(Uuid),
     /// A command is gone.
     Terminated(Uuid),
 }

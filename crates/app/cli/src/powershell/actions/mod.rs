@@ -1,11 +1,21 @@
 //! What the cmdlets do.
 
-mod session_option;
+mod confirm;
+mod invoke_command;
+mod receive_session;
+pub(super) mod session_option;
+mod sessions;
 mod test_wsman;
+
+use std::collections::HashMap;
 
 use auth::Secret;
 
 use super::binder::Bound;
+use super::convert::constant_variable;
+use super::host::Host;
+use super::remote::input::Input;
+use super::sessions::{Sessions, preferences};
 use super::show::{Shown, Sink};
 use super::table::Action;
 use super::value::Value;
@@ -16,6 +26,17 @@ use crate::command_error::CommandError;
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) waiter: Waiter,
+    /// What was assigned, by names in lower case.
+    pub(super) variables: HashMap<String, Value>,
+    pub(super) sessions: Sessions,
+    /// The user's answer for all that the cmdlet still wants to do.
+    pub(super) for_all: Option<bool>,
+    /// Whether one cmdlet is the whole program.
+    pub(super) is_alone: bool,
+    /// Answers sessions that ask something of the user, and shows what they tell.
+    pub(super) host: Host,
+    /// What comes from the pipe to a cmdlet that takes all of it.
+    pub(super) input: Option<Input>,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -24,7 +45,43 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(is_json: bool) -> Self {
-        Self { waiter: Waiter::default(), shown: Shown::new(is_json), failed: false }
+        Self {
+            waiter: Waiter::default(),
+            variables: HashMap::new(),
+            sessions: Sessions::default(),
+            for_all: None,
+            is_alone: false,
+            host: Host::new(is_json),
+            input: None,
+            shown: Shown::new(is_json),
+            failed: false,
+        }
+    }
+
+    /// A variable; null when nothing was assigned. The preferences about sessions are those of `client.toml` then.
+    ///
+    /// # Errors
+    /// `client.toml` cannot be read.
+    pub(super) fn variable(&self, name: &str) -> Result<Value, CommandError> {
+        if let Some(value) = constant_variable(name) {
+            return Ok(value);
+        }
+        if let Some(value) = self.variables.get(&name.to_lowercase()) {
+            let mut value = value.clone();
+            self.sessions.update(&mut value);
+            return Ok(value);
+        }
+        preferences::preference(name).map(|value| value.unwrap_or(Value::Null))
+    }
+
+    /// Puts everything in order at the program's end: sessions stay on their hosts.
+    pub(super) fn end(&mut self) {
+        self.sessions.end(&mut self.waiter);
+    }
+
+    /// What `$using:` takes: a variable that was assigned, or that is there always.
+    pub(super) fn assigned(&self, name: &str) -> Option<Value> {
+        constant_variable(name).or_else(|| self.variables.get(&name.to_lowercase()).cloned())
     }
 
     /// Tells an error, and that the statement failed.
@@ -42,13 +99,29 @@ impl Context {
         bound: &Bound,
         error: CommandError,
     ) -> Result<(), CommandError> {
+        let ends = error.ends_everything() || bound.text("ErrorAction") == Some("Stop");
+        if ends {
+            return Err(error);
+        }
+        self.settle(bound, error.of(bound.cmdlet.name))
+    }
+
+    /// The same for an error that says by itself who speaks: a command on another computer.
+    ///
+    /// # Errors
+    /// The error itself, where it ends the script.
+    pub(super) fn settle(
+        &mut self,
+        bound: &Bound,
+        error: CommandError,
+    ) -> Result<(), CommandError> {
         if error.ends_everything() {
             return Err(error);
         }
         match bound.text("ErrorAction") {
             Some("Stop") => return Err(error),
             Some("SilentlyContinue" | "Ignore") => self.failed = true,
-            _ => self.tell(&error.of(bound.cmdlet.name)),
+            _ => self.tell(&error),
         }
         Ok(())
     }
@@ -64,13 +137,20 @@ pub(super) fn run(
     sink: &mut Sink<'_>,
 ) -> Result<(), CommandError> {
     match bound.cmdlet.action {
+        Action::InvokeCommand => invoke_command::run(bound, context, sink),
         Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
+        Action::ConnectSession => sessions::connect(bound, context, sink),
+        Action::DisconnectSession => sessions::disconnect(bound, context, sink),
+        Action::GetSession => sessions::get(bound, context, sink),
+        Action::NewSession => sessions::new(bound, context, sink),
+        Action::ReceiveSession => receive_session::run(bound, context, sink),
+        Action::RemoveSession => sessions::remove(bound, context),
         Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }
 }
 
 /// The user name of an account, and its password if it is known.
-fn account(value: &Value) -> (String, Option<Secret>) {
+pub(super) fn account(value: &Value) -> (String, Option<Secret>) {
     let Value::Object(account) = value else { return (value.text(), None) };
     let user = account.property("UserName").map(Value::text).unwrap_or_default();
     let password = account.property("Password").and_then(|password| {

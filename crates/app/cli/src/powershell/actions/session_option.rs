@@ -12,6 +12,19 @@ const TYPE: &str = "System.Management.Automation.Remoting.PSSessionOption";
 const PROXY_LOGINS: [&str; 3] = ["Negotiate", "Basic", "Digest"];
 
 pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandError> {
+    if let Some(login) =
+        bound.text("ProxyAuthentication").filter(|login| !PROXY_LOGINS.contains(login))
+    {
+        return Err(CommandError::usage(format!("the login {login} is none for a proxy"))
+            .hint("-ProxyAuthentication takes Negotiate, Basic and Digest"));
+    }
+    let proxy = bound.value("ProxyCredential");
+    let proxy = proxy.map_or(Ok(Value::Null), |value| credential(value, waiter))?;
+    Ok(object(bound, proxy))
+}
+
+/// The object with the options, those that are not given as Windows has them.
+pub(in crate::powershell) fn object(bound: &Bound, proxy: Value) -> Value {
     let given = |name: &str| bound.value(name).cloned();
     let or_null = |name: &str| given(name).unwrap_or(Value::Null);
     let integer = |name: &str, default: i64| Value::Integer(bound.integer(name).unwrap_or(default));
@@ -20,22 +33,13 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
     let text =
         |name: &str, default: &str| Value::Text(bound.text(name).unwrap_or(default).to_owned());
     let is_set = |name: &str| Value::Bool(bound.is_set(name));
-    if let Some(login) =
-        bound.text("ProxyAuthentication").filter(|login| !PROXY_LOGINS.contains(login))
-    {
-        return Err(CommandError::usage(format!("the login {login} is none for a proxy"))
-            .hint("-ProxyAuthentication takes Negotiate, Basic and Digest"));
-    }
     let properties = [
         ("MaximumConnectionRedirectionCount", integer("MaximumRedirection", 5)),
         ("NoCompression", is_set("NoCompression")),
         ("NoMachineProfile", is_set("NoMachineProfile")),
         ("ProxyAccessType", text("ProxyAccessType", "None")),
         ("ProxyAuthentication", text("ProxyAuthentication", "Negotiate")),
-        (
-            "ProxyCredential",
-            given("ProxyCredential").map_or(Ok(Value::Null), |value| credential(&value, waiter))?,
-        ),
+        ("ProxyCredential", proxy),
         ("SkipCACheck", is_set("SkipCACheck")),
         ("SkipCNCheck", is_set("SkipCNCheck")),
         ("SkipRevocationCheck", is_set("SkipRevocationCheck")),
@@ -55,7 +59,7 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
         ("IdleTimeout", time("IdleTimeout", -1)),
     ];
     let properties = properties.map(|(name, value)| (name.to_owned(), value)).into();
-    Ok(Value::Object(Object { type_name: TYPE.to_owned(), properties }))
+    Value::Object(Object { type_name: TYPE.to_owned(), properties })
 }
 
 /// The account at the proxy with its password.

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use auth::Secret;
 use client::probe::{self, Question};
-use client::{
-    Authentication, Client, Config, Credentials, Endpoint, Protection, Settings, Transport,
-};
+use client::{Authentication, Client, Config, Credentials, Endpoint, Protection, Settings};
 
 use super::super::binder::Bound;
+use super::super::sessions::target;
 use super::super::show;
 use super::super::value::{Object, Value};
 use super::super::waiter::Waiter;
 use super::account;
 use crate::command_error::{CommandError, Origin};
-use crate::winrs::PASSWORD_VARIABLE;
 
 /// How long an answer without a login may take: Windows's `MaxTimeoutms`.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,7 +48,7 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
         (Some(authentication), Some((user, known))) => {
             let password = match known {
                 Some(password) => password,
-                None => password(&user, &endpoint, waiter)?,
+                None => target::password(&user, &format!("'{}'", endpoint.host), waiter)?,
             };
             let mut config = Config::new(endpoint, Credentials { user, password });
             config.authentication = authentication;
@@ -77,27 +74,8 @@ fn endpoint(bound: &Bound) -> Result<Endpoint, CommandError> {
             .hint("-ComputerName takes a name, an address, or http[s]://HOST[:PORT]")
     };
     let mut endpoint = Endpoint::parse(computer, bound.is_set("UseSSL")).map_err(wrong)?;
-    if let Some(port) = bound.integer("Port").and_then(|port| u16::try_from(port).ok()) {
-        endpoint.port = port;
-    }
-    if let Some(application) = bound.text("ApplicationName") {
-        let path = application.trim_start_matches('/');
-        let url = format!("{}://{}/{path}", endpoint.transport.scheme(), endpoint.authority());
-        endpoint.path =
-            Endpoint::parse(&url, endpoint.transport == Transport::Https).map_err(wrong)?.path;
-    }
+    target::aim(&mut endpoint, bound.integer("Port"), bound.text("ApplicationName"))?;
     Ok(endpoint)
-}
-
-/// From the environment, else asked for.
-fn password(user: &str, endpoint: &Endpoint, waiter: &mut Waiter) -> Result<Secret, CommandError> {
-    if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
-        let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
-        return password.into_string().map(Secret::from).map_err(not_text);
-    }
-    let question = format!("Enter the password for '{user}' to connect to '{}': ", endpoint.host);
-    let asked = waiter.ask(&question, user);
-    asked.map_err(|error| error.hint(format!("set the environment variable {PASSWORD_VARIABLE}")))
 }
 
 fn identified(bound: &Bound, config: Config, waiter: &mut Waiter) -> Result<Value, CommandError> {

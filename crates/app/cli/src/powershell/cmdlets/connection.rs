@@ -1,5 +1,4 @@
 //! The parameters that cmdlets with a connection share. How each stands in a cmdlet's sets, the cmdlet says.
-#![expect(dead_code, reason = "the cmdlets of sessions come next")]
 
 use super::{aliased, named};
 use crate::powershell::table::{FromPipeline, Kind, Membership, Parameter};
@@ -145,4 +144,14 @@ pub(super) const fn name(
 ) -> Parameter {
     let pipeline = FromPipeline::PROPERTY;
     Parameter { is_list, memberships, pipeline, ..named("Name", Kind::Text, about) }
+}
+
+/// `-WhatIf`.
+pub(super) const fn what_if() -> Parameter {
+    aliased("WhatIf", &["wi"], Kind::Switch, "Says what would be done, and does not do it.")
+}
+
+/// `-Confirm`.
+pub(super) const fn confirm() -> Parameter {
+    aliased("Confirm", &["cf"], Kind::Switch, "Asks before it is done.")
 }

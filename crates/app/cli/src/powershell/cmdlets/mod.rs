@@ -1,13 +1,28 @@
 //! The cmdlets: one table each.
 
 mod connection;
+mod invoke;
 mod option;
+mod receive;
+mod session;
 mod test;
+
+pub(super) use option::NEW_SESSION_OPTION;
 
 use super::table::{Cmdlet, FromPipeline, Kind, NAMED, Parameter};
 
 /// Every cmdlet that there is.
-pub(crate) const CMDLETS: &[Cmdlet] = &[option::NEW_SESSION_OPTION, test::TEST_WSMAN];
+pub(crate) const CMDLETS: &[Cmdlet] = &[
+    session::CONNECT_SESSION,
+    session::DISCONNECT_SESSION,
+    session::GET_SESSION,
+    invoke::INVOKE_COMMAND,
+    session::NEW_SESSION,
+    NEW_SESSION_OPTION,
+    receive::RECEIVE_SESSION,
+    session::REMOVE_SESSION,
+    test::TEST_WSMAN,
+];
 
 /// The cmdlet of this name or alias, in any case.
 pub(crate) fn find(name: &str) -> Option<&'static Cmdlet> {

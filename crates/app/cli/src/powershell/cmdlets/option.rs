@@ -5,7 +5,7 @@ use crate::powershell::table::{Action, Cmdlet, Kind};
 
 const ANY: Kind = Kind::Integer(0, i32::MAX);
 
-pub(super) const NEW_SESSION_OPTION: Cmdlet = Cmdlet {
+pub(in crate::powershell) const NEW_SESSION_OPTION: Cmdlet = Cmdlet {
     name: "New-PSSessionOption",
     aliases: &[],
     synopsis: "Makes an object with the options of sessions",

@@ -13,7 +13,7 @@ use wsman::fault::{ErrorCode, Fault};
 use wsman::shell::client::{Operation, Request};
 
 use super::{Actor, Opened, Running};
-use crate::error::{Error, PoolError};
+use crate::error::{Error, ErrorKind, PoolError};
 use crate::pool::PoolState;
 use crate::pool::pipeline::PipelineEvent;
 use crate::shell::name;
@@ -186,8 +186,7 @@ impl Actor {
                 }
             }
             Told::PipelineLost { pipeline } => {
-                let lost =
-                    PoolError::Failed("the host ended the pipeline without a word".to_owned());
+                let lost = PoolError::Ended;
                 let error = self.calls.named_error(lost, "Receive");
                 self.give_up(pipeline, error);
             }
@@ -266,6 +265,27 @@ impl Actor {
         }
     }
 
+    /// Gives a pipeline up that has sent more than it may.
+    pub(super) fn count(&mut self, id: Uuid, bytes: u64) {
+        let Some(running) = self.pipelines.get_mut(&id) else { return };
+        running.received = running.received.saturating_add(bytes);
+        let Some(most) = self.max_data_per_command.filter(|most| running.received > *most) else {
+            return;
+        };
+        let problem = format!(
+            "The total data received from the remote client exceeded the allowed maximum. The allowed maximum is {most}."
+        );
+        let error = self.calls.named_error(PoolError::Failed(problem), "Receive");
+        self.give_up(id, error);
+    }
+
+    /// Gives up the pipeline that was told to stop long enough ago, if it has not ended.
+    pub(super) fn give_up_stopping(&mut self) {
+        let Some((_, id)) = self.stopping.pop_front() else { return };
+        let error = self.calls.named_error(ErrorKind::Timeout(self.cancel_timeout), "Signal");
+        self.give_up(id, error);
+    }
+
     /// Ends a pipeline that tells nothing more.
     fn give_up(&mut self, id: Uuid, error: Error) {
         let Some(running) = self.pipelines.remove(&id) else { return };
@@ -297,7 +317,7 @@ impl Actor {
         self.is_over = true;
         self.told.state.send_replace(match cause {
             PoolError::Closed => PoolState::Closed,
-            PoolError::Broken(_) | PoolError::Failed(_) => PoolState::Broken,
+            PoolError::Broken(_) | PoolError::Ended | PoolError::Failed(_) => PoolState::Broken,
         });
         for id in self.pipelines.keys().copied().collect::<Vec<_>>() {
             let error = self.calls.named_error(cause.clone(), "Receive");

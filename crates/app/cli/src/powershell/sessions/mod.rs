@@ -1,0 +1,363 @@
+//! Sessions: those that this program has open, those that wait on their hosts, and the ways between.
+//!
+//! ```text
+//!  New-PSSession ──► open ──► Opened ◄──── attach ─────┐
+//!                              │  │                     │
+//!                 close, lost  │  └── leave, the end ──► Disconnected (in the registry, on its host)
+//!                              ▼                        │
+//!                       Closed, Broken ◄── close, gone ─┘
+//! ```
+
+mod arguments;
+mod attach;
+mod choose;
+mod ending;
+mod object;
+mod opening;
+pub(super) mod options;
+pub(super) mod preferences;
+mod registry;
+pub(super) mod target;
+pub(super) mod throttled;
+mod wildcard;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::Secret;
+use client::{
+    Authentication, BufferMode, Client, Credentials, Endpoint, ListedPool, Pool, PoolState,
+};
+use uuid::Uuid;
+
+pub(super) use attach::attach;
+pub(super) use choose::chosen;
+pub(super) use choose::chosen_one;
+pub(super) use ending::{close, leave};
+pub(super) use opening::Opening;
+
+use super::actions::Context;
+use super::value::Value;
+use super::waiter::Waiter;
+use crate::command_error::CommandError;
+use options::SessionOptions;
+use registry::{Draft, Record, Registry};
+use target::Target;
+
+/// How long the end of the program waits for hosts.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// What became of each session.
+pub(super) type Each<T> = Vec<(Uuid, Result<T, CommandError>)>;
+
+/// A session that can be used.
+#[derive(Clone, Debug)]
+#[expect(dead_code, reason = "for the cmdlets that run commands in sessions")]
+pub(super) struct Open {
+    pub(super) instance_id: Uuid,
+    pub(super) name: String,
+    /// `ComputerName`.
+    pub(super) computer: String,
+    pub(super) pool: Arc<Pool>,
+    pub(super) client: Client,
+}
+
+/// A session as this program knows it.
+#[derive(Debug)]
+pub(super) struct Session {
+    record: Record,
+    held: Option<Held>,
+    /// What it is where it is not held.
+    state: Away,
+}
+
+#[derive(Clone, Debug)]
+struct Held {
+    pool: Arc<Pool>,
+    client: Client,
+    buffer_mode: Option<BufferMode>,
+}
+
+/// What a session is that this program does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Away {
+    /// It waits on its host, as far as is known.
+    Left,
+    /// It is with another client.
+    Elsewhere,
+    Closed,
+    Broken,
+}
+
+/// All sessions.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    known: Vec<Session>,
+    /// Those that end with their cmdlet, and with the program at the latest.
+    temporary: Vec<Arc<Pool>>,
+    /// Of this program's accounts, by user and address.
+    passwords: HashMap<(String, String), Secret>,
+}
+
+impl Session {
+    fn open(&self) -> Option<Open> {
+        let Held { pool, client, .. } = self.held.clone()?;
+        (pool.state() == PoolState::Open).then(|| Open {
+            instance_id: self.record.instance_id,
+            name: self.record.name.clone(),
+            computer: self.record.computer_name.clone(),
+            pool,
+            client,
+        })
+    }
+
+    fn pool_state(&self) -> Option<PoolState> {
+        self.held.as_ref().map(|held| held.pool.state())
+    }
+
+    /// Whether it is over for this program.
+    fn is_over(&self) -> bool {
+        match self.pool_state() {
+            Some(state) => state == PoolState::Closed,
+            None => self.state == Away::Closed,
+        }
+    }
+
+    /// `Session one, <guid>, localhost` as PowerShell's errors name it.
+    fn named(&self) -> String {
+        let Record { name, instance_id, computer_name, .. } = &self.record;
+        format!("{name}, {instance_id}, {computer_name}")
+    }
+}
+
+impl Sessions {
+    /// Learns what is in the registry.
+    ///
+    /// # Errors
+    /// The registry cannot be read.
+    fn refresh(&mut self) -> Result<(), CommandError> {
+        let mut records = Registry::of_user()?.sessions()?;
+        for session in &mut self.known {
+            let at =
+                records.iter().position(|found| found.instance_id == session.record.instance_id);
+            let record = at.map(|at| records.remove(at));
+            match record {
+                // A session that was left is with whoever takes it up first.
+                Some(_) if session.state == Away::Closed => session.state = Away::Left,
+                Some(_) => {}
+                // Another program has ended it.
+                None if session.held.is_none() && session.state != Away::Broken => {
+                    session.state = Away::Closed;
+                }
+                None => {}
+            }
+        }
+        let new = records.into_iter();
+        self.known.extend(new.map(|record| Session { record, held: None, state: Away::Left }));
+        self.known.sort_by_key(|session| session.record.id);
+        Ok(())
+    }
+
+    fn session(&self, id: Uuid) -> Option<&Session> {
+        self.known.iter().find(|session| session.record.instance_id == id)
+    }
+
+    fn session_mut(&mut self, id: Uuid) -> Option<&mut Session> {
+        self.known.iter_mut().find(|session| session.record.instance_id == id)
+    }
+
+    /// A session as an object; null for one that is not known.
+    pub(super) fn object(&self, id: Uuid) -> Value {
+        self.session(id).map_or(Value::Null, object::of)
+    }
+
+    /// `ComputerName` and `Name` of a session.
+    pub(super) fn names(&self, id: Uuid) -> (String, String) {
+        let record = self.session(id).map(|session| &session.record);
+        record.map(|record| (record.computer_name.clone(), record.name.clone())).unwrap_or_default()
+    }
+
+    /// Gives objects of sessions the state that these have now.
+    pub(super) fn update(&self, value: &mut Value) {
+        if let Value::List(values) = value {
+            values.iter_mut().for_each(|value| self.update(value));
+            return;
+        }
+        let Some(id) = object::instance_id(value) else { return };
+        if let Some(session) = self.session(id) {
+            *value = object::of(session);
+        }
+    }
+
+    fn password(
+        &mut self,
+        user: &str,
+        uri: &str,
+        computer: &str,
+        waiter: &mut Waiter,
+    ) -> Result<Secret, CommandError> {
+        let key = (user.to_owned(), uri.to_owned());
+        if let Some(known) = self.passwords.get(&key) {
+            return Ok(known.clone());
+        }
+        let password = target::password(user, &format!("'{computer}'"), waiter)?;
+        self.passwords.insert(key, password.clone());
+        Ok(password)
+    }
+
+    /// Where a session is.
+    fn target(&mut self, id: Uuid, waiter: &mut Waiter) -> Result<Target, CommandError> {
+        let session = self.session(id).ok_or_else(|| choose::no_instance(id))?;
+        let record = session.record.clone();
+        let wrong = |problem: String| {
+            CommandError::failed(format!(
+                "the list of sessions has no way to {}: {problem}",
+                record.name
+            ))
+        };
+        let endpoint = Endpoint::parse(&record.connection_uri, false);
+        let endpoint = endpoint.map_err(|error| wrong(error.to_string()))?;
+        let authentication = match record.authentication.as_str() {
+            "Basic" => Authentication::Basic,
+            "Negotiate" => Authentication::Negotiate,
+            other => return Err(wrong(format!("the login {other} is not in this version"))),
+        };
+        let options = SessionOptions::read(&record.session_option)?;
+        let settings = preferences::settings()?;
+        let user = record.user_name.clone();
+        let password =
+            self.password(&user, &record.connection_uri, &record.computer_name, waiter)?;
+        let credentials = Credentials { user, password };
+        let place = (record.computer_name, endpoint);
+        let mut target = target::made(
+            place,
+            credentials,
+            authentication,
+            &record.configuration_name,
+            &options,
+            &settings,
+        )?;
+        target.pool.compression = record.is_compressed;
+        target.pool.name = Some(record.name);
+        Ok(target)
+    }
+
+    /// Keeps a session that was opened here.
+    fn keep(&mut self, target: &Target, pool: Pool, client: Client) -> Result<Uuid, CommandError> {
+        let draft = draft(target, pool.id(), target.pool.name.clone(), target.pool.compression);
+        let held = Held { pool: Arc::new(pool), client, buffer_mode: target.buffer_mode };
+        let added = Registry::of_user().and_then(|registry| registry.add(vec![draft]));
+        let record = match added.map(|mut records| records.pop()) {
+            Ok(Some(record)) => record,
+            Ok(None) => return Err(CommandError::failed("the session could not be kept")),
+            Err(error) => {
+                // It would be lost on its host.
+                self.temporary.push(held.pool);
+                return Err(error);
+            }
+        };
+        self.remember(target, &record.connection_uri);
+        let id = record.instance_id;
+        self.known.push(Session { record, held: Some(held), state: Away::Left });
+        Ok(id)
+    }
+
+    fn remember(&mut self, target: &Target, uri: &str) {
+        let Credentials { user, password } = &target.config.credentials;
+        self.passwords.insert((user.clone(), uri.to_owned()), password.clone());
+    }
+
+    /// Learns of a session that its host has listed.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    pub(super) fn learn(
+        &mut self,
+        target: &Target,
+        listed: &[ListedPool],
+    ) -> Result<Vec<Uuid>, CommandError> {
+        let registry = Registry::of_user()?;
+        let uri = uri(&target.config.endpoint);
+        // What this user had there and the host does not know is over.
+        self.refresh()?;
+        let is_lost = |session: &&Session| {
+            let Record { connection_uri, user_name, instance_id, .. } = &session.record;
+            *connection_uri == uri
+                && *user_name == target.config.credentials.user
+                && session.held.is_none()
+                && !listed.iter().any(|pool| pool.id() == *instance_id)
+        };
+        let lost: Vec<Uuid> =
+            self.known.iter().filter(is_lost).map(|session| session.record.instance_id).collect();
+        registry.remove(&lost)?;
+        let drafts = listed.iter().map(|pool| {
+            let mut target = target.clone();
+            pool.resource_uri().clone_into(&mut target.pool.configuration);
+            draft(&target, pool.id(), pool.name().map(str::to_owned), pool.is_compressed())
+        });
+        registry.add(drafts.collect())?;
+        self.refresh()?;
+        self.remember(target, &uri);
+        for pool in listed {
+            if let Some(session) = self.session_mut(pool.id()) {
+                session.state = if pool.is_disconnected() { Away::Left } else { Away::Elsewhere };
+            }
+        }
+        Ok(listed.iter().map(ListedPool::id).collect())
+    }
+
+    /// A session is left on its host for whoever takes it up, this program too.
+    pub(super) fn release(&mut self, id: Uuid) {
+        if let Some(session) = self.session_mut(id) {
+            session.held = None;
+            session.state = Away::Left;
+        }
+    }
+
+    /// A session is over.
+    ///
+    /// # Errors
+    /// The registry cannot be written.
+    fn forget(&mut self, id: Uuid, state: Away) -> Result<(), CommandError> {
+        if let Some(session) = self.session_mut(id) {
+            session.held = None;
+            session.state = state;
+        }
+        Registry::of_user()?.remove(&[id])
+    }
+}
+
+/// The place of a session, for another session there.
+///
+/// # Errors
+/// It cannot be reached as it was, or a signal came.
+pub(super) fn again(context: &mut Context, id: Uuid) -> Result<Target, CommandError> {
+    let Context { waiter, sessions, .. } = context;
+    let mut target = sessions.target(id, waiter)?;
+    target.pool.name = None;
+    Ok(target)
+}
+
+fn draft(target: &Target, id: Uuid, name: Option<String>, is_compressed: bool) -> Draft {
+    let is_basic = target.config.authentication == Authentication::Basic;
+    let authentication = if is_basic { "Basic" } else { "Negotiate" };
+    Draft {
+        name,
+        instance_id: id,
+        computer_name: target.computer.clone(),
+        connection_uri: uri(&target.config.endpoint),
+        user_name: target.config.credentials.user.clone(),
+        authentication: authentication.to_owned(),
+        configuration_name: target.pool.configuration.clone(),
+        is_compressed,
+        session_option: target.options.to_value(),
+    }
+}
+
+/// The whole address, the zone of an IPv6 address too.
+fn uri(endpoint: &Endpoint) -> String {
+    let Endpoint { transport, host, port, path } = endpoint;
+    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+    format!("{}://{host}:{port}{path}", transport.scheme())
+}

@@ -1,0 +1,348 @@
+//! Where a session is to be, who logs in, and what it shall be: the connection parameters of the cmdlets, with the
+//! preferences where a parameter is missing.
+//!
+//! ```text
+//!  parameter ──► $PSSession… of the script ──► client.toml ──► PowerShell's default
+//! ```
+
+use auth::Secret;
+use client::{
+    Authentication, BufferMode, Client, Config, Credentials, Endpoint, EndpointError, Error,
+    PoolOptions, Settings, Transport,
+};
+
+use super::super::actions::{Context, account};
+use super::super::binder::Bound;
+use super::super::show;
+use super::super::value::Value;
+use super::super::waiter::Waiter;
+use super::options::SessionOptions;
+use super::preferences;
+use crate::command_error::CommandError;
+use crate::winrs::PASSWORD_VARIABLE;
+
+/// This computer.
+const LOCALHOST: &str = "localhost";
+
+/// A place for a session, and what the session shall be.
+#[derive(Clone, Debug)]
+pub(in crate::powershell) struct Target {
+    /// `ComputerName`: as it was named, `localhost` for this one.
+    pub(in crate::powershell) computer: String,
+    pub(in crate::powershell) config: Config,
+    pub(in crate::powershell) pool: PoolOptions,
+    /// What becomes of output that nobody collects; `None` leaves it to the host.
+    pub(in crate::powershell) buffer_mode: Option<BufferMode>,
+    /// What `config` and `pool` were made of.
+    pub(in crate::powershell) options: SessionOptions,
+}
+
+impl Target {
+    /// A client of the computer's service.
+    ///
+    /// # Errors
+    /// What must not be sent; the error names the computer.
+    pub(in crate::powershell) fn client(&self) -> Result<Client, CommandError> {
+        Client::new(self.config.clone()).map_err(|error| at(&self.computer, error))
+    }
+}
+
+/// An error of one computer of several, as PowerShell writes it: `[server01] …`.
+pub(in crate::powershell) fn at(computer: &str, error: Error) -> CommandError {
+    CommandError::from(error).about(computer)
+}
+
+/// The places that a cmdlet's connection parameters name, in their order: one for each -ComputerName or -ConnectionUri.
+/// Asks for the password where none is known.
+///
+/// # Errors
+/// A parameter that cannot be, or what is not in this version.
+pub(in crate::powershell) fn targets(
+    bound: &Bound,
+    context: &mut Context,
+) -> Result<Vec<Target>, CommandError> {
+    if bound.value("CertificateThumbprint").is_some() {
+        return Err(missing("logins by client certificates are"));
+    }
+    let authentication = authentication(bound.text("Authentication"))?;
+    let settings = preferences::settings()?;
+    let options = match bound.value("SessionOption") {
+        Some(value) => SessionOptions::read(value)?,
+        None => SessionOptions::read(&context.variable(preferences::SESSION_OPTION)?)?,
+    };
+    options.check()?;
+    let places = places(bound, context)?;
+    let configuration = match bound.text("ConfigurationName") {
+        Some(name) => name.to_owned(),
+        None => context.variable(preferences::CONFIGURATION_NAME)?.text(),
+    };
+    if bound.is_set("Verbose") {
+        notes(bound, &places, &options);
+    }
+    let (user, known) = match bound.value("Credential").map(account) {
+        Some(account) => account,
+        None => (current_user()?, None),
+    };
+    let password = match known {
+        Some(password) => password,
+        None => password(&user, &asked_for(&places), &mut context.waiter)?,
+    };
+    let target = |place: (String, Endpoint)| {
+        let credentials = Credentials { user: user.clone(), password: password.clone() };
+        made(place, credentials, authentication, &configuration, &options, &settings)
+    };
+    places.into_iter().map(target).collect()
+}
+
+/// A target of its parts.
+///
+/// # Errors
+/// An option that is not in this version.
+pub(super) fn made(
+    (computer, endpoint): (String, Endpoint),
+    credentials: Credentials,
+    authentication: Authentication,
+    configuration: &str,
+    options: &SessionOptions,
+    settings: &Settings,
+) -> Result<Target, CommandError> {
+    let mut config = Config::new(endpoint, credentials);
+    config.authentication = authentication;
+    config.settings = settings.clone();
+    let mut pool =
+        PoolOptions { configuration: configuration.to_owned(), ..PoolOptions::default() };
+    options.apply(&mut config, &mut pool)?;
+    let buffer_mode = options.buffer_mode();
+    Ok(Target { computer, config, pool, buffer_mode, options: options.clone() })
+}
+
+fn authentication(name: Option<&str>) -> Result<Authentication, CommandError> {
+    match name {
+        None | Some("Default" | "Negotiate") => Ok(Authentication::Negotiate),
+        Some("Basic") => Ok(Authentication::Basic),
+        Some(other) => Err(missing(&format!("the login {other} is"))),
+    }
+}
+
+fn missing(what: &str) -> CommandError {
+    CommandError::usage(format!("{what} not in this version"))
+        .hint("-Authentication takes Default, Negotiate and Basic")
+}
+
+/// Every computer as it was named, with the address of its service.
+fn places(bound: &Bound, context: &Context) -> Result<Vec<(String, Endpoint)>, CommandError> {
+    if let Some(uris) = bound.value("ConnectionUri") {
+        return texts(uris).into_iter().map(at_uri).collect();
+    }
+    let application = match bound.text("ApplicationName") {
+        Some(name) => name.to_owned(),
+        None => context.variable(preferences::APPLICATION_NAME)?.text(),
+    };
+    let computers = bound.value("ComputerName").map_or_else(|| vec![LOCALHOST], texts);
+    let use_ssl = bound.is_set("UseSSL");
+    let port = bound.integer("Port");
+    let place = |computer: &str| at_computer(computer, use_ssl, port, &application);
+    computers.into_iter().map(place).collect()
+}
+
+fn texts(value: &Value) -> Vec<&str> {
+    if let Value::List(values) = value {
+        return values.iter().flat_map(texts).collect();
+    }
+    if let Value::Text(text) = value { vec![text] } else { Vec::new() }
+}
+
+fn at_uri(uri: &str) -> Result<(String, Endpoint), CommandError> {
+    if !uri.contains("://") {
+        return Err(CommandError::usage(
+            "Relative URIs are not supported in the creation of remote sessions.",
+        )
+        .hint("write http[s]://HOST:PORT/wsman"));
+    }
+    let endpoint = Endpoint::parse(uri, false)
+        .map_err(|error| CommandError::usage(format!("-ConnectionUri {uri}: {error}")))?;
+    Ok((endpoint.host.clone(), endpoint))
+}
+
+fn at_computer(
+    computer: &str,
+    use_ssl: bool,
+    port: Option<i64>,
+    application: &str,
+) -> Result<(String, Endpoint), CommandError> {
+    let computer = if computer == "." { LOCALHOST } else { computer };
+    let invalid = || {
+        CommandError::usage(
+            "One or more computer names are not valid. If you are trying to pass a URI, use the -ConnectionUri parameter, or \
+             pass URI objects instead of strings.",
+        )
+    };
+    // A port belongs to -Port, as in PowerShell.
+    let has_port = !computer.starts_with('[') && computer.matches(':').count() == 1;
+    if has_port || computer.contains(['/', '?']) {
+        return Err(invalid());
+    }
+    let mut endpoint = Endpoint::parse(computer, use_ssl).map_err(|_| invalid())?;
+    aim(&mut endpoint, port, Some(application))?;
+    // By its own name a computer is asked as by `localhost`; where certificates prove who answers, they hold the name.
+    if !use_ssl && is_own_name(&endpoint.host) {
+        LOCALHOST.clone_into(&mut endpoint.host);
+    }
+    Ok((computer.to_owned(), endpoint))
+}
+
+/// Takes port and path of the parameters `-Port` and `-ApplicationName`.
+///
+/// # Errors
+/// A path that is none.
+pub(in crate::powershell) fn aim(
+    endpoint: &mut Endpoint,
+    port: Option<i64>,
+    application: Option<&str>,
+) -> Result<(), CommandError> {
+    if let Some(port) = port.and_then(|port| u16::try_from(port).ok()) {
+        endpoint.port = port;
+    }
+    if let Some(application) = application {
+        let path = application.trim_start_matches('/');
+        let url = format!("{}://{}/{path}", endpoint.transport.scheme(), endpoint.authority());
+        let wrong = |error: EndpointError| {
+            CommandError::usage(format!("-ApplicationName {application}: {error}"))
+        };
+        endpoint.path =
+            Endpoint::parse(&url, endpoint.transport == Transport::Https).map_err(wrong)?.path;
+    }
+    Ok(())
+}
+
+fn is_own_name(host: &str) -> bool {
+    let Ok(own) = nix::unistd::gethostname() else { return false };
+    let Some(own) = own.to_str() else { return false };
+    // The short form too, as NetBIOS has it.
+    let short = own.split('.').next().unwrap_or_default();
+    [own, short].iter().any(|name| !name.is_empty() && name.eq_ignore_ascii_case(host))
+}
+
+/// What a user should know of parameters that do less than they say.
+fn notes(bound: &Bound, places: &[(String, Endpoint)], options: &SessionOptions) {
+    for note in options.notes() {
+        show::verbose(note);
+    }
+    if bound.is_set("AllowRedirection") {
+        show::verbose("this version follows no redirection: a host that sends one is an error");
+    }
+    if bound.is_set("EnableNetworkAccess") {
+        let is_local = places.iter().any(|(_, endpoint)| endpoint.is_loopback());
+        show::verbose(if is_local {
+            "a session on this computer reaches others as far as its user does; -EnableNetworkAccess adds nothing to that"
+        } else {
+            "-EnableNetworkAccess is ignored: the session is on another computer"
+        });
+    }
+}
+
+/// The user of this process, PowerShell's default.
+fn current_user() -> Result<String, CommandError> {
+    let named = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
+    let named = named.map(|user| user.name).or_else(|| std::env::var("USER").ok());
+    named.filter(|name| !name.is_empty()).ok_or_else(|| {
+        CommandError::usage("the current user has no name").hint("add -Credential User01")
+    })
+}
+
+/// The computers in a question.
+fn asked_for(places: &[(String, Endpoint)]) -> String {
+    match places {
+        [] => String::new(),
+        [(computer, _)] => format!("'{computer}'"),
+        [(computer, _), more @ ..] => format!("'{computer}' and {} more", more.len()),
+    }
+}
+
+/// The password of an account: from the environment, else asked for.
+///
+/// # Errors
+/// There is no terminal to ask on, or a signal came.
+pub(in crate::powershell) fn password(
+    user: &str,
+    place: &str,
+    waiter: &mut Waiter,
+) -> Result<Secret, CommandError> {
+    if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
+        let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
+        return password.into_string().map(Secret::from).map_err(not_text);
+    }
+    let question = format!("Enter the password for '{user}' to connect to {place}: ");
+    let asked = waiter.ask(&question, user);
+    asked.map_err(|error| error.hint(format!("set the environment variable {PASSWORD_VARIABLE}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_this_computer_are_loopback() {
+        let own = nix::unistd::gethostname().unwrap().into_string().unwrap();
+        for (name, shown) in [
+            (".", "localhost"),
+            ("LocalHost", "LocalHost"),
+            ("127.0.0.1", "127.0.0.1"),
+            (&own, &own),
+        ] {
+            let (computer, endpoint) = at_computer(name, false, None, "wsman").unwrap();
+            assert_eq!(computer, shown);
+            assert!(endpoint.is_loopback(), "{name}: {endpoint}");
+        }
+        let (_, endpoint) = at_computer(&own, true, None, "wsman").unwrap();
+        assert_eq!(endpoint.to_string(), format!("https://{own}:5986/wsman"));
+    }
+
+    #[test]
+    fn port_and_application_name_make_the_address() {
+        for (port, application, ssl, expected) in [
+            (None, "wsman", false, "http://server01:5985/wsman"),
+            (None, "wsman", true, "https://server01:5986/wsman"),
+            (Some(90), "/My App", false, ""),
+            (Some(90), "App/x?PSVersion=5.1", false, "http://server01:90/App/x?PSVersion=5.1"),
+        ] {
+            let found = at_computer("server01", ssl, port, application);
+            let found = found.map(|(_, endpoint)| endpoint.to_string()).unwrap_or_default();
+            assert_eq!(found, expected);
+        }
+    }
+
+    #[test]
+    fn uri_without_a_port_means_80_or_443_and_without_a_scheme_nothing() {
+        let found =
+            |uri: &str| at_uri(uri).map(|(computer, endpoint)| (computer, endpoint.to_string()));
+        let (computer, address) = found("https://server01/x").unwrap();
+        assert_eq!((computer.as_str(), address.as_str()), ("server01", "https://server01:443/x"));
+        assert_eq!(found("http://server01").unwrap().1, "http://server01:80/wsman");
+        assert!(found("bad").unwrap_err().error().starts_with("Relative URIs are not supported"));
+        assert!(found("ftp://h").unwrap_err().error().contains("ftp"));
+    }
+
+    #[test]
+    fn addresses_and_ports_are_no_computer_names() {
+        for name in ["a b", "http://server01", "server01:80", "h/wsman", "[::1]x"] {
+            let error = at_computer(name, false, None, "wsman").unwrap_err();
+            assert!(
+                error.error().starts_with("One or more computer names are not valid."),
+                "{name}"
+            );
+        }
+        assert_eq!(at_computer("::1", false, None, "wsman").unwrap().1.authority(), "[::1]:5985");
+        assert!(at_computer("[::1]", false, None, "wsman").is_ok());
+    }
+
+    #[test]
+    fn logins_of_later_versions_are_refused_by_name() {
+        for name in ["NegotiateWithImplicitCredential", "Kerberos", "Credssp", "Digest"] {
+            let error = authentication(Some(name)).unwrap_err();
+            assert_eq!(error.error(), format!("the login {name} is not in this version"));
+        }
+        assert_eq!(authentication(Some("Basic")).unwrap(), Authentication::Basic);
+        assert_eq!(authentication(None).unwrap(), Authentication::Negotiate);
+    }
+}
