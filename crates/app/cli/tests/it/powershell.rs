@@ -244,10 +244,11 @@ fn client(service: &Service) -> Client {
 
 /// A client of the service, or of what stands before it, at that port of loopback.
 pub(crate) fn client_at(port: u16) -> Client {
-    client_of(port, USER)
+    client_of(USER, port)
 }
 
-fn client_of(port: u16, user: &str) -> Client {
+/// The same for any account.
+pub(crate) fn client_of(user: &str, port: u16) -> Client {
     let credentials = Credentials { user: user.to_owned(), password: PASSWORD.into() };
     let mut config = Config::new(format!("http://127.0.0.1:{port}").parse().unwrap(), credentials);
     config.authentication = Authentication::Ntlm;
@@ -405,7 +406,7 @@ fn remote_management_users_open_pools_and_no_command_shell() {
     let service = Service::configured(crate::service::Flavour::Root, &engine.settings());
     service.add_member("bob", "daemon", "Remote Management Users").ended(0);
     let output = led(async {
-        let pool = client_of(service.port, "bob").open_pool(PoolOptions::default()).await.unwrap();
+        let pool = client_of("bob", service.port).open_pool(PoolOptions::default()).await.unwrap();
         let output = finish(&pool, "'in'").await.unwrap().0;
         pool.close().await.unwrap();
         output
