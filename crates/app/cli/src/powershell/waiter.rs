@@ -80,6 +80,24 @@ impl Waiter {
         }
     }
 
+    /// Does what somebody at the terminal takes part in: the work hears signals itself.
+    ///
+    /// # Errors
+    /// The work's.
+    pub(super) fn converse<T>(
+        &mut self,
+        work: impl AsyncFnOnce(&mut Signals) -> Result<T, CommandError>,
+    ) -> Result<T, CommandError> {
+        let Self { signals, runtime } = self;
+        started(runtime)?.block_on(async {
+            let signals = match signals {
+                Some(signals) => signals,
+                None => signals.insert(Signals::listen()?),
+            };
+            work(signals).await
+        })
+    }
+
     /// Asks for the password of an account on the terminal, without showing it.
     ///
     /// # Errors
