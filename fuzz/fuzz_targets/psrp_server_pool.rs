@@ -8,7 +8,7 @@ mod pool;
 mod script;
 
 use pool::{LIMITS, POOL, Reader, fragments, ids, message};
-use psrp::client::Record;
+use psrp::client::{Priority, Record};
 use psrp::clixml::Value;
 use psrp::host::Method;
 use psrp::message::Destination;
@@ -109,7 +109,10 @@ impl Play<'_> {
                 fragments(message, &mut self.object)
             }
         };
-        self.pool.handle_fragments(target, &data)
+        // Each of the two streams gets some.
+        let stream =
+            if self.object.is_multiple_of(3) { Priority::Response } else { Priority::Default };
+        self.pool.handle_fragments(target, stream, &data)
     }
 
     fn drain(&mut self) {

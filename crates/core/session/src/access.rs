@@ -5,9 +5,12 @@
 //! rules below. [MS-WSMV] 3.1.4.1.
 
 use auth::Account;
+use wsman::ns::resource;
 
 /// The group whose members may do everything.
 pub const ADMINISTRATORS: &str = "Administrators";
+/// The group whose members may use PowerShell's endpoints, and list shells, but not open a command shell.
+pub const REMOTE_MANAGEMENT_USERS: &str = "Remote Management Users";
 
 /// What somebody asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +54,7 @@ pub enum Target<'a> {
     Service,
     /// A kind of shell, by its resource URI.
     ShellKind(&'a str),
-    /// A shell that exists, by its owner's account.
+    /// A shell that exists, by its owner's account. Its kind is asked for as well, by the request's resource.
     Shell(&'a Account),
 }
 
@@ -76,11 +79,25 @@ pub fn decide(account: &Account, operation: Operation, target: Target<'_>) -> Re
     match (operation, target) {
         (Operation::Identify, _) => Ok(()),
         (_, Target::Shell(owner)) if owner.id != account.id => Err(Denied::NotOwner),
-        (_, Target::Shell(_) | Target::ShellKind(_) | Target::Service) => administrators(account),
+        _ if is_in(account, ADMINISTRATORS) => Ok(()),
+        (_, Target::ShellKind(uri)) if !is_open_to_users(operation, uri) => Err(Denied::NotAllowed),
+        _ if is_in(account, REMOTE_MANAGEMENT_USERS) => Ok(()),
+        _ => Err(Denied::NotAllowed),
     }
 }
 
-fn administrators(account: &Account) -> Result<(), Denied> {
-    let is_member = account.groups.iter().any(|group| group.eq_ignore_ascii_case(ADMINISTRATORS));
-    if is_member { Ok(()) } else { Err(Denied::NotAllowed) }
+/// Whether the plug-in of that resource lets remote management users do this.
+fn is_open_to_users(operation: Operation, uri: &str) -> bool {
+    let prefix = uri.get(..resource::POWERSHELL_PREFIX.len());
+    if prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(resource::POWERSHELL_PREFIX)) {
+        return true;
+    }
+    // Shells of any kind: what is shown of each is decided for its owner.
+    let lists = [resource::SHELL, resource::SHELL_COMMAND];
+    let reads = [Operation::Get, Operation::Enumerate, Operation::Pull, Operation::Release];
+    lists.iter().any(|list| uri.eq_ignore_ascii_case(list)) && reads.contains(&operation)
+}
+
+fn is_in(account: &Account, name: &str) -> bool {
+    account.groups.iter().any(|group| group.eq_ignore_ascii_case(name))
 }

@@ -19,6 +19,7 @@ struct Required {
 }
 
 const REQUIRED: &[Required] = &[
+    Required { name: "ansible-core", possible: |_| true },
     Required { name: "openssl", possible: |_| true },
     Required { name: "prometheus-client", possible: |_| true },
     Required { name: "pypsrp", possible: |_| true },

@@ -120,6 +120,9 @@ pub enum PoolError {
     /// It is closed.
     #[error("the runspace pool is closed")]
     Closed,
+    /// The host has ended a pipeline, which has not told its end.
+    #[error("the host ended the pipeline without a word")]
+    Ended,
     /// A wrong call, or the host broke the remoting protocol.
     #[error("{0}")]
     Failed(String),
@@ -228,6 +231,12 @@ impl Error {
     pub fn is_gone(&self) -> bool {
         let code = self.fault().and_then(Fault::error_code);
         code == Some(ErrorCode::UNEXPECTED_SELECTORS)
+    }
+
+    /// Whether a pipeline was over on the host, and had nothing more to tell: another client has heard all of it.
+    #[must_use]
+    pub fn is_silent_end(&self) -> bool {
+        matches!(*self.kind, ErrorKind::Pool(PoolError::Ended))
     }
 
     /// Whether the service could not be reached, or did not answer.

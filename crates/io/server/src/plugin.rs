@@ -19,7 +19,7 @@ use wsman::fault::Fault;
 use crate::BoxFuture;
 
 pub use session::{
-    OpenSession, Session, SessionEvent, SessionOutput, SessionPlugin, SessionSignal,
+    Holding, OpenSession, Session, SessionEvent, SessionOutput, SessionPlugin, SessionSignal,
 };
 
 /// One kind of shell.

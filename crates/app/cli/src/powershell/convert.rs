@@ -99,8 +99,9 @@ fn one(parameter: &Parameter, word: Word) -> Result<Value, BindError> {
         (Kind::Table | Kind::SessionOption, _) => Err(no_type(parameter, &word.value)),
         (Kind::Guid, _) => guid(parameter, &text(parameter, &word)?),
         (Kind::ScriptBlock, Value::ScriptBlock(_)) => Ok(word.value),
-        (Kind::ScriptBlock, Value::Text(text)) if word.is_from_shell => {
-            Ok(Value::ScriptBlock(text.clone()))
+        (Kind::ScriptBlock, value) if word.is_from_shell => {
+            // A shell has no blocks: whatever stands there is one.
+            Ok(Value::ScriptBlock(word.literal.clone().unwrap_or_else(|| value.text())))
         }
         (Kind::ScriptBlock, _) => Err(no_type(parameter, &word.value)),
         (Kind::Session, Value::Object(object)) => match object.property("InstanceId") {

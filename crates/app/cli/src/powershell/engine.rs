@@ -414,7 +414,7 @@ fn unknown(name: &str) -> CommandError {
         "{name}: The term '{name}' is not recognized as a name of a cmdlet, function, script file, or executable program.\n\
          Check the spelling of the name, or if a path was included, verify that the path is correct and try again."
     ))
-    .hint(format!("the cmdlets of this version are {}", known.join(" and ")))
+    .hint(format!("the cmdlets of this version are {}", known.join(", ")))
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub(crate) enum Action {
     NewSession,
     InvokeCommand,
     NewSessionOption,
+    ReceiveSession,
     RemoveSession,
     TestWsman,
 }

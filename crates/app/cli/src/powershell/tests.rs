@@ -73,6 +73,8 @@ fn spelling_means_what_it_means_in_powershell() {
         ("a \u{2013}b \u{201c}c\u{201d} \u{2018}d\u{2019}", "a -b 'c' 'd'"),
         ("@{ k = 1; 'l m' = a b\n n = @{ o = $p } }", "@{'k'=1;'l m'=(a 'b');'n'=@{'o'=$p;};}"),
         ("a { b } {c{d}}", "a { b } {c{d}}"),
+        ("1..3 | a; $r = -1..-3", "1..3 | a\n$r = -1..-3"),
+        ("a 1..3", "a '1..3'"),
         ("exit 3; exit", "exit 3\nexit"),
         ("", ""),
         ("# nothing\n\n;", ""),

@@ -43,24 +43,6 @@ impl Waiter {
         })
     }
 
-    /// Does work that hears signals itself, and sees to what has to be put in order.
-    ///
-    /// # Errors
-    /// The work's.
-    pub(super) fn hear<T>(
-        &mut self,
-        work: impl AsyncFnOnce(&mut Signals) -> Result<T, CommandError>,
-    ) -> Result<T, CommandError> {
-        let Self { signals, runtime } = self;
-        started(runtime)?.block_on(async {
-            let signals = match signals {
-                Some(signals) => signals,
-                None => signals.insert(Signals::listen()?),
-            };
-            work(signals).await
-        })
-    }
-
     /// From here on a signal ends what waits instead of the process: something has to be put in order.
     ///
     /// # Errors
@@ -80,11 +62,11 @@ impl Waiter {
         }
     }
 
-    /// Does what somebody at the terminal takes part in: the work hears signals itself.
+    /// Does work that hears signals itself, and sees to what has to be put in order.
     ///
     /// # Errors
     /// The work's.
-    pub(super) fn converse<T>(
+    pub(super) fn hear<T>(
         &mut self,
         work: impl AsyncFnOnce(&mut Signals) -> Result<T, CommandError>,
     ) -> Result<T, CommandError> {

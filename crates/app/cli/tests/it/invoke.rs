@@ -7,6 +7,7 @@ use std::thread;
 
 use serde_json::Value;
 use testkit::outside::report;
+use testkit::{Cut, Relay};
 
 use crate::powershell::Reachable;
 use crate::service::{PASSWORD, Service, USER, flavours};
@@ -251,4 +252,142 @@ fn computers_that_cannot_be_reached_do_not_keep_the_others_from_it() {
     names.sort_unstable();
     assert_eq!(names, ["127.0.0.1", "127.0.0.2", "127.0.0.4"]);
     tool::until("nothing is left", || host.open_shells() == 0);
+}
+
+#[test]
+fn every_stream_of_a_command_is_told() {
+    let host = Host::start();
+    let script = "{ Write-Warning careful; Write-Verbose v -Verbose; Write-Debug d; Write-Host h; \
+                  Write-Information i -InformationAction Continue; Write-Error e; 5 }";
+    let ran = host.run(&host.line("127.0.0.1", script)).ended(1);
+    insta::assert_snapshot!(ran.snapshot());
+    let kept = host.run(&format!("$r = {}; $r", host.line("127.0.0.1", script)));
+    assert!(kept.stdout.ends_with("5\n"), "{}", kept.stdout);
+}
+
+#[test]
+fn questions_of_a_command_are_answered_from_stdin() {
+    let host = Host::start();
+    let line = host.line("127.0.0.1", "{ $a = Read-Host question; \"<$a>\" }");
+    let mut command = host.command(&["-c", &line]);
+    let ran = tool::run_with_input(&mut command, b"typed\n").ended(0);
+    assert!(ran.stdout.contains("<typed>"), "{}", ran.snapshot());
+}
+
+#[test]
+fn no_more_computers_work_at_once_than_the_throttle_allows() {
+    let host = Host::start();
+    let computers: Vec<String> = (2..8).map(|last| format!("127.0.0.{last}")).collect();
+    computers.iter().for_each(|address| host.also_at(address));
+    let script = "-ThrottleLimit 2 { Start-Sleep -Milliseconds 300; 'done' }";
+    let ran = host.run(&host.line(&computers.join(", "), script)).ended(0);
+    assert_eq!(ran.stdout, "done\n".repeat(6));
+    let (mut now, mut most) = (0, 0);
+    for line in host.service.log().lines() {
+        if line.contains("outcome=\"opened\"") {
+            now += 1;
+            most = most.max(now);
+        } else if line.contains("event=\"shell\" outcome=\"ended\"") {
+            now -= 1;
+        }
+    }
+    assert_eq!((now, most), (0, 2), "{}", host.service.log());
+}
+
+#[test]
+fn large_output_takes_little_memory() {
+    let host = Host::start();
+    let line = host.line("127.0.0.1", "{ Get-Large 50 -Piece 1000 }");
+    let mut command = tool::program("/usr/bin/env");
+    let most_kib = 250 * 1024;
+    let limited =
+        format!("ulimit -v {most_kib}; exec {} -c \"$0\"", env!("CARGO_BIN_EXE_pssession"));
+    command.args(["sh", "-c", &limited, &line]).env("TRANSOM_PASSWORD", PASSWORD);
+    let ran = tool::run(&mut command).ended(0);
+    assert_eq!(ran.stdout.lines().map(str::len).sum::<usize>(), 50 * 1024 * 1024);
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn ctrl_c_stops_the_commands_and_leaves_no_shell() {
+    let host = Host::start();
+    host.also_at("127.0.0.2");
+    let script = "{ $PID; while ($true) { Start-Sleep -Milliseconds 50 } }";
+    let mut command = host.command(&["-c", &host.line("127.0.0.1, 127.0.0.2", script)]);
+    let child = tool::spawn(&mut command);
+    tool::until("both run", || {
+        host.service.log().matches("outcome=\"accepted\" user=\"alice\" shell=").count() == 2
+    });
+    let id = nix::unistd::Pid::from_raw(child.id().try_into().unwrap());
+    nix::sys::signal::kill(id, nix::sys::signal::Signal::SIGINT).unwrap();
+    let ran = tool::finish(child);
+    assert_eq!(ran.code(), 1, "{ran:#?}");
+    assert_eq!(ran.stderr, "Invoke-Command: interrupted\n");
+    tool::until("nothing is left", || host.open_shells() == 0);
+}
+
+#[test]
+fn what_there_is_not_is_said() {
+    let host = Host::start();
+    let lines = [
+        "Invoke-Command { 1 }".to_owned(),
+        host.line("127.0.0.1", "-RemoteDebug { 1 }"),
+        host.line("127.0.0.1", "text"),
+        "Invoke-Command -Session 1".to_owned(),
+        host.line("127.0.0.1", "-Authentication Kerberos { 1 }"),
+    ];
+    let all: String = lines
+        .iter()
+        .map(|line| {
+            let line_shown = line.replace(&host.service.port.to_string(), "PORT");
+            format!("> {line_shown}\n{}\n", host.run(line).snapshot())
+        })
+        .collect();
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn command_whose_connection_is_lost_tells_all_once() {
+    let host = Host::start();
+    let script = "{ 1; [pscustomobject]@{ a = 1 }; Start-Sleep -Milliseconds 50; 2; 3 }";
+    let through = |port: u16| {
+        let line = host
+            .line("127.0.0.1", script)
+            .replace(&host.service.port.to_string(), &port.to_string());
+        host.run(&line)
+    };
+    let whole = Relay::start(host.service.port, None).unwrap();
+    // Where the host's formatter could not be asked, the object is shown as a list.
+    let is_right = |ran: &Ran| {
+        let shown = without_guids(&ran.stdout);
+        let has_once = |text: &str| shown.matches(text).count() == 1;
+        shown.starts_with("1\n\na ")
+            && shown.ends_with("\n2\n3\n")
+            && has_once("127.0.0.1")
+            && has_once("GUID")
+    };
+    assert!(is_right(&through(whole.port).ended(0)));
+    // The first five are the login and the pool's own, which the tests of the client cut.
+    for request in (6..=whole.requests()).step_by(4) {
+        let cut = Cut::InAnswer(request);
+        let relay = Relay::start(host.service.port, Some(cut)).unwrap();
+        let ran = through(relay.port);
+        assert!(is_right(&ran), "{cut:?}: {ran:#?}");
+        assert_eq!(ran.stderr, "", "{cut:?}");
+    }
+    tool::until("nothing is left", || host.open_shells() == 0);
+}
+
+#[test]
+fn output_that_would_command_the_terminal_only_shows_text() {
+    let host = Host::start();
+    let line = host.line("127.0.0.1", "{ \"a`e]0;title`ab`e[31mred`e[0m`e[6n`e]52;c;eA==`a\" }");
+    let mut terminal = tool::program("script");
+    let command = format!("exec {} -c '{line}'", env!("CARGO_BIN_EXE_pssession"));
+    terminal.args(["-qec", &command, "/dev/null"]).env("TRANSOM_PASSWORD", PASSWORD);
+    let shown = tool::run(&mut terminal).ended(0).stdout;
+    assert!(shown.contains("ab\x1b[31mred\x1b[0m"), "{shown:?}");
+    for harmful in ["\x1b]0", "\x1b[6n", "\x1b]52"] {
+        assert!(!shown.contains(harmful), "{shown:?}");
+    }
 }

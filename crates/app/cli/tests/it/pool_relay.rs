@@ -13,7 +13,7 @@ use testkit::outside::report;
 use testkit::{Cut, Relay};
 
 use crate::powershell::{Reachable, client_at, finish, led};
-use crate::relay::Scene;
+use crate::relay::{Conversation, Scene, peer_is_cut};
 use crate::tool::{self, mark};
 
 /// One conversation over a relay; what the script wrote, or what went wrong.
@@ -60,4 +60,17 @@ fn pool_that_loses_its_connection_anywhere_brings_all_output_once_or_says_what_h
     tool::until("every engine is gone", || {
         tool::processes_with("stand_in_engine.py").is_empty() || !engine.name.is_stand_in
     });
+}
+
+#[test]
+fn pypsrp_pool_that_is_cut_anywhere_never_runs_a_script_twice_nor_loses_output_silently() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("pypsrp over a relay that cuts"));
+    let scene = Scene::configured(&engine.settings());
+    let task = |scene: &Scene, name: &str| {
+        format!("{}; 1; Start-Sleep -Milliseconds 50; 2; 3", scene.note(name))
+    };
+    let conversation = Conversation { peer: "pypsrp_pool", task, stdout: "1\n2\n3\n", code: 0 };
+    peer_is_cut(&scene, &conversation);
+    scene.is_clean("the idle time ends the pools of those that gave up");
 }

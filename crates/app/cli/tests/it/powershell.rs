@@ -100,6 +100,42 @@ fn pypsrp_has_its_pools_over_https() {
     peer_on(&service, "pypsrp_pools.py", "negotiate", &[]);
 }
 
+/// What Ansible can do with any engine behind the endpoint.
+const OF_ANSIBLE: [&str; 5] = [
+    "raw_brings_back_what_a_script_wrote",
+    "raw_reports_an_error_as_a_failed_task",
+    "raw_has_the_exit_code_of_a_program",
+    "raw_brings_back_much_output",
+    "wrong_password_is_a_host_that_cannot_be_reached",
+];
+
+fn ansible_runs(service: &Service, engine: &Engine, auth: &str) {
+    // What is beyond `raw` needs a PowerShell: the script says why.
+    let script = if engine.is_stand_in {
+        "script_is_refused_by_what_is_no_powershell"
+    } else {
+        "script_runs"
+    };
+    let checks = [OF_ANSIBLE.as_slice(), &[script]].concat();
+    peer_on(service, "ansible_psrp.py", auth, &checks);
+}
+
+#[test]
+fn ansible_runs_raw_tasks_over_http() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("Ansible over http"));
+    let service = Service::configured(flavours()[0], &engine.settings());
+    ansible_runs(&service, &engine.name, "ntlm");
+}
+
+#[test]
+fn ansible_runs_raw_tasks_over_https() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("Ansible over https"));
+    let service = Service::https(flavours()[0], &engine.settings());
+    ansible_runs(&service, &engine.name, "ntlm");
+}
+
 #[test]
 fn missing_engine_is_named_with_its_setting_and_leaves_nothing_behind() {
     let service =

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use nix::sys::signal::Signal;
 
 use crate::service::{PASSWORD, Service, flavours};
+use crate::sessions::Place;
 use crate::terminal::Terminal;
 use crate::tool;
 
@@ -229,4 +230,37 @@ fn signal_ends_a_script_that_waits_for_its_next_line() {
         // By itself the signal ends the process; after a question the process ends itself.
         assert_eq!(terminal.code(), question.then_some(1));
     }
+}
+
+#[test]
+fn remove_pssession_asks_and_takes_the_answer_for_one_or_for_all() {
+    let place = Place::new();
+    for name in ["a", "b", "c", "d"] {
+        place.made(&format!("-Name {name}"));
+    }
+    let mut terminal = Terminal::run(&place.cmdlet("Remove-PSSession -Id 1,2,3,4 -Confirm"));
+    let choices = "[Y] Yes  [A] Yes to All  [N] No  [L] No to All  [?] Help (default is \"Y\"): ";
+    terminal.expect(
+        "\r\nConfirm\r\nAre you sure you want to perform this action?\r\nPerforming the operation \"Remove\" on target \
+         \"localhost\".\r\n",
+    );
+    terminal.expect(choices);
+    terminal.type_in("what\n");
+    let asked = |times: usize| {
+        tool::until(&format!("asked {times} times"), || {
+            terminal.shown().matches(choices).count() == times
+        });
+    };
+    asked(2);
+    terminal.type_in("?\n");
+    terminal.expect("L - Skip this operation and all subsequent operations.");
+    asked(3);
+    terminal.type_in("n\n");
+    asked(4);
+    terminal.type_in("\n");
+    asked(5);
+    terminal.type_in("L\n");
+    assert_eq!(terminal.code(), Some(0));
+    let left = ["1 a Disconnected None", "3 c Disconnected None", "4 d Disconnected None"];
+    assert_eq!(place.told("Get-PSSession"), left);
 }

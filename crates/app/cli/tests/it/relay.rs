@@ -236,18 +236,35 @@ fn refused_login_is_not_tried_again_to_clean_up() {
     assert_eq!(whole.requests(), 2);
 }
 
+/// What a peer of `relay.py` is to do, and what it should bring.
+pub(crate) struct Conversation {
+    /// The name of its kind of conversation.
+    pub(crate) peer: &'static str,
+    /// The line that it runs, which notes each of its runs under a name.
+    pub(crate) task: fn(&Scene, &str) -> String,
+    pub(crate) stdout: &'static str,
+    pub(crate) code: i32,
+}
+
+const fn with_input(peer: &'static str) -> Conversation {
+    let task = |scene: &Scene, name: &str| scene.line(name, "tr a-z A-Z; exit 3");
+    Conversation { peer, task, stdout: "SOME INPUT\n", code: 3 }
+}
+
 /// Lets a peer have one conversation over each relay; its version, and what each came to.
 #[track_caller]
 fn peer_converses(
     scene: &Scene,
-    peer: &str,
+    conversation: &Conversation,
     relays: &[(Relay, String)],
 ) -> (String, Vec<serde_json::Value>) {
     let mut command = tool::program(peers_python());
-    command.arg(tool::repository().join("crates/app/cli/tests/peers/relay.py")).args([peer, USER]);
-    let tasks = relays.iter().map(|(relay, name)| {
-        format!("{} {}\n", relay.port, scene.line(name, "tr a-z A-Z; exit 3"))
-    });
+    command
+        .arg(tool::repository().join("crates/app/cli/tests/peers/relay.py"))
+        .args([conversation.peer, USER]);
+    let tasks = relays
+        .iter()
+        .map(|(relay, name)| format!("{} {}\n", relay.port, (conversation.task)(scene, name)));
     let tasks: String = tasks.collect();
     command.env("TRANSOM_TEST_PASSWORD", PASSWORD);
     let ran = tool::run_with_input(&mut command, tasks.as_bytes()).ended(0);
@@ -259,16 +276,17 @@ fn peer_converses(
 }
 
 /// Every way to cut a peer's conversation. What the peer makes of it is its own affair, and reported.
-fn peer_is_cut(scene: &Scene, peer: &str) {
-    let right = serde_json::json!({ "stdout": "SOME INPUT\n", "code": 3 });
+pub(crate) fn peer_is_cut(scene: &Scene, conversation: &Conversation) {
+    let peer = conversation.peer.split('_').next().unwrap();
+    let right = serde_json::json!({ "stdout": conversation.stdout, "code": conversation.code });
     let whole = [(Relay::start(scene.service.port, None).unwrap(), mark())];
-    let (version, results) = peer_converses(scene, peer, &whole);
+    let (version, results) = peer_converses(scene, conversation, &whole);
     assert_eq!(results, std::slice::from_ref(&right));
     let cuts: Vec<_> = (1..=whole[0].0.requests()).flat_map(Cut::all).collect();
     let relays =
         cuts.iter().map(|cut| (Relay::start(scene.service.port, Some(*cut)).unwrap(), mark()));
     let relays: Vec<_> = relays.collect();
-    let (_, results) = peer_converses(scene, peer, &relays);
+    let (_, results) = peer_converses(scene, conversation, &relays);
     let mut table = String::new();
     for ((cut, result), (index, (relay, name))) in
         cuts.iter().zip(&results).zip(relays.iter().enumerate())
@@ -283,7 +301,8 @@ fn peer_is_cut(scene: &Scene, peer: &str) {
         }
         table.push(if is_right { 'R' } else { 'e' });
     }
-    report(&format!("PEER {peer} {version}: {} cuts of a conversation:{table}", cuts.len()));
+    let name = conversation.peer;
+    report(&format!("PEER {peer} {version}: {} cuts of {name}:{table}", cuts.len()));
     // The service is well.
     scene.service.run("exit 5").ended(5);
 }
@@ -291,8 +310,8 @@ fn peer_is_cut(scene: &Scene, peer: &str) {
 #[test]
 fn cut_peers_never_run_a_command_twice_and_leave_nothing_beyond_the_idle_time() {
     let scene = Scene::configured("[Winrs]\nIdleTimeout = 60000\n");
-    peer_is_cut(&scene, "pywinrm");
-    peer_is_cut(&scene, "pypsrp");
+    peer_is_cut(&scene, &with_input("pywinrm"));
+    peer_is_cut(&scene, &with_input("pypsrp"));
     scene.is_clean("the idle time ends the shells of those that gave up");
     scene.service.run("exit 5").ended(5);
 }

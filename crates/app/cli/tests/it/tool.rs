@@ -34,6 +34,8 @@ pub(crate) fn transom() -> Command {
 pub(crate) fn program(path: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(path);
     command.env_remove("TRANSOM_PASSWORD");
+    // No test writes into the list of sessions of whoever runs it.
+    command.env("XDG_STATE_HOME", "/dev/null").env_remove("LC_ALL").env("LANG", "C.UTF-8");
     command.env("XDG_CONFIG_HOME", "/nonexistent").env("COLUMNS", "100").env("NO_COLOR", "1");
     command.stdin(Stdio::null());
     command

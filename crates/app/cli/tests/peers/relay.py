@@ -1,8 +1,9 @@
 """One whole conversation for each line of stdin, over a connection that somebody may cut.
 
-    SCRIPT pywinrm|pypsrp USER
+    SCRIPT pywinrm|pypsrp|pypsrp_pool USER
 
-A line is a port on loopback, a blank and a command line, which gets some input. For each, in order,
+A line is a port on loopback, a blank and a command line, which gets some input; for pypsrp_pool it is a script of
+PowerShell, whose output comes one object a line, and the code is 0 where it completed. For each, in order,
 one line of JSON comes out: the output and the exit code, or the error. The password comes in
 TRANSOM_TEST_PASSWORD.
 """
@@ -71,11 +72,38 @@ def pypsrp(port, user, password, line):
     return process.stdout, process.rc
 
 
+def pypsrp_pool(port, user, password, script):
+    from pypsrp.powershell import PowerShell, PSInvocationState, RunspacePool
+    from pypsrp.wsman import WSMan
+
+    wsman = WSMan(
+        "127.0.0.1",
+        port=port,
+        username=user,
+        password=password,
+        ssl=False,
+        auth="negotiate",
+        encryption="always",
+        no_proxy=True,
+        operation_timeout=PATIENCE // 2,
+        read_timeout=PATIENCE,
+        reconnection_retries=3,
+        reconnection_backoff=0.1,
+    )
+    # What is given up is gone after the shortest idle time that there is.
+    with wsman, RunspacePool(wsman, idle_timeout=60) as pool:
+        shell = PowerShell(pool)
+        shell.add_script(script)
+        output = shell.invoke()
+        code = 0 if shell.state == PSInvocationState.COMPLETED else 1
+    return "".join(f"{one}\n" for one in output).encode(), code
+
+
 def main():
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
     logging.disable()
     package, user = sys.argv[1:]
-    converse = {"pywinrm": pywinrm, "pypsrp": pypsrp}[package]
+    converse = {"pywinrm": pywinrm, "pypsrp": pypsrp, "pypsrp_pool": pypsrp_pool}[package]
     password = os.environ["TRANSOM_TEST_PASSWORD"]
 
     def run(task):
@@ -86,7 +114,7 @@ def main():
             return {"error": f"{type(error).__name__}: {error}"}
         return {"stdout": stdout.decode(), "code": code}
 
-    print(importlib.metadata.version(package), flush=True)
+    print(importlib.metadata.version(package.partition("_")[0]), flush=True)
     with ThreadPoolExecutor(4) as pool:
         for result in pool.map(run, sys.stdin.readlines()):
             print(json.dumps(result), flush=True)

@@ -1,5 +1,6 @@
 //! One pool: the bridge, the engine's process, and the pipes between them.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use psrp::message::Frame;
 use psrp::messages::Message;
 use psrp::out_of_process::Stream;
 use server::BoxFuture;
-use server::plugin::{Session, SessionEvent, SessionOutput, SessionSignal};
+use server::plugin::{Holding, Session, SessionEvent, SessionOutput, SessionSignal};
 use spawner::network::{Exit, Keeper, Outcome, Process, Signal};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -45,6 +46,8 @@ pub(super) struct EngineSession {
     silent_since: Option<Instant>,
     /// Whether the bridge knows that the engine is gone.
     is_gone: bool,
+    /// What came of signals that the bridge did not take.
+    late: VecDeque<SessionEvent>,
 }
 
 /// What the engine did, or what time it is.
@@ -82,6 +85,7 @@ impl EngineSession {
             written: 0,
             silent_since: None,
             is_gone: false,
+            late: VecDeque::new(),
         })
     }
 
@@ -192,9 +196,10 @@ impl EngineSession {
         match operation {
             Operation::Command(id) => Some(SessionEvent::Started(id)),
             Operation::Send(target, _) => Some(SessionEvent::Written(target)),
+            Operation::Stop(id) => Some(SessionEvent::Stopped(id)),
             Operation::Terminate(id) => Some(SessionEvent::Terminated(id)),
-            // The Signal that stops is answered at once, and the Delete once all is closed.
-            Operation::Stop(_) | Operation::Close | _ => None,
+            // The Delete is answered once all is closed.
+            Operation::Close | _ => None,
         }
     }
 
@@ -298,6 +303,10 @@ impl Session for EngineSession {
         };
         if let Err(refusal) = taken {
             tracing::debug!(shell = %self.id, pipeline = %command, %refusal, "a signal came too late");
+            self.late.push_back(match signal {
+                SessionSignal::Stop => SessionEvent::Stopped(command),
+                SessionSignal::Terminate => SessionEvent::Terminated(command),
+            });
         }
     }
 
@@ -323,6 +332,9 @@ impl Session for EngineSession {
     }
 
     fn poll_event(&mut self) -> Option<SessionEvent> {
+        if let Some(event) = self.late.pop_front() {
+            return Some(event);
+        }
         while let Some(event) = self.bridge.poll_event() {
             match event {
                 Event::Answered(operation) => {
@@ -351,6 +363,16 @@ impl Session for EngineSession {
                 SessionOutput { data: Vec::new(), is_last: true }
             }
         }
+    }
+
+    fn held(&self) -> Holding {
+        let unwritten = self.unwritten.len().saturating_sub(self.written);
+        let input = self.bridge.held_input() + unwritten;
+        Holding { input, output: self.bridge.held_output() }
+    }
+
+    fn limit_output(&mut self, bytes: usize) {
+        self.bridge.limit_output(bytes, Instant::now());
     }
 
     fn work(&mut self) -> BoxFuture<'_, ()> {

@@ -125,7 +125,8 @@ impl Bridge {
         result
     }
 
-    /// Stops a pipeline; answered once its end is in its output.
+    /// Stops a pipeline; answered once its end is in its output, or at once while so much output waits to be fetched
+    /// that the engine is not read.
     ///
     /// # Errors
     ///

@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::{Bridge, Cause, Event, Phase, State};
 use crate::clixml::Limits;
-use crate::fragment;
 use crate::message::{Destination, Frame, Header};
 use crate::messages::{Availability, Kind, Message, PipelineState, RunspacePoolState, Target};
 use crate::out_of_process::{Packet, Piece, Verb};
@@ -128,6 +127,7 @@ impl Bridge {
     fn handle_pool_data(&mut self, data: &[u8], now: Instant) {
         let mut messages = Vec::new();
         let taken = self.pool.from_engine.handle_fragments(data, |message| messages.push(message));
+        let taken = taken.and_then(|()| self.check_pending());
         for message in messages {
             self.handle_pool_message(message, now);
         }
@@ -143,12 +143,8 @@ impl Bridge {
         }
         let mut messages = Vec::new();
         let assembler = &mut pipeline.target.from_engine;
-        let mut taken = assembler.handle_fragments(data, |message| messages.push(message));
-        let most = self.settings.max_message;
-        let pending = self.pipelines.values().map(|pipeline| pipeline.target.from_engine.pending());
-        if taken.is_ok() && pending.sum::<usize>() > most {
-            taken = Err(fragment::Error::TooLarge(most));
-        }
+        let taken = assembler.handle_fragments(data, |message| messages.push(message));
+        let taken = taken.and_then(|()| self.check_pending());
         for message in messages {
             self.handle_pipeline_message(id, message);
         }
@@ -189,6 +185,11 @@ impl Bridge {
         match kind.name {
             "SESSION_CAPABILITY" => return self.handle_capability(data),
             "RUNSPACEPOOL_STATE" => return self.handle_state(data, now),
+            // Kept for whoever connects, as long as the pool lives.
+            "APPLICATION_PRIVATE_DATA" if data.len() > self.settings.buffer => {
+                let what = "its APPLICATION_PRIVATE_DATA is too long".to_owned();
+                return self.break_pool(Cause::EngineMisbehaved(what));
+            }
             "APPLICATION_PRIVATE_DATA" => self.private_data.clone_from(&data),
             "RUNSPACE_AVAILABILITY" => self.handle_availability(&data),
             _ => {}

@@ -76,7 +76,7 @@ pub use error::{Cause, Refusal};
 pub use event::{BufferMode, Event, Operation, Output, Settings};
 
 use crate::clixml::Version;
-use crate::fragment::Fragmenter;
+use crate::fragment::{self, Fragmenter};
 use crate::message::Destination;
 use crate::messages::{
     ErrorCategory, ErrorRecord, Message, PipelineState, PipelineStateMessage, RunspacePoolState,
@@ -127,6 +127,8 @@ pub struct Bridge {
     packets: VecDeque<String>,
     events: VecDeque<Event>,
     has_ended: bool,
+    /// Bytes of the engine's messages that there is room for, whatever the settings allow.
+    room: usize,
 }
 
 /// How far the pool is.
@@ -189,6 +191,7 @@ impl Bridge {
             packets: VecDeque::new(),
             events: VecDeque::new(),
             has_ended: false,
+            room: usize::MAX,
         }
     }
 
@@ -238,14 +241,35 @@ impl Bridge {
         known.map(|(id, pipeline)| (*id, !pipeline.is_over))
     }
 
+    /// Bytes of the client's that wait for the engine, or for their message.
+    #[must_use]
+    pub fn held_input(&self) -> usize {
+        self.waiting() + self.packets.iter().map(String::len).sum::<usize>()
+    }
+
+    /// Bytes of the engine's that wait for the client, or for their message.
+    #[must_use]
+    pub fn held_output(&self) -> usize {
+        self.held() + self.pending() + self.private_data.len()
+    }
+
+    /// Says how much room there is for the engine's messages, where that is less than the settings allow: beyond it the
+    /// engine is not read, and a pipeline fails whose message does not fit. At least as much as an engine's packet has
+    /// should be left.
+    pub fn limit_output(&mut self, bytes: usize, now: Instant) {
+        self.room = bytes;
+        self.settle(now);
+    }
+
     /// Whether the engine may be read. While it may not, it waits for room in its pipe, and what it
     /// owes is not due.
     #[must_use]
     pub fn reads_engine(&self) -> bool {
         let held = self.held();
+        let buffer = self.settings.buffer.min(self.room);
         // A stop is under way behind output that nobody fetches.
         let is_ending = self.pipelines.values().any(Pipeline::is_ending);
-        held < self.settings.buffer || (is_ending && held < self.settings.buffer.saturating_mul(4))
+        held < buffer || (is_ending && held < buffer.saturating_mul(4))
     }
 
     /// The next packet for the engine, with the end of its line.
@@ -324,6 +348,19 @@ impl Bridge {
     fn held(&self) -> usize {
         let pipelines = self.pipelines.values().map(|pipeline| pipeline.target.output.len());
         self.pool.output.len() + pipelines.sum::<usize>()
+    }
+
+    /// Bytes of the engine's messages that are not complete.
+    fn pending(&self) -> usize {
+        let pipelines =
+            self.pipelines.values().map(|pipeline| pipeline.target.from_engine.pending());
+        self.pool.from_engine.pending() + pipelines.sum::<usize>()
+    }
+
+    /// Whether the engine's messages that are not complete are more than there is room for.
+    fn check_pending(&self) -> Result<(), fragment::Error> {
+        let most = self.settings.max_message.min(self.room);
+        if self.pending() > most { Err(fragment::Error::TooLarge(most)) } else { Ok(()) }
     }
 
     /// Lets old output give way where it should: while disconnected so, and of pipelines that are to

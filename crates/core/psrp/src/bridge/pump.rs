@@ -192,7 +192,8 @@ impl Bridge {
     fn answer(&mut self) {
         // A client may want to send everything before it fetches what comes of it. Until it does, the
         // engine is not read, its acknowledgements included.
-        let is_ahead = !self.reads_engine() && self.waiting() <= self.settings.max_input;
+        let is_blocked = !self.reads_engine();
+        let is_ahead = is_blocked && self.waiting() <= self.settings.max_input;
         let events = &mut self.events;
         let mut answer = |operation| events.push_back(Event::Answered(operation));
         for stream in self.pool.lane.finished_sends(is_ahead) {
@@ -203,7 +204,8 @@ impl Bridge {
                 answer(Operation::Send(Some(*id), stream));
             }
             let has_ended = pipeline.has_ended();
-            if pipeline.is_over || has_ended {
+            // A client that waits for the answer before it fetches output would wait for ever.
+            if pipeline.is_over || has_ended || is_blocked {
                 (0..std::mem::take(&mut pipeline.stops)).for_each(|_| answer(Operation::Stop(*id)));
             }
             if has_ended && std::mem::take(&mut pipeline.is_terminating) {

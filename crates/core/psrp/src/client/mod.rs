@@ -536,6 +536,16 @@ impl Pool {
         })
     }
 
+    /// Bytes of answers to calls of the host that wait to be sent to a target.
+    #[must_use]
+    pub fn unsent_responses(&self, pipeline: Option<Uuid>) -> usize {
+        let sending = match pipeline {
+            None => Some(&self.sending),
+            Some(id) => self.pipelines.get(&id).map(|pipeline| &pipeline.sending),
+        };
+        sending.map_or(0, |sending| sending.priority.len())
+    }
+
     fn send(&mut self, message: Message) {
         self.push(None, Priority::Default, message);
     }

@@ -174,7 +174,7 @@ impl<'t> Decoder<'t> {
         }
         if let Some(text) = root.rare.and_then(|rare| rare.version) {
             let version = Version::parse(&text).filter(|version| version.major == 1);
-            version.ok_or(ErrorKind::Version(shorten(&text)))?;
+            version.ok_or_else(|| ErrorKind::Version(shorten(&text)))?;
         }
         let mut items = Vec::new();
         while let Some(mut start) = self.child(root.is_empty, Tag::Objects.text())? {

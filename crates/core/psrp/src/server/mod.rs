@@ -28,7 +28,7 @@ pub use event::Event;
 use crate::client::Record;
 use crate::clixml::{Limits, SecureString, Text, Value, Version};
 use crate::entropy::Entropy;
-use crate::fragment::{Assembler, Fragmenter};
+use crate::fragment::Fragmenter;
 use crate::host::{Method, NO_ANSWER};
 use crate::message::Destination;
 use crate::messages::{
@@ -40,7 +40,7 @@ use crate::messages::{
 use crate::session_key::{self, Plain, SessionKey};
 use crate::version;
 
-use pipeline::Pipeline;
+use pipeline::{Arriving, Pipeline};
 
 /// A runspace pool, server side.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ pub struct Pool {
     runspaces: (i32, i32),
     private_data: Value,
     key: Option<SessionKey>,
-    assembler: Assembler,
+    arriving: Arriving,
     sending: Fragmenter,
     pipelines: BTreeMap<Uuid, Pipeline>,
     /// The number of the next message, over all targets.
@@ -90,7 +90,7 @@ impl Pool {
             runspaces: (1, 1),
             private_data: Value::Null,
             key: None,
-            assembler: Assembler::new(limits.bytes),
+            arriving: Arriving::new(limits.bytes),
             sending: Fragmenter::new(),
             pipelines: BTreeMap::new(),
             next_object: 1,

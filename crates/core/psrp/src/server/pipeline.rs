@@ -7,7 +7,28 @@
 //!
 //! What comes for a pipeline that is over, is ignored.
 
+use crate::client::Priority;
 use crate::fragment::{Assembler, Fragmenter};
+
+/// What is not complete yet on the two streams that lead to a target.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    default: Assembler,
+    response: Assembler,
+}
+
+impl Arriving {
+    pub(super) const fn new(most: usize) -> Self {
+        Self { default: Assembler::new(most), response: Assembler::new(most) }
+    }
+
+    pub(super) const fn of(&mut self, stream: Priority) -> &mut Assembler {
+        match stream {
+            Priority::Default => &mut self.default,
+            Priority::Response => &mut self.response,
+        }
+    }
+}
 
 /// A pipeline.
 #[derive(Debug)]
@@ -16,7 +37,7 @@ pub(super) struct Pipeline {
     /// Whether CREATE_PIPELINE or GET_COMMAND_METADATA is here.
     pub(super) is_known: bool,
     pub(super) takes_input: bool,
-    pub(super) assembler: Assembler,
+    pub(super) arriving: Arriving,
     pub(super) sending: Fragmenter,
 }
 
@@ -26,7 +47,7 @@ impl Pipeline {
             is_running: true,
             is_known: false,
             takes_input: false,
-            assembler: Assembler::new(most),
+            arriving: Arriving::new(most),
             sending: Fragmenter::new(),
         }
     }

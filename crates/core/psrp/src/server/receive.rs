@@ -4,19 +4,25 @@
 use uuid::Uuid;
 
 use super::{Error, Event, PeerMisbehaved, Pipeline, Pool, State};
+use crate::client::Priority;
 use crate::clixml::Version;
 use crate::message::{Destination, Frame};
 use crate::messages::{Availability, Kind, Message, SessionCapability, Target};
 use crate::version;
 
 impl Pool {
-    /// Takes whole fragments that came for a target; `None` is the pool. The first ones for a
-    /// pipeline make it.
+    /// Takes whole fragments that came for a target, over one of its two streams; `None` is the pool. The first ones for
+    /// a pipeline make it.
     ///
     /// # Errors
     ///
     /// [`Error::PeerMisbehaved`]: the pool is unusable from here on.
-    pub fn handle_fragments(&mut self, pipeline: Option<Uuid>, data: &[u8]) -> Result<(), Error> {
+    pub fn handle_fragments(
+        &mut self,
+        pipeline: Option<Uuid>,
+        stream: Priority,
+        data: &[u8],
+    ) -> Result<(), Error> {
         if matches!(self.state()?, State::Closed | State::Broken) {
             // What was under way when the pool ended has no reader.
             return Ok(());
@@ -26,14 +32,14 @@ impl Pool {
             return Err(self.broken(PeerMisbehaved::Unexpected("a fragment for a pipeline")));
         }
         let most = self.limits.bytes;
-        let assembler = match pipeline {
-            None => &mut self.assembler,
+        let arriving = match pipeline {
+            None => &mut self.arriving,
             Some(id) => {
-                &mut self.pipelines.entry(id).or_insert_with(|| Pipeline::new(most)).assembler
+                &mut self.pipelines.entry(id).or_insert_with(|| Pipeline::new(most)).arriving
             }
         };
         let mut messages = Vec::new();
-        let taken = assembler.handle_fragments(data, |message| messages.push(message));
+        let taken = arriving.of(stream).handle_fragments(data, |message| messages.push(message));
         let result = taken.map_err(PeerMisbehaved::from).and_then(|()| {
             messages.into_iter().try_for_each(|message| self.handle_message(pipeline, message))
         });

@@ -58,7 +58,7 @@ impl Pair {
             for target in [None, Some(PIPELINE)] {
                 for priority in [Priority::Response, Priority::Default] {
                     let data = self.client.poll_fragments(target, priority, self.size);
-                    moved |= self.serve(target, &data);
+                    moved |= self.serve(target, priority, &data);
                 }
                 let data = self.server.poll_fragments(target, self.size);
                 moved |= !data.is_empty();
@@ -71,11 +71,11 @@ impl Pair {
     }
 
     /// Hands in what the client sent; false when that was nothing.
-    fn serve(&mut self, target: Option<Uuid>, data: &[u8]) -> bool {
+    fn serve(&mut self, target: Option<Uuid>, stream: Priority, data: &[u8]) -> bool {
         if data.is_empty() {
             return false;
         }
-        self.server.handle_fragments(target, data).unwrap();
+        self.server.handle_fragments(target, stream, data).unwrap();
         true
     }
 
@@ -203,6 +203,27 @@ fn hosts_are_called_and_answer() {
 }
 
 #[test]
+fn answer_of_the_host_overtakes_input_of_which_half_has_come() {
+    let mut pair = Pair::opened(Version::new(2, 3));
+    pair.start(false);
+    let ask = pair.server.call_host(Some(PIPELINE), Method::ReadLine, vec![]).unwrap();
+    pair.exchange();
+    assert_eq!(pair.told().len(), 1);
+    pair.client.send_input(PIPELINE, "x".repeat(900).into()).unwrap();
+    let result = HostResult::Value("typed".into());
+    let answer = HostResponse { call_id: ask.unwrap(), method: Method::ReadLine, result };
+    pair.client.respond(Some(PIPELINE), answer).unwrap();
+    let half = pair.client.poll_fragments(Some(PIPELINE), Priority::Default, 500);
+    assert!(pair.serve(Some(PIPELINE), Priority::Default, &half));
+    assert_eq!(pair.server.poll_event(), None);
+    let response = pair.client.poll_fragments(Some(PIPELINE), Priority::Response, 10_000);
+    assert!(pair.serve(Some(PIPELINE), Priority::Response, &response));
+    assert!(matches!(pair.server.poll_event(), Some(Event::HostResponse { .. })));
+    pair.exchange();
+    assert!(matches!(pair.server.poll_event(), Some(Event::Input { .. })));
+}
+
+#[test]
 fn runspaces_are_counted_and_set() {
     let mut pair = Pair::opened(Version::new(2, 3));
     let max = pair.client.set_max_runspaces(5).unwrap();
@@ -295,17 +316,20 @@ fn what_breaks_a_rule_ends_the_pool_for_good() {
     let mut pair = Pair::new(Version::new(3, 0));
     pair.client.open().unwrap();
     let data = pair.client.poll_fragments(None, Priority::Default, 10_000);
-    let refused = pair.server.handle_fragments(None, &data).unwrap_err();
+    let refused = pair.server.handle_fragments(None, Priority::Default, &data).unwrap_err();
     let wrong = server::PeerMisbehaved::Version(Version::new(3, 0));
     assert_eq!(refused, server::Error::PeerMisbehaved(wrong));
-    assert_eq!(pair.server.handle_fragments(None, &[]).unwrap_err(), refused);
+    assert_eq!(pair.server.handle_fragments(None, Priority::Default, &[]).unwrap_err(), refused);
 
     let mut pair = Pair::opened(Version::new(2, 3));
     let garbage = pair.client.handle_fragments(None, b"garbage").unwrap_err();
     assert_eq!(pair.client.close().unwrap_err(), garbage);
 
     let mut pair = Pair::new(Version::new(2, 3));
-    assert!(pair.server.handle_fragments(Some(PIPELINE), &[]).is_err(), "no pool is open");
+    assert!(
+        pair.server.handle_fragments(Some(PIPELINE), Priority::Default, &[]).is_err(),
+        "no pool is open"
+    );
 
     let mut pair = Pair::new(Version::new(2, 3));
     pair.client = client::Pool::new(Options {
@@ -316,5 +340,5 @@ fn what_breaks_a_rule_ends_the_pool_for_good() {
     });
     pair.client.open().unwrap();
     let data = pair.client.poll_fragments(None, Priority::Default, 10_000);
-    assert!(pair.server.handle_fragments(None, &data).is_err());
+    assert!(pair.server.handle_fragments(None, Priority::Default, &data).is_err());
 }

@@ -214,6 +214,24 @@ fn the_end_of_a_receive_from_before_is_no_news_after_the_return() {
 }
 
 #[test]
+fn request_that_found_the_shell_left_is_told_apart_from_one_that_may_have_been_taken() {
+    let mut scene = Scene::open();
+    let (key, request) = scene.start();
+    scene.refuse(&request, ErrorCode::SHELL_DISCONNECTED);
+    let not_taken = Event::NotTaken { operation: Operation::Command, command: key };
+    assert_eq!(scene.events(), [Event::Disconnected, not_taken]);
+    let request = scene.reconnect();
+    assert!(scene.shell.is_changing());
+    scene.reply(&request, ns::action::RECONNECT_RESPONSE, Vec::new());
+    assert!(!scene.shell.is_changing());
+    let (_, request) = scene.start();
+    scene.disconnect();
+    scene.events();
+    scene.refuse(&request, ErrorCode::OPERATION_ABORTED);
+    assert!(matches!(scene.events()[..], [Event::Faulted { .. }]));
+}
+
+#[test]
 fn windows_7_names_the_pipeline_itself() {
     let mut scene = Scene::open();
     let (key, request) = scene.start();

@@ -125,6 +125,10 @@ fn command() -> Request {
     Request::Command { command, options: CommandOptions::default() }
 }
 
+fn stop() -> Request {
+    Request::Signal(Signal::command(PIPELINE, SignalCode::PowerShellCtrlC))
+}
+
 fn receive(id: Option<&str>) -> Request {
     Request::Receive { receive: Receive::plug_in(id), keep_alive: true }
 }
@@ -347,15 +351,52 @@ fn streams_that_a_shell_of_powershell_has_not_are_refused() {
 fn signals_go_to_pipelines_and_under_one_name() {
     let (mut scene, pipeline) = Scene::running();
     let code = SignalCode::Other("powershell/signal/ctrl_c".to_owned());
-    scene.ask(Request::Signal(Signal::command(PIPELINE, code.clone()))).unwrap();
+    let token = scene.ask_as(Some(SESSION), stop());
     let expected = Action::Signal { command: pipeline, code: SignalCode::PowerShellCtrlC };
     assert_eq!(scene.actions, [expected]);
+    scene.shell.handle_stopped(pipeline, scene.now).unwrap();
+    assert!(scene.answer(token).unwrap().is_ok());
     let to_the_shell = Signal { command_id: None, ..Signal::command(PIPELINE, code) };
     let unknown = Signal::command(PIPELINE, SignalCode::Other("urn:x".to_owned()));
     for signal in [to_the_shell, unknown] {
         let answer = scene.ask(Request::Signal(signal)).map(drop);
         assert_eq!(answer, Err(ErrorCode::INVALID_PARAMETER));
     }
+}
+
+#[test]
+fn stop_is_answered_once_the_pipeline_has_stopped() {
+    let (mut scene, pipeline) = Scene::running();
+    let first = scene.ask_as(Some(SESSION), stop());
+    let second = scene.ask_as(Some(SESSION), stop());
+    assert!(scene.shell.poll_response().is_none());
+    scene.shell.handle_stopped(pipeline, scene.now).unwrap();
+    assert!(scene.answer(first).unwrap().is_ok());
+    assert!(scene.answer(second).unwrap().is_ok());
+    // It may be told again, as the bridge does for each Signal.
+    scene.shell.handle_stopped(pipeline, scene.now).unwrap();
+    let third = scene.ask_as(Some(SESSION), stop());
+    assert!(scene.shell.poll_response().is_none());
+    scene.shell.handle_exit(pipeline, 0, scene.now).unwrap();
+    assert!(scene.answer(third).unwrap().is_ok());
+    // What has ended has nothing to stop.
+    assert!(scene.ask(stop()).is_ok());
+}
+
+#[test]
+fn stop_of_a_pipeline_that_does_not_stop_times_out_and_ends_with_the_shell() {
+    let (mut scene, pipeline) = Scene::running();
+    let token = scene.ask_as(Some(SESSION), stop());
+    assert_eq!(scene.shell.poll_timeout(), Some(scene.now + TIMEOUT));
+    scene.now += TIMEOUT;
+    scene.shell.handle_timeout(scene.now);
+    assert_eq!(scene.answer(token).unwrap().map(drop), Err(ErrorCode::OPERATION_TIMEDOUT));
+    let cancelled = scene.ask_as(Some(SESSION), stop());
+    scene.shell.handle_cancel(cancelled, scene.now);
+    let left = scene.ask_as(Some(SESSION), stop());
+    scene.shell.handle_stopped(pipeline, scene.now).unwrap();
+    assert!(scene.answer(left).unwrap().is_ok());
+    assert!(scene.shell.poll_response().is_none());
 }
 
 #[test]

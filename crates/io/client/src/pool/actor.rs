@@ -10,6 +10,7 @@
 //! ```
 
 mod answers;
+mod leaving;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -56,7 +57,7 @@ pub(super) enum Order {
     Disconnect(Leave, Reply<()>),
     Reconnect(Reply<()>),
     ConnectPipeline(Uuid, Reply<Channels>),
-    Invoke(Box<CreatePipeline>, Reply<Channels>),
+    Invoke(Uuid, Box<CreatePipeline>, bool, Reply<Channels>),
     Input(Uuid, Value, Reply<()>),
     EndInput(Uuid, Reply<()>),
     Stop(Uuid, Reply<()>),
@@ -65,6 +66,8 @@ pub(super) enum Order {
     Encrypt(Plain, Reply<SecureString>),
     Decrypt(SecureString, Reply<Plain>),
     Forget(Uuid),
+    /// Somebody holds the pool that was taken over.
+    Hold,
     Close(Reply<()>),
 }
 
@@ -85,7 +88,6 @@ pub(super) struct Telling {
 /// Where a pipeline's events come out.
 #[derive(Debug)]
 pub(super) struct Channels {
-    pub(super) id: Uuid,
     pub(super) batches: mpsc::Receiver<Vec<PipelineEvent>>,
     pub(super) failure: oneshot::Receiver<Error>,
 }
@@ -106,6 +108,8 @@ struct Running {
     received: u64,
     /// What came and is not handed out.
     ready: Vec<PipelineEvent>,
+    /// What it tells is for whoever takes it up.
+    is_left: bool,
 }
 
 /// How soon a target's Receives follow each other.
@@ -114,6 +118,16 @@ struct Receives {
     pace: Pace,
     /// Before the next one.
     pause: Duration,
+}
+
+/// How soon a host that says again and again that nobody is connected is told that somebody is.
+#[derive(Debug)]
+struct Returns {
+    pace: Pace,
+    /// Before the next Reconnect.
+    pause: Duration,
+    /// When we came back last, and what had been received by then.
+    last: (Instant, u64),
 }
 
 /// A request whose answer has come, or never will.
@@ -135,6 +149,8 @@ pub(super) struct Actor {
     pipelines: BTreeMap<Uuid, Running>,
     questions: BTreeMap<i64, Reply<Availability>>,
     encrypting: Vec<(Plain, Reply<SecureString>)>,
+    /// Whether the host has our key and owes its own.
+    is_exchanging: bool,
     opening: Option<Reply<Opened>>,
     /// How the answer to the Create was lost: a Receive tells whether the pool is there.
     lost: Option<Error>,
@@ -151,6 +167,10 @@ pub(super) struct Actor {
     told: Telling,
     /// Those of the pool itself.
     receives: Receives,
+    /// How soon we come back by ourselves.
+    returns: Returns,
+    /// Whether the pool is another client's that nobody here holds yet: it must not end with the attempt to take it over.
+    is_borrowed: bool,
     /// The network stayed away for longer than we had patience: the pool and what runs in it wait on the host.
     is_cut: bool,
     is_over: bool,
@@ -193,6 +213,7 @@ impl Actor {
             pipelines: BTreeMap::new(),
             questions: BTreeMap::new(),
             encrypting: Vec::new(),
+            is_exchanging: false,
             opening: None,
             lost: None,
             closing: None,
@@ -205,6 +226,12 @@ impl Actor {
             stopping: VecDeque::new(),
             told,
             receives: Receives::default(),
+            returns: Returns {
+                pace: Pace::default(),
+                pause: Duration::ZERO,
+                last: (Instant::now(), 0),
+            },
+            is_borrowed: false,
             is_cut: false,
             is_over: false,
         }
@@ -240,18 +267,17 @@ impl Actor {
             }
             was_open
         });
-        let is_left = self.is_cut || self.machine.is_disconnected();
-        if self.machine.has_shell() && !is_left {
-            let left = timeout(CLEAN_UP, self.leave()).await;
-            tracing::debug!(pool = %self.machine.id(), in_time = left.is_ok(), "Pool closed in the background");
-        }
+        let left = timeout(CLEAN_UP, self.leave()).await;
+        tracing::debug!(pool = %self.machine.id(), in_time = left.is_ok(), "Pool not held any more");
     }
 
     /// Sends what is to be sent, and asks for what is to be told.
     fn send(&mut self) -> Result<(), machine::Error> {
         let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
         while let Some(request) = self.machine.poll_request(entropy::uuid(), operation_timeout)? {
-            self.fly(request, wait, None, Duration::ZERO);
+            let is_return = request.operation == Operation::Reconnect;
+            let pause = if is_return { self.returns.pause } else { Duration::ZERO };
+            self.fly(request, wait, None, pause);
         }
         let receivable: Vec<Option<Uuid>> = self.machine.receivable().collect();
         for target in receivable {
@@ -259,6 +285,8 @@ impl Actor {
                 None => (None, self.receives.pause),
                 // Nobody reads it any more: it is about to be forgotten.
                 Some(id) => match self.pipelines.get(&id) {
+                    // Only what runs after all is known by a Receive.
+                    Some(running) if running.is_left && running.lost.is_none() => continue,
                     Some(running) => (Some(running.batches.clone()), running.receives.pause),
                     None => continue,
                 },
@@ -316,6 +344,7 @@ impl Actor {
             Order::Connect(reply) => {
                 let shell_id = wsman::guid(self.machine.id());
                 let known = KnownShell { shell_id, compression: self.is_compressed };
+                self.is_borrowed = true;
                 let connected = self.machine.connect(known);
                 if let Some(reply) = self.checked(connected, reply, "Connect") {
                     self.opening = Some(reply);
@@ -323,14 +352,13 @@ impl Actor {
             }
             Order::Disconnect(leave, reply) => self.disconnect(leave, reply),
             Order::Reconnect(reply) => self.reconnect(reply),
-            Order::Invoke(what, reply) => {
-                let id = entropy::uuid();
+            Order::Invoke(id, what, is_left, reply) => {
                 let invoked = self.machine.invoke(id, *what);
-                self.run_pipeline(id, invoked, reply, "Command");
+                self.run_pipeline(id, invoked, reply, "Command", is_left);
             }
             Order::ConnectPipeline(id, reply) => {
                 let connected = self.machine.connect_pipeline(id);
-                self.run_pipeline(id, connected, reply, "Connect");
+                self.run_pipeline(id, connected, reply, "Connect", false);
             }
             Order::Input(id, object, reply) => {
                 let sent = self.machine.send_input(id, object);
@@ -360,11 +388,8 @@ impl Actor {
                 let plain = self.machine.decrypt(&string);
                 drop(reply.send(plain.map_err(|error| self.error(&error, "Receive"))));
             }
-            Order::Forget(id) => {
-                self.pipelines.remove(&id);
-                // A pipeline that was refused, or a pool that is over.
-                drop(self.machine.forget(id));
-            }
+            Order::Forget(id) => self.forget(id),
+            Order::Hold => self.is_borrowed = false,
             Order::Close(reply) => {
                 let closed = self.machine.close();
                 if let Some(reply) = self.checked(closed, reply, "Delete") {
@@ -373,6 +398,12 @@ impl Actor {
                 }
             }
         }
+    }
+
+    fn forget(&mut self, id: Uuid) {
+        self.pipelines.remove(&id);
+        // A pipeline that was refused, or a pool that is over.
+        drop(self.machine.forget(id));
     }
 
     fn disconnect(&mut self, leave: Leave, reply: Reply<()>) {
@@ -396,6 +427,7 @@ impl Actor {
             }
             return;
         }
+        self.returns.pause = Duration::ZERO;
         let reconnected = self.machine.reconnect();
         self.returning = self.checked(reconnected, reply, "Reconnect").map(Some);
     }
@@ -407,11 +439,12 @@ impl Actor {
         asked: Result<(), machine::Error>,
         reply: Reply<Channels>,
         operation: &'static str,
+        is_left: bool,
     ) {
         let Some(reply) = self.checked(asked, reply, operation) else { return };
         let (batches, received) = mpsc::channel(1);
         let (failure, failed) = oneshot::channel();
-        let channels = Channels { id, batches: received, failure: failed };
+        let channels = Channels { batches: received, failure: failed };
         let running = Running {
             batches,
             failure: Some(failure),
@@ -421,6 +454,7 @@ impl Actor {
             receives: Receives::default(),
             received: 0,
             ready: Vec::new(),
+            is_left,
         };
         self.pipelines.insert(id, running);
     }
@@ -439,7 +473,7 @@ impl Actor {
             drop(reply.send(encrypted.map_err(|error| self.error(&error, "Send"))));
             return;
         }
-        if self.encrypting.is_empty()
+        if !self.is_exchanging
             && let Err(error) = self.exchange_keys()
         {
             drop(reply.send(Err(error)));
@@ -452,6 +486,7 @@ impl Actor {
         let failed = |problem: String| self.calls.named_error(PoolError::Failed(problem), "Send");
         let keys = KeyPair::new(&mut SystemEntropy).map_err(|error| failed(error.to_string()))?;
         let exchanged = self.machine.exchange_keys(keys);
+        self.is_exchanging |= exchanged.is_ok();
         exchanged.map_err(|error| self.error(&error, "Send"))
     }
 
@@ -486,6 +521,9 @@ impl Actor {
         let Landed { request, target, permit, result, asked } = landed;
         let Some(result) = result else {
             self.machine.handle_unsent(request.message_id, request.operation, target);
+            if let Some(id) = target {
+                self.forget(id);
+            }
             return;
         };
         let before = self.machine.received();
@@ -543,29 +581,6 @@ impl Actor {
             (None, Ok(Some(fault))) => self.machine.handle_fault(request.message_id, fault),
             _ => self.machine.handle_response(&envelope),
         })
-    }
-
-    /// Tells the host of finished pipelines, in an idle moment.
-    fn tell_ended(&mut self) {
-        let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
-        if let Ok(Some(request)) = self.machine.poll_ended(entropy::uuid(), operation_timeout) {
-            self.fly(request, wait, None, Duration::ZERO);
-        }
-    }
-
-    /// Closes a shell that nobody holds any more.
-    async fn leave(&mut self) {
-        // What is on its way has no reader any more.
-        self.flying.shutdown().await;
-        if self.machine.close().is_err() {
-            return;
-        }
-        let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
-        if let Ok(Some(request)) = self.machine.poll_request(entropy::uuid(), operation_timeout)
-            && let Err(error) = call(&self.calls, &request, wait, Patience::BRIEF).await
-        {
-            tracing::debug!(%error, "Pool left behind");
-        }
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) use list::{end, list, list_pipelines};
 pub use options::{DEFAULT_CONFIGURATION, PipelineOptions, PoolOptions};
 pub use pipeline::{Pipeline, PipelineEvent, PipelineInput};
 
+use pipeline::Begun;
+
 use actor::{Actor, Opened, Order, Reply, Telling};
 
 use crate::calls::Calls;
@@ -142,6 +144,7 @@ impl Pool {
         let connecting = timeout(limit, way.ask("Connect", Order::Connect)).await;
         let opened =
             connecting.map_err(|_| calls.named_error(ErrorKind::Timeout(limit), "Connect"))??;
+        way.tell(Order::Hold);
         Ok(Self::of(way, told, opened))
     }
 
@@ -213,7 +216,7 @@ impl Pool {
     /// [`Error`]: there is no such pipeline.
     pub async fn connect_pipeline(&self, id: Uuid) -> Result<Pipeline, Error> {
         let channels = self.way.ask("Connect", |reply| Order::ConnectPipeline(id, reply)).await?;
-        Ok(Pipeline::of(&self.way, channels))
+        Ok(Pipeline::of(Begun::new(&self.way, id, false), channels))
     }
 
     /// Starts a pipeline. Several may run at once, as many as the pool has runspaces; more wait on the host.
@@ -221,10 +224,18 @@ impl Pool {
     /// # Errors
     ///
     /// [`Error`]; a pipeline whose Command was lost on its way is never started again.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future makes the host end the pipeline where it has begun.
     pub async fn invoke(&self, options: PipelineOptions) -> Result<Pipeline, Error> {
+        let is_left = options.is_left;
         let what = Box::new(options.message());
-        let channels = self.way.ask("Command", |reply| Order::Invoke(what, reply)).await?;
-        Ok(Pipeline::of(&self.way, channels))
+        let id = entropy::uuid();
+        let begun = Begun::new(&self.way, id, is_left);
+        let invoke = |reply| Order::Invoke(id, what, is_left, reply);
+        let channels = self.way.ask("Command", invoke).await?;
+        Ok(Pipeline::of(begun, channels))
     }
 
     /// How many pipelines could start now without waiting.

@@ -120,6 +120,9 @@ pub struct PipelineOptions {
     pub host_info: HostInfo,
     /// Which records tell by what command they were written.
     pub remote_stream_options: RemoteStreamOptions,
+    /// The pool is about to be [left](super::Pool::disconnect): what the pipeline tells waits on the host for whoever
+    /// [takes it up](super::Pool::connect_pipeline), and dropping the handle here does not end it.
+    pub is_left: bool,
 }
 
 impl PipelineOptions {
@@ -132,6 +135,7 @@ impl PipelineOptions {
             add_to_history: false,
             host_info: HostInfo { use_runspace_host: true, ..HostInfo::NONE },
             remote_stream_options: RemoteStreamOptions(0),
+            is_left: false,
         }
     }
 

@@ -34,10 +34,20 @@ pub enum PipelineEvent {
 #[derive(Debug)]
 pub struct Pipeline {
     input: PipelineInput,
+    _begun: Begun,
     batches: mpsc::Receiver<Vec<PipelineEvent>>,
     failure: oneshot::Receiver<Error>,
     ready: VecDeque<PipelineEvent>,
     is_over: bool,
+}
+
+/// A pipeline that somebody wants, from before its start: dropping this makes the host end it.
+#[derive(Debug)]
+pub(super) struct Begun {
+    way: Way,
+    id: Uuid,
+    /// It shall go on without anybody here.
+    is_left: bool,
 }
 
 /// The way to a running pipeline. Clones reach the same one.
@@ -47,11 +57,17 @@ pub struct PipelineInput {
     id: Uuid,
 }
 
+impl Begun {
+    pub(super) fn new(way: &Way, id: Uuid, is_left: bool) -> Self {
+        Self { way: way.clone(), id, is_left }
+    }
+}
+
 impl Pipeline {
-    pub(super) fn of(way: &Way, channels: Channels) -> Self {
-        let Channels { id, batches, failure } = channels;
-        let input = PipelineInput { way: way.clone(), id };
-        Self { input, batches, failure, ready: VecDeque::new(), is_over: false }
+    pub(super) fn of(begun: Begun, channels: Channels) -> Self {
+        let Channels { batches, failure } = channels;
+        let input = PipelineInput { way: begun.way.clone(), id: begun.id };
+        Self { input, _begun: begun, batches, failure, ready: VecDeque::new(), is_over: false }
     }
 
     /// The pipeline's id.
@@ -99,9 +115,11 @@ impl Pipeline {
     }
 }
 
-impl Drop for Pipeline {
+impl Drop for Begun {
     fn drop(&mut self) {
-        self.input.way.tell(Order::Forget(self.input.id));
+        if !self.is_left {
+            self.way.tell(Order::Forget(self.id));
+        }
     }
 }
 

@@ -57,7 +57,7 @@ pub struct OpenSession {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a plug-in must know each")]
 pub enum SessionSignal {
-    /// Stop: the command tells its end itself.
+    /// Stop: the command tells its end itself. [`SessionEvent::Stopped`] follows, unless its last output comes first.
     Stop,
     /// End it for good; [`SessionEvent::Terminated`] follows.
     Terminate,
@@ -71,6 +71,8 @@ pub enum SessionEvent {
     Started(Uuid),
     /// Input was taken, for a command or for the shell itself.
     Written(Option<Uuid>),
+    /// A command has been stopped: its end waits to be fetched, or there was nothing left to stop.
+    Stopped(Uuid),
     /// A command is gone.
     Terminated(Uuid),
 }
@@ -83,6 +85,16 @@ pub struct SessionOutput {
     pub data: Vec<u8>,
     /// Whether nothing follows.
     pub is_last: bool,
+}
+
+/// What waits in a shell of that kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_structs, reason = "taken apart by the service")]
+pub struct Holding {
+    /// Bytes of clients that what runs in the shell has not read.
+    pub input: usize,
+    /// Bytes of what runs in the shell that no client has fetched.
+    pub output: usize,
 }
 
 /// An open shell of that kind. Dropping it ends everything in it.
@@ -129,6 +141,13 @@ pub trait Session: Send + fmt::Debug {
     /// Output of a command or of the shell itself of at most `room` bytes, where there is some. Asked only for what a
     /// client waits for.
     fn output(&mut self, command: Option<Uuid>, room: usize) -> SessionOutput;
+
+    /// What waits in there.
+    fn held(&self) -> Holding;
+
+    /// Says how many bytes of output may wait in there from here on: where more would, what runs in the shell has to
+    /// wait, or to fail.
+    fn limit_output(&mut self, bytes: usize);
 
     /// Does what is to be done, and becomes ready when something has changed. Dropping the future loses nothing.
     fn work(&mut self) -> BoxFuture<'_, ()>;

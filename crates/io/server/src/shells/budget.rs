@@ -6,6 +6,8 @@
 //! - **Output**: each stream may hold [`OWN`] bytes whatever else happens. More comes out of the account's
 //!   [`MOST_OUTPUT`]; when that is used up, streams are read [`OWN`] bytes at a time, and commands wait as they do for a
 //!   full pipe. The last answer counts until the next one, since it is kept for an identical Receive.
+//! - **Shells of plug-ins**: what waits in one comes out of the same two. When the account's output is used up, its shells
+//!   may hold [`LEAST`] bytes each, are read no further than that, and answer in pieces of [`OWN`] bytes.
 //! - **Input** that commands do not read, and the environments of shells, come out of the account's [`MOST_INPUT`].
 //!   Beyond it nothing is accepted: what was accepted is written in full.
 
@@ -26,6 +28,8 @@ pub(super) const SHELL: u64 = 1;
 const SHARE: u64 = 3;
 /// Bytes of one stream that no other stream can take.
 const OWN: usize = 8 * 1024;
+/// Bytes of output that a shell of a plug-in may hold, however many others there are.
+const LEAST: usize = 64 * 1024;
 /// Bytes of output beyond that for one account.
 const MOST_OUTPUT: usize = 64 * 1024 * 1024;
 /// Bytes of input and environments of one account.
@@ -146,6 +150,51 @@ impl Memory {
             return Err(faults::too_much_input(MOST_INPUT));
         }
         Ok(())
+    }
+}
+
+/// What a shell of a plug-in holds of its account's memory.
+#[derive(Debug)]
+pub(super) struct Balance {
+    memory: Memory,
+    input: usize,
+    output: usize,
+}
+
+impl Balance {
+    /// A shell that holds nothing yet.
+    pub(super) const fn new(memory: Memory) -> Self {
+        Self { memory, input: 0, output: 0 }
+    }
+
+    /// Holds what waits in the shell now, as far as there is room for it, and tells how many bytes of output may.
+    pub(super) fn settle(&mut self, input: usize, output: usize) -> usize {
+        self.input = held(&self.memory.input, self.input, input);
+        self.output = held(&self.memory.output, self.output, output);
+        (self.output + self.memory.output.available_permits()).max(LEAST)
+    }
+
+    /// How many bytes of output the next answer may have: it is kept until the one after it.
+    pub(super) fn piece(&self) -> usize {
+        self.memory.output.available_permits().max(OWN)
+    }
+}
+
+impl Drop for Balance {
+    fn drop(&mut self) {
+        self.memory.input.add_permits(self.input);
+        self.memory.output.add_permits(self.output);
+    }
+}
+
+/// Holds more or less than before; what is held now.
+fn held(of: &Semaphore, before: usize, wanted: usize) -> usize {
+    match wanted.checked_sub(before) {
+        Some(more) => before + take_now(of, more),
+        None => {
+            of.add_permits(before - wanted);
+            wanted
+        }
     }
 }
 
@@ -302,6 +351,27 @@ mod tests {
         assert_eq!(credit.take(50).await, 6);
         let (taken, ()) = tokio::join!(credit.take(50), async { memory.output.add_permits(9) });
         assert_eq!(taken, 1);
+    }
+
+    #[test]
+    fn shells_of_plug_ins_hold_what_waits_in_them_and_leave_each_other_the_least() {
+        let memory = Memory {
+            input: Arc::new(Semaphore::new(1_000)),
+            output: Arc::new(Semaphore::new(2 * LEAST)),
+        };
+        let (mut first, mut second) = (Balance::new(memory.clone()), Balance::new(memory.clone()));
+        assert_eq!(first.settle(600, 10), 2 * LEAST);
+        assert_eq!(first.settle(600, 3 * LEAST), 2 * LEAST, "there is no room for all of it");
+        assert_eq!((second.settle(600, 0), second.piece()), (LEAST, OWN));
+        assert!(memory.takes_input().is_err());
+        assert_eq!(first.settle(0, LEAST), 2 * LEAST);
+        assert_eq!(second.settle(600, 100), LEAST);
+        memory.takes_input().unwrap();
+        assert_eq!(memory.input.available_permits(), 400);
+        assert_eq!(memory.output.available_permits(), LEAST - 100);
+        drop((first, second));
+        assert_eq!(memory.input.available_permits(), 1_000);
+        assert_eq!(memory.output.available_permits(), 2 * LEAST);
     }
 
     #[test]

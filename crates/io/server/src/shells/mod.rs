@@ -3,6 +3,7 @@
 mod actor;
 mod budget;
 mod command;
+mod desk;
 pub(crate) mod faults;
 mod operations;
 mod session;
@@ -21,10 +22,11 @@ use wsman::shell::server::{Incoming, Reply, RequestToken, Shell};
 
 pub(crate) use self::command::Streams;
 
-use self::actor::{Actor, Look, Message};
+use self::actor::Actor;
 use self::budget::{Held, Memory};
+use self::desk::{Desk, Look, Message};
 use self::operations::{Kind, Operation, Operations};
-use crate::metrics::{Gauge, Metrics, Present, count as count_one};
+use crate::metrics::{Gauge, Metrics, count as count_one};
 use crate::plugin::{Session, ShellInstance};
 
 /// Shells in all, whatever the settings say of each user: what the spawner keeps at most.
@@ -94,15 +96,6 @@ pub(crate) struct Found {
     mailbox: mpsc::UnboundedSender<Message>,
     operations: Arc<Operations>,
     memory: Memory,
-}
-
-/// What every task of a shell begins with.
-struct Begun {
-    mailbox: mpsc::UnboundedReceiver<Message>,
-    user: String,
-    memory: Memory,
-    metrics: Arc<Metrics>,
-    present: Present,
 }
 
 /// A place in the table. It is given back when this is dropped.
@@ -225,42 +218,17 @@ impl Shells {
 impl Registration {
     /// Starts the task of a command shell. From here on the shell can be found.
     pub(crate) fn open(self, machine: Shell, instance: Arc<dyn ShellInstance>, streams: Streams) {
-        let Some(Begun { mailbox, user, memory, metrics, present }) = self.begin() else { return };
-        let (id, registration) = (self.id, self);
-        let actor = Actor {
-            id,
-            user,
-            machine,
-            instance,
-            mailbox,
-            registration,
-            streams,
-            memory,
-            metrics,
-            present,
-        };
-        tokio::spawn(actor.run());
+        let Some(desk) = self.begin(machine) else { return };
+        tokio::spawn(Actor { desk, instance, streams }.run());
     }
 
     /// Starts the task of a shell with a protocol of its own. From here on the shell can be found.
     pub(crate) fn open_session(self, machine: Shell, session: Box<dyn Session>) {
-        let Some(Begun { mailbox, user, memory, metrics, present }) = self.begin() else { return };
-        let (id, registration) = (self.id, self);
-        let actor = session::Actor {
-            id,
-            user,
-            machine,
-            session,
-            mailbox,
-            registration,
-            metrics,
-            present,
-            memory,
-        };
-        tokio::spawn(actor.run());
+        let Some(desk) = self.begin(machine) else { return };
+        tokio::spawn(session::Actor { desk, session }.run());
     }
 
-    fn begin(&self) -> Option<Begun> {
+    fn begin(self, machine: Shell) -> Option<Desk> {
         let (sender, mailbox) = mpsc::unbounded_channel();
         let mut state = self.table.state();
         let stopping = state.stopping;
@@ -276,7 +244,7 @@ impl Registration {
         let metrics = Arc::clone(&self.table.metrics);
         count_one(&metrics.shells_opened);
         let present = metrics.enter(Gauge::Shells);
-        Some(Begun { mailbox, user, memory, metrics, present })
+        Some(Desk::new(machine, mailbox, self, user, memory, (metrics, present)))
     }
 
     /// Takes the shell out of the table; it still counts as alive until this value is dropped.
@@ -311,10 +279,13 @@ impl Found {
     ///
     /// The fault for the client.
     pub(crate) async fn ask(&self, incoming: Incoming) -> Result<Reply, Box<Fault>> {
-        if matches!(incoming.request, Request::Send(_)) {
+        let is_command = matches!(incoming.request, Request::Command { .. });
+        // A Command of a session brings what shall run.
+        if matches!(incoming.request, Request::Send(_))
+            || (is_command && self.form == Form::Session)
+        {
             self.memory.takes_input()?;
         }
-        let is_command = matches!(incoming.request, Request::Command { .. });
         let kind = match self.form {
             Form::Command => Kind::Command,
             Form::Session => Kind::Pipeline,

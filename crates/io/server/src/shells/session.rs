@@ -11,42 +11,25 @@
 //! client deletes the shell, when it is idle for too long, or when the service stops.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::sync::mpsc;
-use tokio::time::{sleep_until, timeout};
-use tracing::{debug, error};
+use tracing::error;
 use uuid::Uuid;
 use wsman::fault::{ErrorCode, Fault};
-use wsman::shell::server::{Action, CloseReason, CommandKey, Incoming, RequestToken, Shell};
+use wsman::shell::server::{Action, CommandKey};
 use wsman::shell::{CommandLine, SignalCode};
 
-use super::actor::{Answer, Message};
-use super::budget::Memory;
+use super::budget::Balance;
+use super::desk::{Desk, End};
 use super::operations::Operation;
-use super::{Registration, faults};
 use crate::audit;
-use crate::metrics::{self, Gauge, Metrics, Outcome, Present};
+use crate::metrics::{Gauge, Outcome, Present};
 use crate::plugin::{Session, SessionEvent, SessionSignal};
-
-/// The longest wait for the end of a shell's processes before its Delete is answered.
-const MOST_CLOSE: Duration = Duration::from_secs(5);
 
 /// A shell's task.
 pub(super) struct Actor {
-    pub(super) id: Uuid,
-    pub(super) user: String,
-    pub(super) machine: Shell,
+    pub(super) desk: Desk,
     pub(super) session: Box<dyn Session>,
-    pub(super) mailbox: mpsc::UnboundedReceiver<Message>,
-    /// Keeps the shell in the table.
-    pub(super) registration: Registration,
-    pub(super) metrics: Arc<Metrics>,
-    /// Counts the shell while it is open.
-    pub(super) present: Present,
-    /// The memory of the shell's owner.
-    pub(super) memory: Memory,
 }
 
 /// A command that the session has taken.
@@ -61,115 +44,56 @@ struct Taken {
 
 /// The parts that change while the task runs.
 struct Work {
-    id: Uuid,
-    user: String,
-    machine: Shell,
+    desk: Desk,
     session: Box<dyn Session>,
-    metrics: Arc<Metrics>,
-    memory: Memory,
+    balance: Balance,
     commands: BTreeMap<CommandKey, Taken>,
     keys: BTreeMap<Uuid, CommandKey>,
-    waiting: BTreeMap<RequestToken, Answer>,
-    /// The place of the command that the request at hand may start.
-    operation: Option<Operation>,
-    /// The id that a command gets whose client chose none.
-    fresh_id: Uuid,
     /// Whether the session knows that nobody is connected.
     is_left: bool,
-    closing: Option<CloseReason>,
-}
-
-/// Why the loop ended.
-enum End {
-    Closed(CloseReason),
-    Stopped,
 }
 
 impl Actor {
     /// Runs until the shell is over.
     pub(super) async fn run(self) {
-        let Self {
-            id,
-            user,
-            machine,
-            session,
-            mut mailbox,
-            registration,
-            metrics,
-            present,
-            memory,
-        } = self;
-        let mut work = Work {
-            id,
-            user,
-            machine,
-            session,
-            metrics,
-            memory,
-            commands: BTreeMap::new(),
-            keys: BTreeMap::new(),
-            waiting: BTreeMap::new(),
-            operation: None,
-            fresh_id: Uuid::nil(),
-            is_left: false,
-            closing: None,
-        };
-        let end = work.live(&mut mailbox).await;
-        // From here on nobody finds the shell; what is in the mailbox already is answered below.
-        registration.remove();
-        mailbox.close();
-        work.end(end, mailbox).await;
-        drop((registration, present));
+        let Self { desk, session } = self;
+        let (commands, keys) = (BTreeMap::new(), BTreeMap::new());
+        let balance = Balance::new(desk.memory.clone());
+        let mut work = Work { desk, session, balance, commands, keys, is_left: false };
+        let end = work.live().await;
+        let Work { mut desk, mut session, commands, .. } = work;
+        desk.withdraw();
+        drop(commands);
+        desk.end(&end, session.close()).await;
     }
 }
 
 impl Work {
-    async fn live(&mut self, mailbox: &mut mpsc::UnboundedReceiver<Message>) -> End {
+    async fn live(&mut self) -> End {
         loop {
             self.settle();
-            // A command that was refused gives its place back.
-            self.operation = None;
-            if let Some(reason) = self.closing {
-                return End::Closed(reason);
+            if let Some(end) = self.desk.settled() {
+                return end;
             }
-            self.answer();
-            let deadline = self.machine.poll_timeout();
-            let timer = async {
-                match deadline {
-                    Some(at) => sleep_until(at.into()).await,
-                    None => std::future::pending().await,
-                }
-            };
+            let timer = self.desk.timer();
             tokio::select! {
-                message = mailbox.recv() => match message {
-                    Some(Message::Request(incoming, operation, answer)) => {
-                        self.operation = operation;
-                        self.take(*incoming, answer);
+                message = self.desk.mailbox.recv() => {
+                    if let Some(end) = self.desk.take(message) {
+                        return end;
                     }
-                    Some(Message::Cancel(token)) => {
-                        self.waiting.remove(&token);
-                        self.machine.handle_cancel(token, Instant::now());
-                    }
-                    Some(Message::Look(look)) => (look.0)(&self.machine),
-                    Some(Message::Stop) | None => return End::Stopped,
-                },
+                }
                 () = self.session.work() => {}
-                () = timer => self.machine.handle_timeout(Instant::now()),
+                () = timer => self.desk.machine.handle_timeout(Instant::now()),
             }
         }
-    }
-
-    fn take(&mut self, incoming: Incoming, answer: Answer) {
-        self.fresh_id = incoming.command_id;
-        self.waiting.insert(incoming.token, answer);
-        self.machine.handle_request(incoming, Instant::now());
     }
 
     /// Carries everything between the machine and the session until neither has anything for the other.
     fn settle(&mut self) {
         loop {
             let mut has_moved = false;
-            while let Some(action) = self.machine.poll_action() {
+            self.settle_balance();
+            while let Some(action) = self.desk.machine.poll_action() {
                 has_moved = true;
                 self.act(action);
             }
@@ -185,20 +109,28 @@ impl Work {
         }
     }
 
+    /// Counts what waits here as the owner's.
+    fn settle_balance(&mut self) {
+        let held = self.session.held();
+        let output =
+            held.output + self.desk.machine.kept_for_replay() + self.desk.machine.buffered();
+        let room = self.balance.settle(held.input, output);
+        self.session.limit_output(room);
+    }
+
     /// Does what the machine asks for.
     fn act(&mut self, action: Action) {
         match action {
             Action::Start { command, line, .. } => self.start(command, &line),
             Action::Write { command, stream, data, .. } => {
-                let held = self.memory.hold_accepted(data.len());
                 let target = self.commands.get(&command).map(|taken| taken.id);
                 if (target.is_some() || command == CommandKey::SHELL)
                     && let Err(fault) = self.session.input(target, stream, &data)
                 {
-                    let result = self.machine.handle_written(command, Err(fault), Instant::now());
-                    self.told(result);
+                    let result =
+                        self.desk.machine.handle_written(command, Err(fault), Instant::now());
+                    self.desk.told(result);
                 }
-                drop(held);
             }
             Action::Signal { command, code } => {
                 let Some(taken) = self.commands.get(&command) else { return };
@@ -216,8 +148,8 @@ impl Work {
                 let payload = connect.connect_xml.as_deref().unwrap_or_default();
                 let result = self.session.connect(payload);
                 self.is_left = result.is_err();
-                let result = self.machine.handle_connected(result.map(Some), Instant::now());
-                self.told(result);
+                let result = self.desk.machine.handle_connected(result.map(Some), Instant::now());
+                self.desk.told(result);
             }
             Action::Forget { command } => {
                 if let Some(taken) = self.commands.remove(&command) {
@@ -227,15 +159,15 @@ impl Work {
             }
             // Output is handed out for Receives only.
             Action::Release { .. } => {}
-            Action::Close { reason } => self.closing = Some(reason),
-            other => error!(shell = %self.id, action = ?other, "unknown action of the shell"),
+            Action::Close { reason } => self.desk.closing = Some(reason),
+            other => error!(shell = %self.desk.id, action = ?other, "unknown action of the shell"),
         }
     }
 
     fn start(&mut self, command: CommandKey, line: &CommandLine) {
         let id = match &line.command_id {
             Some(text) => Uuid::try_parse(text).unwrap_or_default(),
-            None => self.fresh_id,
+            None => self.desk.fresh_id,
         };
         let payload = line.payload().map_err(|error| {
             let text = format!("The parameter is incorrect: {error}. ");
@@ -243,16 +175,22 @@ impl Work {
         });
         match payload.and_then(|payload| self.session.command(id, &payload)) {
             Ok(line) => {
-                let operation = self.operation.take();
+                let operation = self.desk.operation.take();
                 self.keys.insert(id, command);
                 self.commands
                     .insert(command, Taken { id, line, _operation: operation, running: None });
             }
             Err(fault) => {
-                self.metrics.commands.add(Outcome::Refused, 1);
-                audit::command_failed(&self.user, self.id, &id.to_string(), "", &fault.to_string());
-                let result = self.machine.handle_started(command, Err(fault), Instant::now());
-                self.told(result);
+                self.desk.metrics.commands.add(Outcome::Refused, 1);
+                audit::command_failed(
+                    &self.desk.user,
+                    self.desk.id,
+                    &id.to_string(),
+                    "",
+                    &fault.to_string(),
+                );
+                let result = self.desk.machine.handle_started(command, Err(fault), Instant::now());
+                self.desk.told(result);
             }
         }
     }
@@ -263,41 +201,50 @@ impl Work {
             SessionEvent::Started(id) => {
                 let Some(command) = self.keys.get(&id).copied() else { return };
                 if let Some(taken) = self.commands.get_mut(&command) {
-                    self.metrics.commands.add(Outcome::Accepted, 1);
-                    taken.running = Some(self.metrics.enter(Gauge::Commands));
-                    audit::command_accepted(&self.user, self.id, &id.to_string(), &taken.line);
+                    self.desk.metrics.commands.add(Outcome::Accepted, 1);
+                    taken.running = Some(self.desk.metrics.enter(Gauge::Commands));
+                    audit::command_accepted(
+                        &self.desk.user,
+                        self.desk.id,
+                        &id.to_string(),
+                        &taken.line,
+                    );
                 }
-                self.machine.handle_started(command, Ok(()), now)
+                self.desk.machine.handle_started(command, Ok(()), now)
             }
             SessionEvent::Written(None) => {
-                self.machine.handle_written(CommandKey::SHELL, Ok(()), now)
+                self.desk.machine.handle_written(CommandKey::SHELL, Ok(()), now)
             }
             SessionEvent::Written(Some(id)) => {
                 let Some(command) = self.keys.get(&id).copied() else { return };
-                self.machine.handle_written(command, Ok(()), now)
+                self.desk.machine.handle_written(command, Ok(()), now)
+            }
+            SessionEvent::Stopped(id) => {
+                let Some(command) = self.keys.get(&id).copied() else { return };
+                self.desk.machine.handle_stopped(command, now)
             }
             SessionEvent::Terminated(id) => {
                 let Some(command) = self.keys.get(&id).copied() else { return };
                 self.ended(command);
-                self.machine.handle_exit(command, 0, now)
+                self.desk.machine.handle_exit(command, 0, now)
             }
         };
-        self.told(result);
+        self.desk.told(result);
     }
 
     fn ended(&mut self, command: CommandKey) {
         if let Some(taken) = self.commands.get_mut(&command)
             && taken.running.take().is_some()
         {
-            audit::command_ended(&self.user, self.id, &taken.id.to_string(), 0);
+            audit::command_ended(&self.desk.user, self.desk.id, &taken.id.to_string(), 0);
         }
     }
 
     /// Tells the session whether somebody is connected.
     fn follow_link(&mut self) {
-        let is_left = self.machine.is_disconnected();
+        let is_left = self.desk.machine.is_disconnected();
         match (self.is_left, is_left) {
-            (false, true) => self.session.disconnected(self.machine.buffer_mode()),
+            (false, true) => self.session.disconnected(self.desk.machine.buffer_mode()),
             (true, false) => self.session.reconnected(),
             (false, false) | (true, true) => {}
         }
@@ -310,13 +257,13 @@ impl Work {
             return false;
         }
         let mut has_moved = false;
-        for (command, room) in self.machine.wanted().collect::<Vec<_>>() {
+        for (command, room) in self.desk.machine.wanted().collect::<Vec<_>>() {
             let target = match self.commands.get(&command) {
                 Some(taken) => Some(taken.id),
                 None if command == CommandKey::SHELL => None,
                 None => continue,
             };
-            let output = self.session.output(target, room);
+            let output = self.session.output(target, room.min(self.balance.piece()));
             if output.data.is_empty() && !output.is_last {
                 continue;
             }
@@ -324,53 +271,14 @@ impl Work {
             if output.is_last {
                 self.ended(command);
             }
-            let result =
-                self.machine.handle_piece(command, output.data, output.is_last, Instant::now());
-            self.told(result);
+            let result = self.desk.machine.handle_piece(
+                command,
+                output.data,
+                output.is_last,
+                Instant::now(),
+            );
+            self.desk.told(result);
         }
         has_moved
-    }
-
-    fn told(&self, result: Result<(), wsman::shell::server::Error>) {
-        if let Err(misuse) = result {
-            error!(shell = %self.id, error = %misuse, "shell driver out of step");
-        }
-    }
-
-    /// Hands out the machine's answers.
-    fn answer(&mut self) {
-        while let Some(response) = self.machine.poll_response() {
-            if let Some(answer) = self.waiting.remove(&response.token) {
-                // Nobody waits where the connection was lost meanwhile.
-                drop(answer.send(response.result));
-            }
-        }
-    }
-
-    async fn end(mut self, end: End, mut mailbox: mpsc::UnboundedReceiver<Message>) {
-        use metrics::End as Counted;
-        let gone = faults::no_such_shell;
-        let (reason, counted, fault) = match end {
-            End::Closed(CloseReason::Deleted) => ("deleted", Counted::Deleted, gone()),
-            End::Closed(CloseReason::Idle) => ("idle", Counted::Idle, gone()),
-            End::Closed(CloseReason::Lifetime) => ("lifetime", Counted::Other, gone()),
-            End::Closed(_) => ("closed", Counted::Other, gone()),
-            End::Stopped => ("the service stops", Counted::Stopped, faults::stopping()),
-        };
-        audit::shell_ended(&self.user, self.id, reason);
-        self.metrics.shells_ended.add(counted, 1);
-        self.commands.clear();
-        if timeout(MOST_CLOSE, self.session.close()).await.is_err() {
-            debug!(shell = %self.id, "the processes of the shell end late");
-        }
-        self.answer();
-        for (_, answer) in std::mem::take(&mut self.waiting) {
-            drop(answer.send(Err(fault.clone())));
-        }
-        while let Some(message) = mailbox.recv().await {
-            if let Message::Request(_, _, answer) = message {
-                drop(answer.send(Err(fault.clone())));
-            }
-        }
     }
 }

@@ -3,6 +3,7 @@
 mod confirm;
 mod enter;
 mod invoke_command;
+mod receive_session;
 pub(super) mod session_option;
 mod sessions;
 mod test_wsman;
@@ -29,10 +30,6 @@ pub(super) struct Context {
     pub(super) waiter: Waiter,
     /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
-    /// Answers sessions that ask something of the user, and shows what they tell.
-    pub(super) host: Host,
-    /// What comes from the pipe to a cmdlet that takes all of it.
-    pub(super) input: Option<Input>,
     pub(super) sessions: Sessions,
     /// The session that somebody is in from the end of the line on.
     pub(super) entered: Option<Entered>,
@@ -42,6 +39,10 @@ pub(super) struct Context {
     pub(super) for_all: Option<bool>,
     /// Whether one cmdlet is the whole program.
     pub(super) is_alone: bool,
+    /// Answers sessions that ask something of the user, and shows what they tell.
+    pub(super) host: Host,
+    /// What comes from the pipe to a cmdlet that takes all of it.
+    pub(super) input: Option<Input>,
     /// How output looks.
     pub(super) shown: Shown,
     /// Whether something was told that makes the statement a failed one: `$?`, the other way round.
@@ -53,13 +54,13 @@ impl Context {
         Self {
             waiter: Waiter::default(),
             variables: HashMap::new(),
-            host: Host::new(is_json),
-            input: None,
             sessions: Sessions::default(),
             entered: None,
             editor: None,
             for_all: None,
             is_alone: false,
+            host: Host::new(is_json),
+            input: None,
             shown: Shown::new(is_json),
             failed: false,
         }
@@ -81,14 +82,14 @@ impl Context {
         preferences::preference(name).map(|value| value.unwrap_or(Value::Null))
     }
 
-    /// What `$using:` takes: a variable that was assigned, or that is there always.
-    pub(super) fn assigned(&self, name: &str) -> Option<Value> {
-        constant_variable(name).or_else(|| self.variables.get(&name.to_lowercase()).cloned())
-    }
-
     /// Puts everything in order at the program's end: sessions stay on their hosts.
     pub(super) fn end(&mut self) {
         self.sessions.end(&mut self.waiter);
+    }
+
+    /// What `$using:` takes: a variable that was assigned, or that is there always.
+    pub(super) fn assigned(&self, name: &str) -> Option<Value> {
+        constant_variable(name).or_else(|| self.variables.get(&name.to_lowercase()).cloned())
     }
 
     /// Tells an error, and that the statement failed.
@@ -152,6 +153,7 @@ pub(super) fn run(
         Action::ExitSession => Ok(()),
         Action::GetSession => sessions::get(bound, context, sink),
         Action::NewSession => sessions::new(bound, context, sink),
+        Action::ReceiveSession => receive_session::run(bound, context, sink),
         Action::RemoveSession => sessions::remove(bound, context),
         Action::TestWsman => sink.put(test_wsman::run(bound, &mut context.waiter)?),
     }

@@ -14,6 +14,9 @@ use super::super::value::Value;
 use super::{Context, confirm};
 use crate::command_error::CommandError;
 
+/// What names sessions that are known here.
+const BY: [&str; 4] = ["Session", "Id", "InstanceId", "Name"];
+
 /// `New-PSSession`.
 ///
 /// # Errors
@@ -25,7 +28,7 @@ pub(super) fn new(
 ) -> Result<(), CommandError> {
     let mut places = Vec::new();
     if bound.value("Session").is_some() {
-        for id in found(bound, context)? {
+        for id in found(bound, context, &["Session"])? {
             places.push(again(context, id)?);
         }
     } else {
@@ -70,7 +73,7 @@ pub(super) fn get(
         on_hosts(bound, context)?
     } else if ["Name", "InstanceId", "Id"].iter().any(|name| bound.value(name).is_some()) {
         // Each in its place: what is there is shown, what is not is told.
-        for one in chosen(bound, context)? {
+        for one in chosen(bound, context, &BY)? {
             match one {
                 Ok(id) => sink.put(context.sessions.object(id))?,
                 Err(error) => context.report(bound, error)?,
@@ -88,7 +91,7 @@ pub(super) fn get(
 /// # Errors
 /// A signal; what one session of several says is told.
 pub(super) fn remove(bound: &Bound, context: &mut Context) -> Result<(), CommandError> {
-    for id in found(bound, context)? {
+    for id in found(bound, context, &[BY.as_slice(), &["ComputerName"]].concat())? {
         let (computer, _) = context.sessions.names(id);
         if confirm::is_to_do(bound, context, "Remove", &computer)?
             && let Err(error) = close(context, id)
@@ -115,7 +118,7 @@ pub(super) fn disconnect(
     };
     let changes = how != Leave::default();
     let mut ids = Vec::new();
-    for id in found(bound, context)? {
+    for id in found(bound, context, &BY)? {
         let (_, name) = context.sessions.names(id);
         let state = context.sessions.state(id);
         let is_left = state == "Disconnected";
@@ -164,7 +167,7 @@ pub(super) fn connect(
         ids.retain(|id| !context.sessions.is_elsewhere(*id));
         ids
     } else {
-        found(bound, context)?
+        found(bound, context, &BY)?
     };
     let mut ids = Vec::new();
     for id in meant {
@@ -191,9 +194,13 @@ pub(super) fn connect(
 }
 
 /// The sessions that a cmdlet means; what means none is told.
-fn found(bound: &Bound, context: &mut Context) -> Result<Vec<Uuid>, CommandError> {
+pub(super) fn found(
+    bound: &Bound,
+    context: &mut Context,
+    parameters: &[&str],
+) -> Result<Vec<Uuid>, CommandError> {
     let mut ids = Vec::new();
-    for one in chosen(bound, context)? {
+    for one in chosen(bound, context, parameters)? {
         match one {
             Ok(id) => ids.push(id),
             Err(error) => context.report(bound, error)?,
@@ -202,12 +209,12 @@ fn found(bound: &Bound, context: &mut Context) -> Result<Vec<Uuid>, CommandError
     Ok(ids)
 }
 
-fn each(value: &Value) -> Vec<&Value> {
+pub(super) fn each(value: &Value) -> Vec<&Value> {
     if let Value::List(values) = value { values.iter().collect() } else { vec![value] }
 }
 
 /// The sessions on the computers of the connection parameters that the others choose.
-fn on_hosts(bound: &Bound, context: &mut Context) -> Result<Vec<Uuid>, CommandError> {
+pub(super) fn on_hosts(bound: &Bound, context: &mut Context) -> Result<Vec<Uuid>, CommandError> {
     type Listed = (Target, Result<Vec<ListedPool>, client::Error>);
     let places = targets(bound, context)?;
     let mut work: Throttled<Result<Listed, CommandError>> = Throttled::new(limit(bound));

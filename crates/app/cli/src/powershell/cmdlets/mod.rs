@@ -4,6 +4,7 @@ mod connection;
 mod enter;
 mod invoke;
 mod option;
+mod receive;
 mod session;
 mod test;
 
@@ -21,6 +22,7 @@ pub(crate) const CMDLETS: &[Cmdlet] = &[
     invoke::INVOKE_COMMAND,
     session::NEW_SESSION,
     NEW_SESSION_OPTION,
+    receive::RECEIVE_SESSION,
     session::REMOVE_SESSION,
     test::TEST_WSMAN,
 ];

@@ -69,7 +69,7 @@ pub(super) fn enter(context: &mut Context, session: &Entered) -> Result<(), Comm
         ))
         .hint("an interactive session needs Get-Command, Out-Default and Exit-PSSession")
     };
-    waiter.converse(async |signals| {
+    waiter.hear(async |signals| {
         let mut conversation = Conversation { pool: &session.pool, host, signals };
         let (ended, values) = conversation.ask(lines::needed()).await?;
         if let Some(error) =
@@ -99,7 +99,7 @@ pub(super) fn talk(context: &mut Context, session: &Entered) -> Result<(), Comma
     let Context { waiter, host, shown, editor, .. } = context;
     host.speak_with(&session.computer);
     let shown = *shown;
-    let talked = waiter.converse(async |signals| {
+    let talked = waiter.hear(async |signals| {
         let conversation = Conversation { pool: &session.pool, host, signals };
         let talk =
             Talk { conversation, editor, computer: &session.computer, shown, is_lost: false };
@@ -327,7 +327,7 @@ pub(super) fn line(
 ) -> Result<Option<Option<String>>, CommandError> {
     let Context { waiter, variables, editor, .. } = context;
     let prompt = if is_continued { CONTINUED } else { "PS> " };
-    let typed = waiter.converse(async |signals| {
+    let typed = waiter.hear(async |signals| {
         let editor = match editor {
             Some(editor) => editor,
             None => editor.insert(Editor::start()?),

@@ -39,6 +39,8 @@ pub(crate) struct Manner {
     /// Objects are shown as texts.
     pub(crate) is_shown: bool,
     pub(crate) host_info: HostInfo,
+    /// What is followed was left by somebody else.
+    pub(crate) is_taken_up: bool,
     /// So long a command may take to stop (`CancelTimeout`).
     pub(crate) cancel_timeout: Duration,
 }
@@ -63,7 +65,7 @@ pub(super) async fn follow(
     let mut feeding = pin!(give(&input, feed, pool));
     let mut formatter = Formatter::new(Arc::clone(pool), manner.host_info.clone());
     let mut deadline = None;
-    let mut leaves = false;
+    let (mut leaves, mut is_heard) = (false, false);
     let end = loop {
         let limit = deadline.unwrap_or_else(Instant::now);
         tokio::select! {
@@ -85,12 +87,17 @@ pub(super) async fn follow(
             event = pipeline.next() => match event {
                 Ok(Some(event)) => {
                     leaves |= is_exit(&event);
+                    is_heard = true;
                     let mut taking = Taking { pool, input: &input, formatter: &mut formatter, manner, teller };
                     if taking.take(event, deadline.is_some()).await {
                         break if leaves { End::Left } else { End::Over };
                     }
                 }
                 Ok(None) => break End::Lost,
+                // Somebody else has heard all of it.
+                Err(error) if manner.is_taken_up && !is_heard && error.is_silent_end() => {
+                    break End::Over;
+                }
                 Err(error) => {
                     formatter.finish(teller).await;
                     teller.failed(lost(error, &teller.stamp.computer)).await;
@@ -164,7 +171,8 @@ fn is_exit(event: &PipelineEvent) -> bool {
 /// Has a call of the host answered, and sends the answer.
 async fn answer(call: Box<HostCall>, pool: &Arc<Pool>, input: &PipelineInput, teller: &Teller) {
     let (reply, answered) = oneshot::channel();
-    teller.tell(Told::Call { call, pool: Arc::clone(pool), reply }).await;
+    let (pool, stamp) = (Arc::clone(pool), Arc::clone(&teller.stamp));
+    teller.tell(Told::Call { call, pool, stamp, reply }).await;
     // No answer: nobody waits for one, or the question was given up and the command is stopped.
     if let Ok(Some(response)) = answered.await {
         drop(input.respond(response).await);
@@ -172,7 +180,7 @@ async fn answer(call: Box<HostCall>, pool: &Arc<Pool>, input: &PipelineInput, te
 }
 
 /// Gives a pipeline its input, then the end of it.
-async fn give(
+pub(super) async fn give(
     input: &PipelineInput,
     feed: Option<Feed>,
     pool: &Arc<Pool>,

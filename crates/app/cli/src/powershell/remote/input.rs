@@ -19,7 +19,7 @@ pub(crate) enum Input {
 
 /// The objects for one computer.
 #[derive(Debug)]
-pub(super) enum Feed {
+pub(crate) enum Feed {
     /// The same for each.
     Shared(Arc<Vec<Value>>, usize),
     /// As they come.
@@ -31,7 +31,7 @@ impl Input {
     ///
     /// # Errors
     /// A line of stdin is no object, or stdin has more than can be kept for several computers.
-    pub(super) async fn feeds(self, computers: usize) -> Result<Vec<Feed>, CommandError> {
+    pub(crate) async fn feeds(self, computers: usize) -> Result<Vec<Feed>, CommandError> {
         let mut feed = match self {
             Self::Lines(lines) if computers == 1 => {
                 return Ok(vec![Feed::Lines(lines, Vec::new())]);

@@ -4,6 +4,8 @@ use client::Pool;
 use psrp::client::Record;
 use psrp::messages::{HostCall, HostResponse};
 
+use uuid::Uuid;
+
 use super::input::Input;
 use super::objects;
 use super::run::{Order, Place, Running};
@@ -12,10 +14,10 @@ use super::texts;
 use crate::command_error::CommandError;
 use crate::powershell::actions::Context;
 use crate::powershell::binder::Bound;
-use crate::powershell::show::{self, Sink};
+use crate::powershell::show::Sink;
 use crate::signals::Signals;
 
-/// Runs a command to its end and shows what it tells.
+/// Runs a command to its end and shows what it tells. The sessions are those that the command has left by `exit`.
 ///
 /// # Errors
 /// A signal came, nobody reads the output any more, or an error ends the script; all that was started has ended then.
@@ -26,9 +28,13 @@ pub(crate) fn listen(
     order: Order,
     places: Vec<Place>,
     input: Option<Input>,
-) -> Result<(), CommandError> {
+) -> Result<Vec<Uuid>, CommandError> {
     let mut waiter = std::mem::take(&mut context.waiter);
-    let mut listener = Listener { bound, context, sink };
+    let mut listener = Listener { bound, context, sink, left: Vec::new() };
+    if matches!(input, Some(Input::Lines(_))) {
+        listener.context.host.ask_on_terminal();
+    }
+    listener.context.host.begin();
     let heard = waiter.hear(async |signals: &mut Signals| {
         let feeds = match input {
             None => None,
@@ -41,8 +47,10 @@ pub(crate) fn listen(
         };
         listener.hear(Running::start(order, places, feeds), signals).await
     });
+    let left = listener.left;
+    context.host.end();
     context.waiter = waiter;
-    heard
+    heard.map(|()| left)
 }
 
 fn interrupted() -> CommandError {
@@ -53,6 +61,7 @@ struct Listener<'a, 's> {
     bound: &'a Bound,
     context: &'a mut Context,
     sink: &'a mut Sink<'s>,
+    left: Vec<Uuid>,
 }
 
 impl Listener<'_, '_> {
@@ -79,11 +88,11 @@ impl Listener<'_, '_> {
                 // What is told until all have stopped is for nobody.
                 continue;
             }
-            let heard = if let Told::Call { call, pool, reply } = told {
+            let heard = if let Told::Call { call, pool, stamp, reply } = told {
                 let answered = tokio::select! {
                     biased;
                     _signal = signals.next() => Err(interrupted()),
-                    answer = self.answer(&call, &pool) => Ok(answer),
+                    answer = self.answer(&call, &pool, &stamp.computer) => answer,
                 };
                 answered.map(|answer| drop(reply.send(answer)))
             } else {
@@ -110,17 +119,30 @@ impl Listener<'_, '_> {
             }
             Told::Line(line) => self.sink.line(&line),
             Told::Record(record) => self.record(&record),
+            Told::Left(session) => {
+                self.left.push(session);
+                Ok(())
+            }
             Told::Failed(error) => self.context.settle(self.bound, error),
             Told::Call { .. } => Ok(()),
         }
     }
 
-    async fn answer(&self, _call: &HostCall, _pool: &Pool) -> Option<HostResponse> {
-        None
+    /// Does what a command asks of the user's terminal.
+    async fn answer(
+        &mut self,
+        call: &HostCall,
+        pool: &Pool,
+        computer: &str,
+    ) -> Result<Option<HostResponse>, CommandError> {
+        let host = &mut self.context.host;
+        host.speak_with(computer);
+        let answer = host.answer(call, pool).await;
+        host.take_failure().map_or(Ok(answer), Err)
     }
 
-    fn record(&self, record: &Record) -> Result<(), CommandError> {
-        show::verbose(&format!("{record:?}"));
-        Ok(())
+    fn record(&mut self, record: &Record) -> Result<(), CommandError> {
+        self.context.host.record(record);
+        self.context.host.take_failure().map_or(Ok(()), Err)
     }
 }

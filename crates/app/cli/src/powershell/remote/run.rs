@@ -8,13 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Client, Config, PipelineOptions, Pool, PoolOptions};
+use client::{Client, Config, Pipeline, PipelineOptions, Pool, PoolOptions};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::follow::{End, Manner, follow, lost, stopped};
+use super::follow::{End, Manner, follow, give, lost, stopped};
 use super::input::Feed;
 use super::objects::Stamp;
 use super::script::Script;
@@ -137,7 +137,9 @@ impl Work {
                 }
             }
             Way::Kept(pool) => {
-                self.work(&pool, feed).await;
+                if self.work(&pool, feed).await == End::Left {
+                    drop(self.told.send(Told::Left(pool.id())).await);
+                }
             }
         }
     }
@@ -179,14 +181,8 @@ impl Work {
         let mut end = End::Over;
         match &order.what {
             What::Script(script) => {
-                let started = async {
-                    let options = PipelineOptions {
-                        takes_input: feed.is_some(),
-                        host_info: order.manner.host_info.clone(),
-                        ..PipelineOptions::new(script.power_shell(pool).await?)
-                    };
-                    pool.invoke(options).await
-                };
+                let manner = &order.manner;
+                let started = start(pool, script, feed.is_some(), manner, false);
                 match started.await {
                     Ok(pipeline) => {
                         end = follow(pool, pipeline, feed, &order.manner, &teller, &mut self.stop)
@@ -216,4 +212,35 @@ impl Work {
         }
         end
     }
+}
+
+/// Starts a script in a pool.
+async fn start(
+    pool: &Pool,
+    script: &Script,
+    takes_input: bool,
+    manner: &Manner,
+    is_left: bool,
+) -> Result<Pipeline, client::Error> {
+    let options = PipelineOptions {
+        takes_input,
+        is_left,
+        host_info: manner.host_info.clone(),
+        ..PipelineOptions::new(script.power_shell(pool).await?)
+    };
+    pool.invoke(options).await
+}
+
+/// Starts a script in a pool, gives it its input, and leaves it running there.
+///
+/// # Errors
+/// The host did not take it, or a line of stdin is no object.
+pub(crate) async fn start_and_leave(
+    pool: &Arc<Pool>,
+    script: &Script,
+    feed: Option<Feed>,
+    manner: &Manner,
+) -> Result<(), CommandError> {
+    let pipeline = start(pool, script, feed.is_some(), manner, true).await?;
+    give(&pipeline.input(), feed, pool).await
 }

@@ -7,6 +7,7 @@ use psrp::client::Record;
 use psrp::clixml;
 use psrp::messages::{ErrorCategory, ErrorRecord, HostCall, HostResponse};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use super::objects::Stamp;
 use crate::command_error::{CommandError, Origin};
@@ -21,7 +22,14 @@ pub(super) enum Told {
     /// Something of another stream.
     Record(Box<Record>),
     /// It asks for the user's terminal.
-    Call { call: Box<HostCall>, pool: Arc<Pool>, reply: oneshot::Sender<Option<HostResponse>> },
+    Call {
+        call: Box<HostCall>,
+        pool: Arc<Pool>,
+        stamp: Arc<Stamp>,
+        reply: oneshot::Sender<Option<HostResponse>>,
+    },
+    /// It has ended, and with it the session in which it ran.
+    Left(Uuid),
     /// Something failed.
     Failed(CommandError),
 }

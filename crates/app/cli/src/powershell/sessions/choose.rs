@@ -8,32 +8,24 @@ use super::super::value::Value;
 use super::{Session, Sessions, object, wildcard};
 use crate::command_error::CommandError;
 
-/// The sessions that a cmdlet means, each once, in the order in which they are named, and errors for what names none.
-/// Names and computers may have wildcards.
+/// The sessions that these parameters of a cmdlet mean, each once, in the order in which they are named, and errors for
+/// what names none. Names and computers may have wildcards.
 ///
 /// # Errors
 /// The registry cannot be read.
 pub(in crate::powershell) fn chosen(
     bound: &Bound,
     context: &mut Context,
+    parameters: &[&str],
 ) -> Result<Vec<Result<Uuid, CommandError>>, CommandError> {
     let sessions = &mut context.sessions;
     sessions.refresh()?;
     let mut found: Vec<Result<Uuid, CommandError>> = Vec::new();
-    for parameter in ["Session", "Id", "InstanceId", "Name", "ComputerName"] {
+    for parameter in parameters {
         for value in bound.value(parameter).map(each).unwrap_or_default() {
             match matching(sessions, parameter, value) {
                 Err(error) => found.push(Err(error)),
-                Ok(ids) => {
-                    for id in ids {
-                        let is_there = |found: &Result<Uuid, CommandError>| {
-                            found.as_ref().is_ok_and(|found| *found == id)
-                        };
-                        if !found.iter().any(is_there) {
-                            found.push(Ok(id));
-                        }
-                    }
-                }
+                Ok(ids) => ids.into_iter().for_each(|id| keep(&mut found, id)),
             }
         }
     }
@@ -74,6 +66,13 @@ pub(in crate::powershell) fn chosen_one(
         };
     }
     Ok(None)
+}
+
+fn keep(found: &mut Vec<Result<Uuid, CommandError>>, id: Uuid) {
+    let is_there = found.iter().flatten().any(|known| *known == id);
+    if !is_there {
+        found.push(Ok(id));
+    }
 }
 
 fn each(value: &Value) -> Vec<&Value> {

@@ -99,7 +99,7 @@ impl SessionOptions {
         config: &mut Config,
         pool: &mut PoolOptions,
     ) -> Result<(), CommandError> {
-        self.check_proxy()?;
+        self.check()?;
         let bound = &self.0;
         let trust = &mut config.settings.trust;
         trust.skip_ca_check |= bound.is_set("SkipCACheck");
@@ -157,7 +157,12 @@ impl SessionOptions {
         time.map(checked_idle_timeout).transpose()
     }
 
-    fn check_proxy(&self) -> Result<(), CommandError> {
+    /// Refuses what cannot be, before anything is asked or sent.
+    ///
+    /// # Errors
+    /// What is not in this version, or too little.
+    pub(super) fn check(&self) -> Result<(), CommandError> {
+        self.idle_timeout()?;
         match self.0.text("ProxyAccessType") {
             None | Some("None" | "NoProxyServer") => Ok(()),
             Some(other) => Err(CommandError::usage(format!(

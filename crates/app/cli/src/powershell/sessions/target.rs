@@ -70,6 +70,7 @@ pub(in crate::powershell) fn targets(
         Some(value) => SessionOptions::read(value)?,
         None => SessionOptions::read(&context.variable(preferences::SESSION_OPTION)?)?,
     };
+    options.check()?;
     let places = places(bound, context)?;
     let configuration = match bound.text("ConfigurationName") {
         Some(name) => name.to_owned(),

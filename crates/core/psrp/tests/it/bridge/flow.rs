@@ -233,3 +233,27 @@ fn what_waits_for_a_client_keeps_its_order_and_numbers() {
     assert_eq!(texts.iter().map(|frame| frame.text.clone()).collect::<Vec<_>>(), wanted);
     assert!(!world.client.has_fragments(None, Priority::Default));
 }
+
+#[test]
+fn room_that_shrinks_stops_the_reading_and_fails_what_does_not_fit() {
+    let mut world = World::new();
+    world.open();
+    world.start(PIPELINE, true);
+    world.run();
+    let now = world.now;
+    world.bridge.limit_output(0, now);
+    assert!(!world.bridge.reads_engine());
+    world.bridge.limit_output(100_000, now);
+    assert!(world.bridge.reads_engine());
+    let before = world.bridge.held_output();
+    world.engine.pool.write(PIPELINE, output("x".repeat(90_000))).unwrap();
+    world.engine.speak();
+    world.run();
+    assert_eq!(outputs(&world.told).len(), 1);
+    assert_eq!(world.bridge.held_output(), before);
+    world.engine.pool.write(PIPELINE, output("x".repeat(200_000))).unwrap();
+    world.engine.speak();
+    world.run();
+    assert_eq!(states(&world.told), [(PIPELINE, PipelineState::Failed)]);
+    assert_eq!(world.bridge.held_output(), before);
+}

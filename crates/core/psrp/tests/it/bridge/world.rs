@@ -1,13 +1,13 @@
 //! Our client, the bridge, and an engine in memory that ends the test where the real one would lose
 //! something, end, or fall silent.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use psrp::bridge::{Bridge, BufferMode, Event, Operation, Refusal, Settings};
 use psrp::client::{self, Event as Told, Options, Priority, Request};
 use psrp::clixml::{Limits, Value, Version};
-use psrp::fragment::{Assembler, Fragmenter};
+use psrp::fragment::Fragmenter;
 use psrp::message::Frame;
 use psrp::messages::{
     ApartmentState, Command, CreatePipeline, HostInfo, InitRunspacePool, PipelineState, PowerShell,
@@ -42,9 +42,6 @@ pub(crate) struct Engine {
     /// Whether it opens its pool when it is asked to.
     pub(crate) opens: bool,
     pub(crate) heard: Vec<Packet>,
-    /// What is not complete on each stream.
-    data: BTreeMap<Uuid, Assembler>,
-    responses: BTreeMap<Uuid, Assembler>,
 }
 
 impl Engine {
@@ -57,8 +54,6 @@ impl Engine {
             acknowledges: true,
             opens: true,
             heard: Vec::new(),
-            data: BTreeMap::new(),
-            responses: BTreeMap::new(),
         }
     }
 
@@ -69,16 +64,11 @@ impl Engine {
         let mut ends = None;
         match &packet.verb {
             Verb::Data(stream, data) => {
-                let assembler = match stream {
-                    Stream::PromptResponse => &mut self.responses,
-                    _ => &mut self.data,
+                let stream = match stream {
+                    Stream::PromptResponse => Priority::Response,
+                    _ => Priority::Default,
                 };
-                let assembler =
-                    assembler.entry(packet.target).or_insert_with(|| Assembler::new(1 << 30));
-                let mut fragmenter = Fragmenter::new();
-                assembler.handle_fragments(data, |message| fragmenter.push(message)).unwrap();
-                let data = fragmenter.poll_fragments(usize::MAX, &mut 1);
-                self.pool.handle_fragments(target, &data).unwrap();
+                self.pool.handle_fragments(target, stream, data).unwrap();
             }
             Verb::Signal | Verb::Close => match target {
                 Some(id) => ends = Some(id),
@@ -109,8 +99,6 @@ impl Engine {
             && let Some(id) = target
         {
             self.pool.forget(id);
-            self.data.remove(&id);
-            self.responses.remove(&id);
         }
     }
 

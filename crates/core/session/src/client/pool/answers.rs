@@ -1,13 +1,13 @@
 //! What the host answers, as events of the pool.
 
-use psrp::client::Event as Told;
+use psrp::client::{Event as Told, Request as Wish};
 use uuid::Uuid;
 use wsman::Envelope;
 use wsman::fault::Fault;
-use wsman::shell::SignalCode;
 use wsman::shell::client::{CommandKey, Event as ShellEvent, Operation};
+use wsman::shell::{InputStream, SignalCode};
 
-use super::{Error, Event, Pool};
+use super::{Error, Event, Pool, Sent};
 
 impl Pool {
     /// Takes the answer to a request.
@@ -42,6 +42,7 @@ impl Pool {
             && let Some(known) = target.and_then(|id| self.pipelines.get_mut(&id))
         {
             known.is_started = true;
+            known.first = Vec::new();
         }
         if operation == Operation::Send {
             self.unsent.remove(&target);
@@ -88,6 +89,7 @@ impl Pool {
                     self.names.get(&command).and_then(|id| self.pipelines.get_mut(id))
                 {
                     known.is_started = true;
+                    known.first = Vec::new();
                 }
                 if let Some(id) = self.names.get(&command) {
                     self.events.push_back(Event::Started { pipeline: *id });
@@ -124,6 +126,7 @@ impl Pool {
                 let data = response.connect_response_xml.unwrap_or_default();
                 self.pool.handle_fragments(None, &data)?;
             }
+            ShellEvent::NotTaken { operation, command } => self.make_again(operation, command),
             ShellEvent::Disconnected => self.pool.handle_disconnected(),
             ShellEvent::Reconnected => self.pool.handle_reconnected(),
             ShellEvent::Closed => self.pool.handle_closed(),
@@ -142,6 +145,38 @@ impl Pool {
         Ok(())
     }
 
+    /// A request found the pool left, which the host has noticed before us or we have wished at the same moment: it is
+    /// made again once the pool is taken up.
+    fn make_again(&mut self, operation: Operation, command: CommandKey) {
+        let target = self.target(Some(command));
+        match (operation, target) {
+            (Operation::Send, _) => {
+                if let Some(sent) = self.sending.remove(&target) {
+                    self.again.insert(target, sent);
+                    self.unsent.insert(target);
+                }
+            }
+            (Operation::Command, Some(id)) => {
+                self.names.remove(&command);
+                let known = self.pipelines.remove(&id);
+                // One that was forgotten meanwhile is not wanted any more.
+                let Some(known) = known.filter(|_| self.pool.is_running(id)) else { return };
+                let first = Sent { stream: InputStream::Stdin, data: known.first };
+                self.again.insert(target, first);
+                self.wanted.push_front(Wish::Start { pipeline: id });
+            }
+            (_, Some(id)) => {
+                let is_forgotten = self.pipelines.get(&id).is_some_and(|known| known.is_forgotten);
+                self.wanted.push_back(if is_forgotten {
+                    Wish::Forget { pipeline: id }
+                } else {
+                    Wish::Stop { pipeline: id }
+                });
+            }
+            (_, None) => {}
+        }
+    }
+
     fn refused(&mut self, operation: Operation, command: Option<CommandKey>, fault: Box<Fault>) {
         let pipeline = self.target(command);
         self.sending.remove(&pipeline);
@@ -158,6 +193,7 @@ impl Pool {
         }
         self.unsent.remove(&Some(id));
         self.sending.remove(&Some(id));
+        self.again.remove(&Some(id));
     }
 
     fn is_over(&mut self, pipeline: Uuid) {
@@ -182,6 +218,7 @@ impl Pool {
                     self.pipelines.clear();
                     self.names.clear();
                     self.unsent.clear();
+                    self.again.clear();
                     self.questions = 0;
                 }
                 _ => {}

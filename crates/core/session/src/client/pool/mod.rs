@@ -36,7 +36,7 @@ use psrp::messages::{CreatePipeline, GetCommandMetadata, HostResponse};
 use psrp::session_key::{KeyPair, Plain};
 use uuid::Uuid;
 use wsman::shell::client::{CommandKey, KnownShell, Shell};
-use wsman::shell::{BufferMode, Profile, RequestContext};
+use wsman::shell::{BufferMode, InputStream, Profile, RequestContext};
 
 pub use error::Error;
 pub use event::Event;
@@ -86,8 +86,10 @@ pub struct Pool {
     wanted: VecDeque<Wish>,
     /// Targets that have something to be sent; `None` is the pool.
     unsent: BTreeSet<Option<Uuid>>,
-    /// Targets a Send of which has no answer.
-    sending: BTreeSet<Option<Uuid>>,
+    /// Targets a Send of which has no answer, and what it carries.
+    sending: BTreeMap<Option<Uuid>, Sent>,
+    /// What a Send or a Command carried that found the pool left: it goes out again, before all else of its target.
+    again: BTreeMap<Option<Uuid>, Sent>,
     /// Finished pipelines that still have a place on the host.
     ended: Vec<CommandKey>,
     /// Questions to the pool whose answers have not come.
@@ -115,9 +117,18 @@ pub struct Leave {
     pub idle_timeout: Option<Duration>,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// What a Send carries.
+#[derive(Debug)]
+struct Sent {
+    stream: InputStream,
+    data: Vec<u8>,
+}
+
+#[derive(Debug)]
 struct Pipeline {
     command: CommandKey,
+    /// What the Command carries, until it is answered.
+    first: Vec<u8>,
     /// Whether the host has answered the Command.
     is_started: bool,
     /// Whether it has told its end.
@@ -139,7 +150,8 @@ impl Pool {
             names: BTreeMap::new(),
             wanted: VecDeque::new(),
             unsent: BTreeSet::new(),
-            sending: BTreeSet::new(),
+            sending: BTreeMap::new(),
+            again: BTreeMap::new(),
             ended: Vec::new(),
             questions: 0,
             awaits_data: false,
@@ -171,6 +183,12 @@ impl Pool {
     #[must_use]
     pub const fn has_shell(&self) -> bool {
         self.shell.is_open() || self.shell.is_disconnected()
+    }
+
+    /// Whether it shows only with an answer that is under way whether the host has the shell.
+    #[must_use]
+    pub const fn is_changing(&self) -> bool {
+        self.shell.is_changing()
     }
 
     /// Whether the pool waits on the host for [`Self::reconnect`].
@@ -391,30 +409,40 @@ impl Pool {
         Ok(())
     }
 
-    /// Closes the pool with all its pipelines.
+    /// Closes the pool with all its pipelines, also one whose host broke a rule of the remoting protocol.
     ///
     /// # Errors
     ///
     /// [`Error`].
     pub fn close(&mut self) -> Result<(), Error> {
-        self.pool.close()?;
+        match self.pool.close() {
+            Err(psrp::client::Error::PeerMisbehaved(_)) if self.has_shell() => {
+                self.take_wish(Wish::Close);
+            }
+            closed => closed?,
+        }
         self.take_wishes();
         Ok(())
     }
 
     fn take_wishes(&mut self) {
         while let Some(wish) = self.pool.poll_request() {
-            match wish {
-                Wish::Send { pipeline } => drop(self.unsent.insert(pipeline)),
-                // Nothing else matters any more.
-                Wish::Close => {
-                    self.wanted.clear();
-                    self.unsent.clear();
-                    self.ended.clear();
-                    self.wanted.push_back(Wish::Close);
-                }
-                wish => self.wanted.push_back(wish),
+            self.take_wish(wish);
+        }
+    }
+
+    fn take_wish(&mut self, wish: Wish) {
+        match wish {
+            Wish::Send { pipeline } => drop(self.unsent.insert(pipeline)),
+            // Nothing else matters any more.
+            Wish::Close => {
+                self.wanted.clear();
+                self.unsent.clear();
+                self.again.clear();
+                self.ended.clear();
+                self.wanted.push_back(Wish::Close);
             }
+            wish => self.wanted.push_back(wish),
         }
     }
 }

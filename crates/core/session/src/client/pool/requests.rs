@@ -1,5 +1,6 @@
 //! What the pool wants, as requests to the shell.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use psrp::client::{Priority, Request as Wish};
@@ -11,13 +12,26 @@ use wsman::shell::{
 };
 use wsman::{OptionItem, OptionSet, guid};
 
-use super::{Error, Pipeline, Pool};
+use super::{Error, Pipeline, Pool, Sent};
 
 /// Octets of a Create or a Connect without what the plug-in is told in it: header, ids, names of streams. The rest of a
 /// long message follows in Sends, so this may be more than it is.
 const SKELETON: usize = 4_096;
 /// A finished pipeline keeps its place on the host until it is told that nobody needs it; so many are kept at most.
 const ENDED_KEPT: usize = 8;
+/// Bytes of answers to calls of the host that wait until it takes them. Beyond that nothing more of the target is asked
+/// for: a host could make calls faster than it takes the answers.
+const MOST_RESPONSES: usize = 1_048_576;
+
+/// What becomes of a wish.
+enum Turn {
+    /// There is a request for it.
+    Asked,
+    /// It needs none.
+    Done,
+    /// Its time has not come.
+    Later(Wish),
+}
 
 impl Pool {
     /// The next message for the service; `message_id` and `timeout`, its OperationTimeout, are used where there is one.
@@ -30,11 +44,20 @@ impl Pool {
         message_id: Uuid,
         timeout: Duration,
     ) -> Result<Option<Request>, Error> {
-        for _ in 0..self.wanted.len() {
-            let Some(wish) = self.wanted.pop_front() else { break };
-            if self.ask_for(wish, message_id, timeout)? {
-                return Ok(self.shell.poll_request());
+        // In their order, whichever have to wait: what is stopped was started before.
+        let mut later = VecDeque::new();
+        let mut is_asked = false;
+        while !is_asked && let Some(wish) = self.wanted.pop_front() {
+            match self.ask_for(wish, message_id, timeout)? {
+                Turn::Asked => is_asked = true,
+                Turn::Done => {}
+                Turn::Later(wish) => later.push_back(wish),
             }
+        }
+        later.append(&mut self.wanted);
+        self.wanted = later;
+        if is_asked {
+            return Ok(self.shell.poll_request());
         }
         for target in self.unsent.clone() {
             if self.send(target, message_id, timeout)? {
@@ -68,19 +91,25 @@ impl Pool {
         Ok(self.shell.poll_request())
     }
 
-    /// Makes the request for a wish, or puts it back where its time has not come. Whether there is a request.
-    fn ask_for(&mut self, wish: Wish, message_id: Uuid, timeout: Duration) -> Result<bool, Error> {
+    /// Makes the request for a wish.
+    fn ask_for(&mut self, wish: Wish, message_id: Uuid, timeout: Duration) -> Result<Turn, Error> {
         match wish {
+            // An answer that is under way may leave the shell, or take it up.
+            Wish::Start { .. } | Wish::ConnectPipeline { .. } if !self.shell.is_open() => {
+                return Ok(Turn::Later(wish));
+            }
+            Wish::Close if self.is_changing() => return Ok(Turn::Later(wish)),
             Wish::Open => self.create(message_id, timeout)?,
             Wish::Connect => return self.connect_shell(message_id, timeout),
             Wish::Start { pipeline } => return self.start(pipeline, message_id, timeout),
             Wish::ConnectPipeline { pipeline } => {
                 let command = self.shell.connect_command(message_id, timeout, &guid(pipeline))?;
-                self.know(pipeline, command);
+                self.know(pipeline, command, Vec::new());
             }
             Wish::Stop { pipeline } => return self.signal(pipeline, wish, message_id, timeout),
             Wish::Forget { pipeline } => {
                 self.unsent.remove(&Some(pipeline));
+                self.again.remove(&Some(pipeline));
                 return self.signal(pipeline, wish, message_id, timeout);
             }
             Wish::Disconnect => {
@@ -94,12 +123,12 @@ impl Pool {
             Wish::Close => {
                 self.pool.handle_closed();
                 self.take_told();
-                return Ok(false);
+                return Ok(Turn::Done);
             }
             // A Send is in `unsent`; there are no others.
-            Wish::Send { .. } | _ => return Ok(false),
+            Wish::Send { .. } | _ => return Ok(Turn::Done),
         }
-        Ok(true)
+        Ok(Turn::Asked)
     }
 
     fn options(&self) -> OptionSet {
@@ -132,12 +161,12 @@ impl Pool {
         Ok(())
     }
 
-    fn connect_shell(&mut self, message_id: Uuid, timeout: Duration) -> Result<bool, Error> {
-        let Some(known) = self.known.take() else { return Ok(false) };
+    fn connect_shell(&mut self, message_id: Uuid, timeout: Duration) -> Result<Turn, Error> {
+        let Some(known) = self.known.take() else { return Ok(Turn::Done) };
         let data = self.pool.poll_fragments(None, Priority::Default, self.room());
         let connect = Connect { buffer_mode: self.leave.buffer_mode, ..Connect::shell(data) };
         self.shell.connect(message_id, timeout, known, connect, self.options())?;
-        Ok(true)
+        Ok(Turn::Asked)
     }
 
     fn start(
@@ -145,25 +174,30 @@ impl Pool {
         pipeline: Uuid,
         message_id: Uuid,
         timeout: Duration,
-    ) -> Result<bool, Error> {
+    ) -> Result<Turn, Error> {
         let room = self.shell.max_command_payload()?;
-        let first = self.pool.poll_fragments(Some(pipeline), Priority::Default, room);
+        let first = match self.again.remove(&Some(pipeline)) {
+            Some(sent) => sent.data,
+            None => self.pool.poll_fragments(Some(pipeline), Priority::Default, room),
+        };
         if first.is_empty() {
-            // It was forgotten before it began.
-            return Ok(false);
+            // It was stopped or forgotten before it began.
+            self.pool.handle_pipeline_ended(pipeline);
+            self.take_told();
+            return Ok(Turn::Done);
         }
         let line = CommandLine::plug_in(Some(guid(pipeline)), &first);
         let command = self.shell.start(message_id, timeout, line, CommandOptions::default())?;
-        self.know(pipeline, command);
+        self.know(pipeline, command, first);
         self.note_unsent(Some(pipeline));
-        Ok(true)
+        Ok(Turn::Asked)
     }
 
-    fn know(&mut self, pipeline: Uuid, command: CommandKey) {
+    fn know(&mut self, pipeline: Uuid, command: CommandKey, first: Vec<u8>) {
         self.names.insert(command, pipeline);
         self.pipelines.insert(
             pipeline,
-            Pipeline { command, is_started: false, is_over: false, is_forgotten: false },
+            Pipeline { command, first, is_started: false, is_over: false, is_forgotten: false },
         );
     }
 
@@ -174,29 +208,32 @@ impl Pool {
         wish: Wish,
         message_id: Uuid,
         timeout: Duration,
-    ) -> Result<bool, Error> {
+    ) -> Result<Turn, Error> {
         // One that the host has refused, or that never began.
-        let Some(known) = self.pipelines.get_mut(&pipeline) else { return Ok(false) };
+        let Some(known) = self.pipelines.get_mut(&pipeline) else {
+            // Or whose Command has to be sent again.
+            let is_later = self.again.contains_key(&Some(pipeline));
+            return Ok(if is_later { Turn::Later(wish) } else { Turn::Done });
+        };
         if !known.is_started || !self.shell.is_open() {
-            self.wanted.push_back(wish);
-            return Ok(false);
+            return Ok(Turn::Later(wish));
         }
         let command = known.command;
         let is_done = known.is_over || self.shell.is_done(command);
         let code = match wish {
-            Wish::Stop { .. } if is_done => return Ok(false),
+            Wish::Stop { .. } if is_done => return Ok(Turn::Done),
             Wish::Stop { .. } => SignalCode::PowerShellCtrlC,
             _ => {
                 known.is_forgotten = true;
                 if is_done {
                     self.ended.push(command);
-                    return Ok(false);
+                    return Ok(Turn::Done);
                 }
                 SignalCode::Terminate
             }
         };
         self.shell.signal(message_id, timeout, command, code)?;
-        Ok(true)
+        Ok(Turn::Asked)
     }
 
     /// Bytes for the plug-in that a Create or a Connect may bring.
@@ -207,6 +244,9 @@ impl Pool {
 
     fn note_unsent(&mut self, target: Option<Uuid>) {
         let waits = |priority| self.pool.has_fragments(target, priority);
+        if self.again.contains_key(&target) {
+            return;
+        }
         if [Priority::Response, Priority::Default].into_iter().any(waits) {
             self.unsent.insert(target);
         } else {
@@ -221,7 +261,7 @@ impl Pool {
         message_id: Uuid,
         timeout: Duration,
     ) -> Result<bool, Error> {
-        if self.sending.contains(&target) || !self.shell.is_open() {
+        if self.sending.contains_key(&target) || !self.shell.is_open() {
             return Ok(false);
         }
         let command = match target {
@@ -232,6 +272,13 @@ impl Pool {
                 _ => return Ok(false),
             },
         };
+        if let Some(Sent { stream, data }) = self.again.remove(&target) {
+            let copy = data.clone();
+            self.shell.send_to(message_id, timeout, command, stream, data, false)?;
+            self.sending.insert(target, Sent { stream, data: copy });
+            self.note_unsent(target);
+            return Ok(true);
+        }
         let size = self.shell.max_send_payload(command)?;
         for (priority, stream) in
             [(Priority::Response, InputStream::Priority), (Priority::Default, InputStream::Stdin)]
@@ -240,8 +287,9 @@ impl Pool {
             if data.is_empty() {
                 continue;
             }
+            let copy = data.clone();
             self.shell.send_to(message_id, timeout, command, stream, data, false)?;
-            self.sending.insert(target);
+            self.sending.insert(target, Sent { stream, data: copy });
             self.note_unsent(target);
             return Ok(true);
         }
@@ -254,6 +302,7 @@ impl Pool {
     pub fn receivable(&self) -> impl Iterator<Item = Option<Uuid>> + '_ {
         let is_open = self.shell.is_open();
         let awaits = !self.pool.is_open() || self.questions > 0 || self.awaits_data;
+        let is_behind = |target| self.pool.unsent_responses(target) > MOST_RESPONSES;
         let pool = (awaits
             && !self.shell.is_done(CommandKey::SHELL)
             && !self.shell.is_receiving(CommandKey::SHELL))
@@ -266,7 +315,9 @@ impl Pool {
                 && !self.shell.is_done(known.command)
         };
         let pipelines = self.pipelines.iter().filter(move |(_, known)| waits(known));
-        pool.into_iter().chain(pipelines.map(|(id, _)| Some(*id))).filter(move |_| is_open)
+        pool.into_iter()
+            .chain(pipelines.map(|(id, _)| Some(*id)))
+            .filter(move |target| is_open && !is_behind(*target))
     }
 
     /// Asks a target for what it has to tell; one of [`Self::receivable`].

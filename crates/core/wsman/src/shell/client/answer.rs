@@ -193,10 +193,13 @@ impl Shell {
         }
         let benign = self.is_benign(code, &request);
         self.roll_back(&request);
-        self.out.events.push_back(if benign {
-            Event::Aborted { operation, command }
-        } else {
-            Event::Faulted { operation, command, fault: Box::new(fault) }
+        let acts = matches!(operation, Operation::Command | Operation::Send | Operation::Signal);
+        self.out.events.push_back(match command {
+            Some(command) if benign && acts && is_left(code) => {
+                Event::NotTaken { operation, command }
+            }
+            _ if benign => Event::Aborted { operation, command },
+            _ => Event::Faulted { operation, command, fault: Box::new(fault) },
         });
     }
 
@@ -206,15 +209,15 @@ impl Shell {
         let was_left = request.times_left < self.times_left;
         let takes_up = matches!(request.operation, Operation::Reconnect | Operation::Connect);
         let command = request.command.and_then(|command| self.commands.get(&command));
+        // Whether one of these was taken before the shell was left, nobody knows.
+        let may_be_taken = matches!(request.operation, Operation::Command | Operation::Send);
         let terminating = command.is_some_and(|command| command.is_terminating);
         let signaled = command.is_some_and(|command| command.is_signaled);
         match code {
             Some(ErrorCode::OPERATION_ABORTED | ErrorCode::CANCELLED) => {
-                closing || signaled || was_left
+                closing || signaled || (was_left && !may_be_taken)
             }
-            Some(ErrorCode::SHELL_DISCONNECTED | ErrorCode::SERVICE_STREAM_DISCONNECTED)
-                if !takes_up && self.profile.is_plug_in =>
-            {
+            _ if is_left(code) && !takes_up && self.profile.is_plug_in => {
                 if !was_left && self.is_open() {
                     // The service has noticed before we did.
                     self.times_left += 1;
@@ -358,6 +361,11 @@ impl Shell {
         self.state = Ok(State::Closed);
         self.out.events.push_back(Event::Closed);
     }
+}
+
+/// Whether a fault says that the shell has no client, so that nothing was done.
+const fn is_left(code: Option<ErrorCode>) -> bool {
+    matches!(code, Some(ErrorCode::SHELL_DISCONNECTED | ErrorCode::SERVICE_STREAM_DISCONNECTED))
 }
 
 /// Puts what the streams are in place of what stood on the wire.

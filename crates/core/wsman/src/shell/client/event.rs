@@ -193,6 +193,14 @@ pub enum Event {
         /// The command that it was about.
         command: Option<CommandKey>,
     },
+    /// A Command, Send or Signal found the shell left, and did nothing: it may be made again once the shell is taken
+    /// up.
+    NotTaken {
+        /// What the request asked for.
+        operation: Operation,
+        /// The command that it was about; after a Command it is not known any more.
+        command: CommandKey,
+    },
     /// What the service says about the shell.
     Info {
         /// The description.

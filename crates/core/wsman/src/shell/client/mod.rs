@@ -200,6 +200,19 @@ impl Shell {
         matches!(self.state, Ok(State::Disconnected { .. }))
     }
 
+    /// Whether it shows only with an answer that is under way what the shell is: to a Create, Connect, Disconnect or
+    /// Reconnect.
+    #[must_use]
+    pub const fn is_changing(&self) -> bool {
+        matches!(
+            self.state,
+            Ok(State::AwaitCreateResponse
+                | State::AwaitConnectResponse { .. }
+                | State::AwaitDisconnectResponse { .. }
+                | State::AwaitReconnectResponse { .. })
+        )
+    }
+
     /// The shell's id, from the answer to its Create (or its Connect's request) until its end.
     #[must_use]
     pub fn shell_id(&self) -> Option<&str> {

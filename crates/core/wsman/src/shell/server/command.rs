@@ -49,6 +49,8 @@ pub(super) struct Command {
     pub(super) stderr: Buffer,
     pub(super) exit: Option<u32>,
     pub(super) input: Input,
+    /// The Signals that stop a plug-in's command and wait until it says that it has stopped.
+    pub(super) stops: Vec<Waiting>,
     pub(super) receiving: Option<Receiving>,
     /// The last answer to a Receive, for the case that it was lost on its way.
     pub(super) answered: Option<Answered>,
@@ -138,6 +140,7 @@ impl Command {
             stderr,
             exit: None,
             input: Input::Open,
+            stops: Vec::new(),
             receiving: None,
             answered: None,
             gather_until: None,
@@ -207,10 +210,12 @@ impl Command {
 
     /// Whether a request about this command has no answer yet.
     pub(super) fn has_waiting(&self) -> bool {
-        self.receiving.is_some() || self.waiting().into_iter().any(|waiting| waiting.is_some())
+        self.receiving.is_some()
+            || !self.stops.is_empty()
+            || self.waiting().into_iter().any(|waiting| waiting.is_some())
     }
 
-    /// The requests that wait, but for the Receive: the Command, the Signal, the Send.
+    /// The requests that wait, but for the Receive and the Signals that stop: the Command, the Signal that ends, the Send.
     const fn waiting(&self) -> [Option<Waiting>; 3] {
         let (command, signal) = match &self.phase {
             Phase::Starting(Starting { request, terminate: Some(pending), .. }) => {
@@ -242,6 +247,11 @@ impl Command {
         if let Some(waiting) = self.input.waiting() {
             visit(waiting, Kind::Send);
         }
+        self.stops.retain(|stop| {
+            let mut waiting = Some(*stop);
+            visit(&mut waiting, Kind::Signal);
+            waiting.is_some()
+        });
     }
 
     /// The earliest time at which something has to be done.
@@ -249,7 +259,8 @@ impl Command {
         let receive = self.receiving.as_ref().map(|receiving| receiving.waiting.deadline);
         let gathered = self.gather_until.filter(|_| self.has_desired_output());
         let others = self.waiting().into_iter().flatten().map(|waiting| waiting.deadline);
-        others.chain(receive).chain(gathered).min()
+        let stops = self.stops.iter().map(|waiting| waiting.deadline);
+        others.chain(stops).chain(receive).chain(gathered).min()
     }
 
     /// Answers what has waited too long, but for the Receive.
@@ -345,6 +356,7 @@ impl Command {
                 out.reply(signal.token, Reply::signal());
             }
         }
+        self.stop(out);
         self.abort(&faults::unknown_command(), out);
     }
 
@@ -371,6 +383,13 @@ impl Command {
         }
     }
 
+    /// Answers the Signals that stop: the command has stopped, or has nothing left to stop.
+    pub(super) fn stop(&mut self, out: &mut Output) {
+        for signal in self.stops.drain(..) {
+            out.reply(signal.token, Reply::signal());
+        }
+    }
+
     /// The process has ended: input that it has not taken is discarded, [MS-WSMV] 3.1.4.13.
     pub(super) fn exit(&mut self, exit_code: u32, out: &mut Output) {
         self.exit = Some(exit_code);
@@ -380,6 +399,7 @@ impl Command {
         if let Phase::Pending(Pending { signal: Some(signal) }) = &self.phase {
             out.reply(signal.token, Reply::signal());
         }
+        self.stop(out);
     }
 }
 

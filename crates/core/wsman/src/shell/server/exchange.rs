@@ -140,7 +140,8 @@ pub enum Action {
     },
     /// Signal the command. `terminate` must end it, and
     /// [`handle_exit`](super::Shell::handle_exit) follow. PowerShell's Ctrl+C comes under its own
-    /// code, however the client has spelt it.
+    /// code, however the client has spelt it; a plug-in's command is stopped by every other code, and
+    /// [`handle_stopped`](super::Shell::handle_stopped) must follow.
     Signal {
         /// The command.
         command: CommandKey,

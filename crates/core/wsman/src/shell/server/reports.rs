@@ -173,6 +173,26 @@ impl Shell {
         Ok(())
     }
 
+    /// Tells that a plug-in's command has taken an [`Action::Signal`](super::Action::Signal) that stops it: its end is in
+    /// what it has to say. [MS-PSRP] 3.2.5.1.3 answers the Signal then. A command that
+    /// [`handle_exit`](Self::handle_exit) ends needs no such call.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiMisuse::NotStarted`], [`ApiMisuse::UnknownCommand`].
+    pub fn handle_stopped(&mut self, command: CommandKey, now: Instant) -> Result<(), Error> {
+        if let Some(known) = self.started(command)?
+            && !known.stops.is_empty()
+        {
+            self.last_activity = now;
+            if let Some(known) = self.commands.get_mut(&command) {
+                known.stop(&mut self.out);
+            }
+        }
+        self.settle_link(now);
+        Ok(())
+    }
+
     /// Tells that an [`Action::Write`](super::Action::Write) is done, or the fault that says why it
     /// failed. A process that has closed its input is no failure: what it has not taken is
     /// discarded, [MS-WSMV] 3.1.4.13.

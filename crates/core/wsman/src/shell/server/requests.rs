@@ -261,14 +261,23 @@ impl Shell {
             | SignalCode::PowerShellCtrlC
             | SignalCode::Other(_) => {
                 command.answered = None;
-                match &mut command.phase {
-                    Phase::Starting(starting) => starting.interrupt = Some(code.clone()),
+                let has_effect = match &mut command.phase {
+                    Phase::Starting(starting) => {
+                        starting.interrupt = Some(code.clone());
+                        true
+                    }
                     Phase::Running if command.exit.is_none() => {
                         out.act(Action::Signal { command: key, code: code.clone() });
+                        true
                     }
-                    Phase::Running | Phase::Pending(_) => {}
+                    Phase::Running | Phase::Pending(_) => false,
+                };
+                // A plug-in's command says when it has stopped, a process does not.
+                if profile.is_plug_in && has_effect {
+                    command.stops.push(waiting);
+                } else {
+                    out.reply(waiting.token, Reply::signal());
                 }
-                out.reply(waiting.token, Reply::signal());
             }
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What comes of the host's answers, and of those that never come: who waits is told.
 
+use std::time::Instant;
+
 use psrp::client::Event as Told;
 use psrp::host::NO_ANSWER;
 use psrp::messages::{
@@ -103,8 +105,7 @@ impl Actor {
             && reply.send(Ok(channels)).is_err()
         {
             // Who started it is gone.
-            self.pipelines.remove(&id);
-            drop(self.machine.forget(id));
+            self.forget(id);
         }
     }
 
@@ -162,6 +163,7 @@ impl Actor {
                 }
             }
             Told::KeyExchanged => {
+                self.is_exchanging = false;
                 for (text, reply) in std::mem::take(&mut self.encrypting) {
                     let encrypted = self.machine.encrypt(&text);
                     drop(reply.send(encrypted.map_err(|error| self.error(&error, "Send"))));
@@ -184,8 +186,7 @@ impl Actor {
                 }
             }
             Told::PipelineLost { pipeline } => {
-                let lost =
-                    PoolError::Failed("the host ended the pipeline without a word".to_owned());
+                let lost = PoolError::Ended;
                 let error = self.calls.named_error(lost, "Receive");
                 self.give_up(pipeline, error);
             }
@@ -221,6 +222,10 @@ impl Actor {
             drop(leaving.send(Ok(())));
             return;
         }
+        let (at, received) = self.returns.last;
+        let has_news = self.machine.received() > received;
+        self.returns.pause = self.returns.pace.after(has_news, at.elapsed());
+        self.returns.last = (Instant::now(), self.machine.received());
         match self.machine.reconnect() {
             Ok(()) => self.returning = Some(None),
             Err(error) => self.fail(&error),
@@ -312,7 +317,7 @@ impl Actor {
         self.is_over = true;
         self.told.state.send_replace(match cause {
             PoolError::Closed => PoolState::Closed,
-            PoolError::Broken(_) | PoolError::Failed(_) => PoolState::Broken,
+            PoolError::Broken(_) | PoolError::Ended | PoolError::Failed(_) => PoolState::Broken,
         });
         for id in self.pipelines.keys().copied().collect::<Vec<_>>() {
             let error = self.calls.named_error(cause.clone(), "Receive");
