@@ -417,22 +417,6 @@ impl Actor {
         self.leaving = self.checked(disconnected, reply, "Disconnect");
     }
 
-    fn reconnect(&mut self, reply: Reply<()>) {
-        if let Some(returning) = &mut self.returning {
-            let busy = PoolError::Failed("the pool is being taken up already".to_owned());
-            match returning {
-                Some(_) => {
-                    drop(reply.send(Err(self.calls.named_error(busy, "Reconnect"))));
-                }
-                None => *returning = Some(reply),
-            }
-            return;
-        }
-        self.returns.pause = Duration::ZERO;
-        let reconnected = self.machine.reconnect();
-        self.returning = self.checked(reconnected, reply, "Reconnect").map(Some);
-    }
-
     /// Keeps a pipeline that was asked for, or tells why it could not be.
     fn run_pipeline(
         &mut self,
