@@ -152,13 +152,24 @@ fn opened_to_stay(
 ) -> Result<Vec<Open>, CommandError> {
     let mut open = Vec::new();
     let mut opening = Opening::begin(targets, limit(bound), true)?;
+    let opened = all_opened(bound, context, &mut opening, &mut open);
+    opening.give_up(context);
+    opened.map(|()| open)
+}
+
+fn all_opened(
+    bound: &Bound,
+    context: &mut Context,
+    opening: &mut Opening,
+    open: &mut Vec<Open>,
+) -> Result<(), CommandError> {
     while let Some(opened) = opening.next(context)? {
         match opened {
             Ok(session) => open.push(session),
             Err(error) => context.report(bound, error)?,
         }
     }
-    Ok(open)
+    Ok(())
 }
 
 /// Starts the script in each session and leaves it there.
