@@ -135,6 +135,20 @@ pub(crate) fn without_guids(text: &str) -> String {
 }
 
 #[test]
+fn many_objects_are_one_table() {
+    let host = Host::start();
+    let script = "{ 1..2000 | ForEach-Object { [pscustomobject]@{ n = $_ } } }";
+    let ran = host.run(&host.line("127.0.0.1", script)).ended(0);
+    assert_eq!(ran.stdout.matches("PSComputerName").count(), 1, "{}", ran.stdout);
+    let numbers: Vec<u32> = ran
+        .stdout
+        .lines()
+        .filter_map(|line| line.split_whitespace().next()?.parse().ok())
+        .collect();
+    assert_eq!(numbers, (1..=2000).collect::<Vec<_>>());
+}
+
+#[test]
 fn objects_have_types_and_their_origin_in_json_and_in_variables() {
     let host = Host::start();
     let script = "{ 1; [pscustomobject]@{ a = 1; PSComputerName = 'faked' }; ,@(1, 'b'); @{ k = 'v' }; $null }";

@@ -41,6 +41,7 @@ mod odd;
 mod peers;
 mod pool_dropped;
 mod pool_left;
+mod pool_others;
 mod pool_relay;
 mod powershell;
 mod processes;

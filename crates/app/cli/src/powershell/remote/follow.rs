@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use client::{Pipeline, PipelineEvent, PipelineInput, Pool};
@@ -54,7 +55,7 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 /// Tells all that a pipeline tells, gives it its input, and stops it when that is wished.
 pub(super) async fn follow(
     pool: &Arc<Pool>,
-    mut pipeline: Pipeline,
+    pipeline: Pipeline,
     feed: Option<Feed>,
     manner: &Manner,
     teller: &Teller,
@@ -66,6 +67,7 @@ pub(super) async fn follow(
     let mut formatter = Formatter::new(Arc::clone(pool), manner.host_info.clone());
     let mut deadline = None;
     let (mut leaves, mut is_heard) = (false, false);
+    let mut came = Came { pipeline, early: None };
     let end = loop {
         let limit = deadline.unwrap_or_else(Instant::now);
         tokio::select! {
@@ -84,12 +86,12 @@ pub(super) async fn follow(
                 }
             }
             () = formatter.step(teller) => {}
-            event = pipeline.next() => match event {
+            event = came.next() => match event {
                 Ok(Some(event)) => {
                     leaves |= is_exit(&event);
                     is_heard = true;
                     let mut taking = Taking { pool, input: &input, formatter: &mut formatter, manner, teller };
-                    if taking.take(event, deadline.is_some()).await {
+                    if taking.take(event, &mut came, deadline.is_some()).await {
                         break if leaves { End::Left } else { End::Over };
                     }
                 }
@@ -110,6 +112,49 @@ pub(super) async fn follow(
     end
 }
 
+/// What comes from a pipeline.
+struct Came {
+    pipeline: Pipeline,
+    /// Taken before its turn.
+    early: Option<Result<Option<PipelineEvent>, client::Error>>,
+}
+
+impl Came {
+    /// The next event. Nothing is lost when the future is dropped.
+    async fn next(&mut self) -> Result<Option<PipelineEvent>, client::Error> {
+        match self.early.take() {
+            Some(early) => early,
+            None => self.pipeline.next().await,
+        }
+    }
+
+    /// An object with those behind it that are there already and are shown in the same way.
+    fn more(&mut self, first: clixml::Value) -> Vec<clixml::Value> {
+        let mut objects = vec![first];
+        while objects.len() < BATCH {
+            let polled = pin!(self.next()).poll(&mut Context::from_waker(Waker::noop()));
+            match polled {
+                Poll::Ready(Ok(Some(PipelineEvent::Record(Record::Output(object)))))
+                    if is_formatted(&object) =>
+                {
+                    objects.push(object);
+                }
+                Poll::Ready(other) => {
+                    self.early = Some(other);
+                    break;
+                }
+                Poll::Pending => break,
+            }
+        }
+        objects
+    }
+}
+
+/// Whether an object needs the formatter of its host.
+fn is_formatted(object: &clixml::Value) -> bool {
+    !objects::is_line(object)
+}
+
 /// What telling an event needs.
 struct Taking<'a> {
     pool: &'a Arc<Pool>,
@@ -121,16 +166,17 @@ struct Taking<'a> {
 
 impl Taking<'_> {
     /// Tells one event; true for the last one.
-    async fn take(&mut self, event: PipelineEvent, is_stopping: bool) -> bool {
+    async fn take(&mut self, event: PipelineEvent, came: &mut Came, is_stopping: bool) -> bool {
         let Self { pool, input, formatter, manner, teller } = self;
         match event {
+            PipelineEvent::Record(Record::Output(object))
+                if manner.is_shown && is_formatted(&object) =>
+            {
+                formatter.show(came.more(object), teller).await;
+            }
             PipelineEvent::Record(Record::Output(object)) => {
-                if manner.is_shown && !objects::is_line(&object) {
-                    formatter.show(vec![object], teller).await;
-                } else {
-                    formatter.finish(teller).await;
-                    teller.output(object).await;
-                }
+                formatter.finish(teller).await;
+                teller.output(object).await;
             }
             PipelineEvent::Record(Record::Error(record)) => {
                 formatter.finish(teller).await;

@@ -1,14 +1,31 @@
-//! What nobody needs any more: finished pipelines, and a pool without a handle.
+//! Coming back to a pool that was left; and what nobody needs any more: finished pipelines, a pool without a handle.
 
 use std::time::Duration;
 
 use session::client::pool::Leave;
 
-use super::{Actor, call};
+use super::{Actor, Reply, call};
 use crate::calls::Patience;
 use crate::entropy;
+use crate::error::PoolError;
 
 impl Actor {
+    pub(super) fn reconnect(&mut self, reply: Reply<()>) {
+        if let Some(returning) = &mut self.returning {
+            let busy = PoolError::Failed("the pool is being taken up already".to_owned());
+            match returning {
+                Some(_) => {
+                    drop(reply.send(Err(self.calls.named_error(busy, "Reconnect"))));
+                }
+                None => *returning = Some(reply),
+            }
+            return;
+        }
+        self.returns.pause = Duration::ZERO;
+        let reconnected = self.machine.reconnect();
+        self.returning = self.checked(reconnected, reply, "Reconnect").map(Some);
+    }
+
     /// Tells the host of finished pipelines, in an idle moment.
     pub(super) fn tell_ended(&mut self) {
         let (operation_timeout, wait) = self.calls.config().settings.timing.split(None);
