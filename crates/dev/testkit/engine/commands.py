@@ -257,9 +257,9 @@ def read_host(call):
         call.given["prompt"] = " ".join([call.text("prompt"), *(str(one) for one in call.rest)])
     if call.get("assecurestring") or call.get("maskinput"):
         if "prompt" in call.given:
-            call.pipeline.require_host()
-            call.pipeline.call("Write1", [call.text("prompt") + ": "])
-        answer = call.pipeline.ask("ReadLineAsSecureString", [])
+            answer = members.prompt(call.pipeline, call.text("prompt"), kind="SecureString")
+        else:
+            answer = call.pipeline.ask("ReadLineAsSecureString", [])
         yield answer if call.get("assecurestring") else members.plain(answer)
     elif "prompt" in call.given:
         yield members.prompt(call.pipeline, call.text("prompt"))

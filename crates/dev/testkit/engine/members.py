@@ -508,9 +508,10 @@ def described_choice(one):
 
 
 def field_description(name, kind="String", label=""):
+    full = f"System.Security.{kind}" if kind == "SecureString" else f"System.{kind}"
     return bag(
-        name=name, label=label, parameterTypeName=kind, parameterTypeFullName=f"System.{kind}",
-        parameterAssemblyFullName=f"System.{kind}, System.Private.CoreLib, Version=10.0.0.0, Culture=neutral, "
+        name=name, label=label, parameterTypeName=kind, parameterTypeFullName=full,
+        parameterAssemblyFullName=f"{full}, System.Private.CoreLib, Version=10.0.0.0, Culture=neutral, "
         "PublicKeyToken=7cec85d7bea7798e",
         helpMessage="", isMandatory=True, metadata=array_list([]), modifiedByRemotingProtocol=False,
         isFromRemoteHost=False,

@@ -27,6 +27,7 @@ mod fair;
 mod forged;
 mod full_disk;
 mod help;
+mod host_calls;
 mod https;
 mod invoke;
 mod invoke_sessions;
