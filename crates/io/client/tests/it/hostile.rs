@@ -69,8 +69,7 @@ fn serve(mut connection: TcpStream, asked: &Asked) -> Option<()> {
             "HTTP/1.1 200 OK\r\nContent-Type: application/soap+xml;charset=UTF-8\r\nContent-Length: {}\r\n\r\n",
             answer.len()
         );
-        connection.write_all(head.as_bytes()).ok()?;
-        connection.write_all(&answer).ok()?;
+        connection.write_all(&[head.as_bytes(), &answer].concat()).ok()?;
     }
 }
 
