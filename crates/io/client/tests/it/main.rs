@@ -8,6 +8,7 @@
 )]
 
 mod fuzz;
+mod hostile;
 mod https;
 mod pool;
 mod raw;

@@ -224,7 +224,8 @@ impl Actor {
         }
         let (at, received) = self.returns.last;
         let has_news = self.machine.received() > received;
-        self.returns.pause = self.returns.pace.after(has_news, at.elapsed());
+        let stayed = at.elapsed().saturating_sub(self.returns.pause);
+        self.returns.pause = self.returns.pace.after(has_news, stayed);
         self.returns.last = (Instant::now(), self.machine.received());
         match self.machine.reconnect() {
             Ok(()) => self.returning = Some(None),

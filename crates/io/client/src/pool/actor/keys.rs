@@ -1,4 +1,4 @@
-//! The key of a pool, and what is encrypted with it.
+//! The exchange of keys, and strings that wait for it.
 
 use psrp::clixml::SecureString;
 use psrp::session_key::{KeyPair, Plain};
