@@ -311,6 +311,20 @@ fn sessions_that_are_not_there_or_not_fit_are_named() {
 }
 
 #[test]
+fn configuration_without_a_needed_command_is_refused_by_its_name() {
+    let visit = Visit::new();
+    let port = visit.host.service.port;
+    let lines = format!(
+        "$s = New-PSSession localhost -Port {port} -Credential {USER}\nEnter-PSSession $s\n\
+         function Get-Command {{ [pscustomobject]@{{ Name = 'Out-Default' }} }}\nexit\nEnter-PSSession $s; 'next'\n"
+    );
+    let ran = tool::run_with_input(&mut visit.pssession(&[]), lines.as_bytes());
+    let error = "Enter-PSSession: the session on localhost cannot be entered: its configuration does not have Exit-PSSession";
+    assert!(ran.stderr.contains(error), "{}", ran.stderr);
+    assert_eq!(ran.stdout, "next\n");
+}
+
+#[test]
 fn session_that_dies_is_told_of_and_left() {
     let visit = Visit::new();
     let mut terminal = visit.entered();
