@@ -19,7 +19,7 @@ use wsman::xml::{Element, Limits};
 use wsman::{EndpointReference, Envelope, ErrorCode, Fault, ns};
 
 const TIMEOUT: Duration = Duration::from_secs(20);
-const BOUNDS: Bounds = Bounds { items: 300, empty_answers: 5, per_pull: 7 };
+const BOUNDS: Bounds = Bounds { items: 300, octets: 1_000_000, empty_answers: 5, per_pull: 7 };
 const STEPS: usize = 400;
 
 #[cfg(not(test))]

@@ -153,13 +153,15 @@ pub struct Fragmenter {
     number: u64,
     /// The number of the object under way, or of the last one.
     object: u64,
+    /// Messages at the front that [`Self::drop_oldest`] has seen and kept.
+    kept: usize,
 }
 
 impl Fragmenter {
     /// Nothing waits.
     #[must_use]
     pub const fn new() -> Self {
-        Self { waiting: VecDeque::new(), length: 0, gone: 0, number: 0, object: 0 }
+        Self { waiting: VecDeque::new(), length: 0, gone: 0, number: 0, object: 0, kept: 0 }
     }
 
     /// Adds a message.
@@ -192,8 +194,21 @@ impl Fragmenter {
         let mut waiting = self.waiting.iter().enumerate().skip(under_way);
         let (index, _) = waiting.find(|(_, message)| is_wanted(message))?;
         let message = self.waiting.remove(index)?;
+        self.kept -= usize::from(index < self.kept);
         self.length -= message.len();
         Some(message)
+    }
+
+    /// Drops the oldest message of which nothing has gone and that may be dropped; its length. The answer for a message
+    /// must always be the same: none is asked about twice, however many have to stay.
+    pub fn drop_oldest(&mut self, is_droppable: fn(&[u8]) -> bool) -> Option<usize> {
+        self.kept = self.kept.max(usize::from(self.number > 0)).min(self.waiting.len());
+        while !is_droppable(self.waiting.get(self.kept)?) {
+            self.kept += 1;
+        }
+        let length = self.waiting.remove(self.kept)?.len();
+        self.length -= length;
+        Some(length)
     }
 
     /// The next fragment, of at most `size` bytes with its header; `next_object` gives numbers to
@@ -238,6 +253,7 @@ impl Fragmenter {
         out.extend_from_slice(blob);
         if is_last {
             self.length -= self.waiting.pop_front().map_or(0, |message| message.len());
+            self.kept = self.kept.saturating_sub(1);
             (self.gone, self.number) = (0, 0);
         } else {
             self.gone += blob.len();
@@ -301,6 +317,50 @@ mod tests {
         let data = fragmenter.poll_fragments(1000, &mut object);
         assert_eq!(assembled(&data, 100).unwrap(), [vec![1; 10], vec![3; 10]]);
         assert_eq!((object, fragmenter.len()), (10, 0));
+    }
+
+    #[test]
+    fn oldest_that_may_go_is_dropped_and_what_must_stay_is_seen_once() {
+        use std::sync::atomic::{AtomicUsize, Ordering};
+
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let is_droppable = |message: &[u8]| {
+            ASKED.fetch_add(1, Ordering::Relaxed);
+            message[0] == 2
+        };
+        let mut fragmenter = Fragmenter::default();
+        (0..1000).for_each(|_| fragmenter.push(vec![1; 4]));
+        for _ in 0..1000 {
+            fragmenter.push(vec![2; 5]);
+            assert_eq!(fragmenter.drop_oldest(is_droppable), Some(5));
+        }
+        assert_eq!(fragmenter.drop_oldest(is_droppable), None);
+        assert_eq!(ASKED.load(Ordering::Relaxed), 2000);
+        assert_eq!(fragmenter.len(), 4000);
+        // What goes out, or is taken back, moves what was seen.
+        let mut object = 1;
+        fragmenter.push(vec![2, 1]);
+        for _ in 0..300 {
+            fragmenter.poll_fragment(100, &mut object).unwrap();
+        }
+        fragmenter.poll_fragment(HEADER + 1, &mut object).unwrap();
+        assert!(fragmenter.take_back(|message| message[0] == 1).is_some());
+        fragmenter.push(vec![2, 2, 2]);
+        assert_eq!(fragmenter.drop_oldest(is_droppable), Some(2));
+        assert_eq!(fragmenter.drop_oldest(is_droppable), Some(3));
+        assert_eq!(fragmenter.drop_oldest(is_droppable), None);
+    }
+
+    #[test]
+    fn message_under_way_is_not_dropped() {
+        let mut fragmenter = Fragmenter::default();
+        fragmenter.push(vec![2; 10]);
+        fragmenter.push(vec![2; 4]);
+        fragmenter.poll_fragment(HEADER + 1, &mut 1).unwrap();
+        assert_eq!(fragmenter.drop_oldest(|_| true), Some(4));
+        assert_eq!(fragmenter.drop_oldest(|_| true), None);
+        fragmenter.restart();
+        assert_eq!(fragmenter.len(), 10);
     }
 
     #[test]

@@ -42,8 +42,10 @@ def native(runner, name, arguments, source):
 
     words = [text_of(item) for key, value in arguments for item in (items_of(value) if key is None else ["-" + key])]
     piped = [text_of(item) for item in source]
+    # An account's home need not exist.
+    folder = runner.session.location if os.path.isdir(runner.session.location) else "/"
     process = subprocess.Popen([program(name), *words], stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=runner.session.location)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder)
     said = queue.Queue()
     readers = [threading.Thread(target=read, args=(pipe, is_error, said), daemon=True)
                for pipe, is_error in ((process.stdout, False), (process.stderr, True))]

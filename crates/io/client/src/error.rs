@@ -379,6 +379,9 @@ fn fault_hints(fault: &Fault) -> Vec<String> {
 
 fn status_hints(status: StatusCode) -> Vec<String> {
     let text = match status.as_u16() {
+        301 | 302 | 303 | 307 | 308 => {
+            "the host sends connections elsewhere, and this version follows no redirection: connect to that address"
+        }
         404 => {
             "the path is wrong, WinRM services answer on /wsman; or this is another service's port"
         }

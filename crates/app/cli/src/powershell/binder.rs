@@ -270,6 +270,11 @@ impl CommandLine {
         self.open_for_input().next().is_some()
     }
 
+    /// Whether a value itself from a pipe could still be bound, whatever properties it has.
+    pub(crate) fn takes_values(&self) -> bool {
+        self.open_for_input().any(|parameter| parameter.pipeline.value)
+    }
+
     fn open_for_input(&self) -> impl Iterator<Item = &'static Parameter> {
         self.cmdlet.all().filter(|parameter| {
             parameter.pipeline.is_any()

@@ -16,7 +16,7 @@ use super::syntax::{
 use super::table::Cmdlet;
 use super::value::Value;
 use super::waiter::Lines;
-use super::{cmdlets, help};
+use super::{cmdlets, help, interactive};
 use crate::command_error::CommandError;
 
 /// What comes after a statement.
@@ -24,6 +24,8 @@ use crate::command_error::CommandError;
 pub(crate) enum Flow {
     /// The next one.
     Next,
+    /// The end of the line and of a script: a signal came, or an error that ends them.
+    Broken,
     /// The end, with this exit code.
     Exit(u8),
 }
@@ -70,16 +72,61 @@ impl Engine {
             self.context.failed = false;
             match self.statement(statement) {
                 Ok(Flow::Next) => {}
-                Ok(exit @ Flow::Exit(_)) => return exit,
+                Ok(end @ (Flow::Exit(_) | Flow::Broken)) => return end,
                 Err(failure) => {
                     self.tell(&failure.error);
                     if failure.is_last {
-                        return Flow::Exit(1);
+                        return Flow::Broken;
                     }
                 }
             }
         }
         Flow::Next
+    }
+
+    /// Runs a line's statements; then somebody is in the session that one of them has entered, until it is left.
+    pub(crate) fn run_line(&mut self, script: &Script) -> Flow {
+        let flow = self.run(script);
+        if self.talk() { flow } else { Flow::Broken }
+    }
+
+    /// Is in the session that was entered, if one was; whether there is something to do after it.
+    fn talk(&mut self) -> bool {
+        let Some(session) = self.context.entered.take() else { return true };
+        match interactive::talk(&mut self.context, &session) {
+            Ok(()) => true,
+            Err(error) => {
+                self.tell(&error);
+                false
+            }
+        }
+    }
+
+    /// The next line of stdin.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that a signal came.
+    pub(super) fn next_line(&mut self) -> Result<Option<String>, CommandError> {
+        let Context { waiter, host, .. } = &mut self.context;
+        host.lines().map_or(Ok(None), |lines| waiter.line(lines))
+    }
+
+    /// A line that somebody types; `None` where they leave, and no line where they gave it up.
+    ///
+    /// # Errors
+    /// A signal ends the program, or the terminal fails.
+    pub(super) fn typed(
+        &mut self,
+        is_continued: bool,
+    ) -> Result<Option<Option<String>>, CommandError> {
+        interactive::line(&mut self.context, is_continued)
+    }
+
+    /// Keeps what somebody typed for the arrow keys.
+    pub(super) fn remember(&self, text: &str) {
+        if let Some(editor) = &self.context.editor {
+            editor.remember(text);
+        }
     }
 
     fn statement(&mut self, statement: &Statement) -> Result<Flow, Failure> {
@@ -250,12 +297,16 @@ impl Engine {
     /// Runs a cmdlet that a shell called, on the objects that come to it if there are any.
     pub(super) fn call(&mut self, line: &CommandLine, input: Option<Lines>) {
         self.context.is_alone = true;
+        if input.is_some() {
+            self.context.host.ask_on_terminal();
+        }
         let mut sheet = self.context.shown.sheet();
         let ran = self.call_into(line, input, &mut Sink::Shown(&mut sheet));
         let finished = sheet.finish().map_err(Failure::from);
         if let Err(failure) = ran.and(finished) {
             self.tell(&failure.error);
         }
+        self.talk();
     }
 
     fn call_into(

@@ -19,6 +19,7 @@ mod engine;
 mod fuzz;
 mod help;
 mod host;
+mod interactive;
 mod literals;
 mod parser;
 mod remote;
@@ -40,7 +41,7 @@ use clap::{CommandFactory as _, Parser};
 use crate::command_error::{CommandError, Program};
 use engine::{Engine, Flow};
 use syntax::ParseError;
-use table::Cmdlet;
+use table::{Action, Cmdlet};
 use waiter::Lines;
 
 /// The longest line with an object on stdin, in bytes.
@@ -105,6 +106,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
             engine.end();
             ExitCode::from(match flow {
                 Flow::Next => engine.code(),
+                Flow::Broken => 1,
                 Flow::Exit(code) => code,
             })
         }
@@ -124,7 +126,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
 
 fn line_of(engine: &mut Engine, line: &str) -> Flow {
     match parser::parse(line) {
-        Ok(script) => engine.run(&script),
+        Ok(script) => engine.run_line(&script),
         Err(error) => {
             engine.tell(&unreadable(&error, line, 0));
             Flow::Next
@@ -135,15 +137,11 @@ fn line_of(engine: &mut Engine, line: &str) -> Flow {
 /// Runs each statement of stdin as soon as its last line is there.
 fn script(engine: &mut Engine) -> Flow {
     if io::stdin().is_terminal() {
-        let error = CommandError::usage("pssession: this version has no prompt")
-            .hint("write pssession -c LINE, or give it a script: pssession < FILE");
-        engine.tell(&error);
-        return Flow::Next;
+        return prompt(engine);
     }
     let (mut pending, mut earlier) = (String::new(), 0);
-    let mut lines = Lines::of_stdin(parser::MAX_SOURCE as u64);
     loop {
-        let line = match engine.line(&mut lines) {
+        let line = match engine.next_line() {
             Ok(line) => line.unwrap_or_default(),
             Err(error) => {
                 engine.tell(&error.of("pssession"));
@@ -153,7 +151,7 @@ fn script(engine: &mut Engine) -> Flow {
         let is_end = line.is_empty();
         pending.push_str(&line);
         let flow = match parser::parse(&pending) {
-            Ok(script) => engine.run(&script),
+            Ok(script) => engine.run_line(&script),
             Err(error) if error.is_incomplete && !is_end => continue,
             Err(error) => {
                 engine.tell(&unreadable(&error, &pending, earlier));
@@ -164,6 +162,43 @@ fn script(engine: &mut Engine) -> Flow {
             return flow;
         }
         earlier += pending.matches('\n').count();
+        pending.clear();
+    }
+}
+
+/// Runs what somebody types, until they leave. Ctrl-C ends what runs, and not the program.
+fn prompt(engine: &mut Engine) -> Flow {
+    let mut pending = String::new();
+    loop {
+        let line = match engine.typed(!pending.is_empty()) {
+            Ok(Some(Some(line))) => line,
+            Ok(Some(None)) => {
+                pending.clear();
+                continue;
+            }
+            Ok(None) => return Flow::Next,
+            Err(error) => {
+                engine.tell(&error.of("pssession"));
+                return Flow::Exit(1);
+            }
+        };
+        pending.push_str(&line);
+        pending.push('\n');
+        let flow = match parser::parse(&pending) {
+            Ok(script) => {
+                engine.remember(pending.trim_end());
+                engine.run_line(&script)
+            }
+            Err(error) if error.is_incomplete && !line.trim().is_empty() => continue,
+            Err(error) => {
+                engine.remember(pending.trim_end());
+                engine.tell(&unreadable(&error, &pending, 0));
+                Flow::Next
+            }
+        };
+        if let Flow::Exit(_) = flow {
+            return flow;
+        }
         pending.clear();
     }
 }
@@ -190,7 +225,13 @@ fn call(cmdlet: &'static Cmdlet, words: &[OsString]) -> ExitCode {
             Err(error) => engine.tell(&engine::refused(cmdlet, error)),
             Ok(line) => {
                 // What is on stdin matters only where it could be bound.
-                let is_fed = line.takes_input() && !io::stdin().is_terminal();
+                // Where Enter-PSSession is told the session, stdin has its lines.
+                let takes_input = if cmdlet.action == Action::EnterSession {
+                    line.takes_values()
+                } else {
+                    line.takes_input()
+                };
+                let is_fed = takes_input && !io::stdin().is_terminal();
                 engine.call(&line, is_fed.then(|| Lines::of_stdin(MAX_OBJECT)));
             }
         }

@@ -56,6 +56,11 @@ impl Shown {
         Self { is_json }
     }
 
+    /// Whether it is JSON.
+    pub(super) const fn is_json(self) -> bool {
+        self.is_json
+    }
+
     /// For the output of one pipeline.
     pub(super) const fn sheet(self) -> Sheet {
         Sheet { is_json: self.is_json, open: Open::Nothing }

@@ -21,6 +21,8 @@ pub(crate) struct Cmdlet {
 pub(crate) enum Action {
     ConnectSession,
     DisconnectSession,
+    EnterSession,
+    ExitSession,
     GetSession,
     NewSession,
     InvokeCommand,

@@ -55,10 +55,19 @@ impl Waiter {
         Ok(())
     }
 
-    /// Waits for work that a signal shall not end, and which is bounded by itself. Nothing where nothing could start.
+    /// Waits for work that puts something in order and is bounded by itself; a further signal ends the wait. Nothing where
+    /// nothing could start.
     pub(super) fn finish(&mut self, work: impl Future<Output = ()>) {
-        if let Ok(runtime) = started(&mut self.runtime) {
-            runtime.block_on(work);
+        let Self { signals, runtime } = self;
+        let signals = signals.as_mut();
+        if let Ok(runtime) = started(runtime) {
+            runtime.block_on(async move {
+                let Some(signals) = signals else { return work.await };
+                tokio::select! {
+                    () = work => {}
+                    _signal = signals.next() => {}
+                }
+            });
         }
     }
 

@@ -244,7 +244,12 @@ fn client(service: &Service) -> Client {
 
 /// A client of the service, or of what stands before it, at that port of loopback.
 pub(crate) fn client_at(port: u16) -> Client {
-    let credentials = Credentials { user: USER.to_owned(), password: PASSWORD.into() };
+    client_of(USER, port)
+}
+
+/// The same for any account.
+pub(crate) fn client_of(user: &str, port: u16) -> Client {
+    let credentials = Credentials { user: user.to_owned(), password: PASSWORD.into() };
     let mut config = Config::new(format!("http://127.0.0.1:{port}").parse().unwrap(), credentials);
     config.authentication = Authentication::Ntlm;
     Client::new(config).unwrap()
@@ -280,6 +285,137 @@ pub(crate) async fn outputs(
         }
     }
     Ok((output, end.unwrap()))
+}
+
+/// Text that packs badly, the same each time.
+fn noise(length: usize) -> String {
+    let mut state = 1_u64;
+    let sign = |_| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        char::from(b'!' + u8::try_from((state >> 33) % 90).unwrap())
+    };
+    (0..length).map(sign).collect()
+}
+
+#[test]
+fn compressed_pool_carries_much_in_both_directions() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("our client, compressed"));
+    let service = Service::configured(flavours()[0], &engine.settings());
+    led(async {
+        let options = PoolOptions { compression: true, ..PoolOptions::default() };
+        let pool = client(&service).open_pool(options).await.unwrap();
+        let (output, _) = finish(&pool, "Get-Large 10").await.unwrap();
+        let length = |value: &Value| value.as_text().map_or(0, |text| text.to_string_lossy().len());
+        assert_eq!(output.iter().map(length).sum::<usize>(), 10 * 1024 * 1024);
+
+        let given = ["y".repeat(3 << 20), noise(3 << 20), String::new(), "ß😀".repeat(100_000)];
+        let mut echo = PipelineOptions::new(power_shell("$input"));
+        echo.takes_input = true;
+        let mut pipeline = pool.invoke(echo).await.unwrap();
+        let input = pipeline.input();
+        let sender = async {
+            for text in &given {
+                input.write(Value::from(text.as_str())).await.unwrap();
+            }
+            input.end().await.unwrap();
+        };
+        let ((), told) = tokio::join!(sender, outputs(&mut pipeline));
+        let (output, state) = told.unwrap();
+        assert_eq!(state, PipelineState::Completed);
+        assert!(output == given.map(Value::from), "{} objects came back", output.len());
+        pool.close().await.unwrap();
+    });
+}
+
+#[test]
+fn programs_that_are_no_engine_break_the_pool_and_are_ended() {
+    let lines = "<Data Stream='Default' PSGuid='00000000-0000-0000-0000-000000000000'>AAAA</Data>";
+    for script in [
+        format!("while echo \"{lines}\"; do :; done"),
+        "cat /dev/zero".to_owned(),
+        "yes garbage | tr -d '\\n'".to_owned(),
+        "echo garbage; exit 3".to_owned(),
+    ] {
+        let mark = tool::mark();
+        let words = ["/bin/sh".to_owned(), "-c".to_owned(), format!("{script} # {mark}")];
+        let service =
+            Service::configured(flavours()[0], &format!("[PowerShell]\nCommand = {words:?}\n"));
+        let error = led(async {
+            let opened = client(&service).open_pool(PoolOptions::default()).await;
+            opened.map(drop).unwrap_err().to_string()
+        });
+        assert!(
+            error.contains("engine went wrong") || error.contains("engine has ended"),
+            "{error}"
+        );
+        tool::until("the program is gone", || tool::processes_with(&mark).is_empty());
+        // The service goes on.
+        service.run("exit 5").ended(5);
+    }
+}
+
+#[test]
+fn pools_and_pipelines_beyond_a_quota_are_refused_and_the_others_go_on() {
+    let engine = Reachable::find();
+    let settings = "[Winrs]\nMaxShellsPerUser = 2\n[Service]\nMaxConcurrentOperationsPerUser = 4\n";
+    let service = Service::configured(flavours()[0], &format!("{settings}{}", engine.settings()));
+    led(async {
+        let client = client(&service);
+        let several = || PoolOptions { max_runspaces: 5, ..PoolOptions::default() };
+        let first = client.open_pool(several()).await.unwrap();
+        let second = client.open_pool(several()).await.unwrap();
+        let refused = client.open_pool(several()).await.map(drop).unwrap_err().to_string();
+        assert!(refused.contains("MaxShellsPerUser"), "{refused}");
+
+        // Each pool is an operation, and so is each pipeline.
+        let mut sleeping = first.invoke(options("Start-Sleep -Seconds 60; 1")).await.unwrap();
+        let mut other = first.invoke(options("Start-Sleep -Seconds 60; 2")).await.unwrap();
+        let refused = finish(&second, "3").await.unwrap_err();
+        assert!(refused.contains("MaxConcurrentOperationsPerUser"), "{refused}");
+
+        sleeping.input().stop().await.unwrap();
+        assert_eq!(outputs(&mut sleeping).await.unwrap().1, PipelineState::Stopped);
+        drop(sleeping);
+        let mut told = finish(&second, "3").await;
+        while told.is_err() {
+            // The stopped one's place is given back when its Signal has arrived.
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            told = finish(&second, "3").await;
+        }
+        assert_eq!(told.unwrap().0, [Value::Int32(3)]);
+        other.input().stop().await.unwrap();
+        assert_eq!(outputs(&mut other).await.unwrap().1, PipelineState::Stopped);
+        drop(other);
+        first.close().await.unwrap();
+        second.close().await.unwrap();
+        client.open_pool(several()).await.unwrap().close().await.unwrap();
+    });
+    tool::until("every shell has ended", || service.log().matches("shell ended").count() == 3);
+}
+
+#[test]
+fn remote_management_users_open_pools_and_no_command_shell() {
+    if !nix::unistd::Uid::effective().is_root() {
+        report(
+            "SKIPPED remote_management_users_open_pools_and_no_command_shell: a second account needs root",
+        );
+        return;
+    }
+    let engine = Reachable::find();
+    let service = Service::configured(crate::service::Flavour::Root, &engine.settings());
+    service.add_member("bob", "daemon", "Remote Management Users").ended(0);
+    let output = led(async {
+        let pool = client_of("bob", service.port).open_pool(PoolOptions::default()).await.unwrap();
+        let output = finish(&pool, "'in'").await.unwrap().0;
+        pool.close().await.unwrap();
+        output
+    });
+    assert_eq!(output, [Value::from("in")]);
+    let mut command = tool::winrs();
+    command.arg(format!("-r:{}", service.url)).arg("-u:bob").env("TRANSOM_PASSWORD", PASSWORD);
+    let refused = tool::run(command.arg("echo in"));
+    assert!(refused.ended(255).stderr.contains("ccess is denied"), "{:?}", service.log());
 }
 
 #[test]

@@ -1,84 +1,14 @@
 //! Questions on a terminal: what is asked, what is shown of the answer, and how the terminal is left.
 
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::io::Write as _;
 
-use nix::pty::openpty;
-use nix::sys::signal::{Signal, kill};
-use nix::sys::termios::{LocalFlags, tcgetattr};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 
 use crate::service::{PASSWORD, Service, flavours};
 use crate::sessions::Place;
+use crate::terminal::Terminal;
 use crate::tool;
-
-/// A program with a terminal of its own.
-struct Terminal {
-    master: File,
-    /// Kept open: the terminal's settings can be read after the program's end.
-    _slave: File,
-    shown: Arc<Mutex<String>>,
-    child: Child,
-}
-
-impl Terminal {
-    fn run(command: &Command) -> Self {
-        let pty = openpty(None, None).unwrap();
-        let (master, slave) = (File::from(pty.master), File::from(pty.slave));
-        let end = || Stdio::from(slave.try_clone().unwrap());
-        let mut session = tool::program("setsid");
-        session.arg("--ctty").arg(command.get_program()).args(command.get_args());
-        for (name, value) in command.get_envs() {
-            match value {
-                Some(value) => session.env(name, value),
-                None => session.env_remove(name),
-            };
-        }
-        let child = session.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        let shown = Arc::new(Mutex::new(String::new()));
-        let (mut reader, kept) = (master.try_clone().unwrap(), Arc::clone(&shown));
-        thread::spawn(move || {
-            let mut piece = [0; 4096];
-            while let Ok(length @ 1..) = reader.read(&mut piece) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..length]));
-            }
-        });
-        Self { master, _slave: slave, shown, child }
-    }
-
-    fn shown(&self) -> String {
-        self.shown.lock().unwrap().clone()
-    }
-
-    fn expect(&self, text: &str) {
-        tool::until(&format!("{text:?} in {:?}", self.shown()), || self.shown().contains(text));
-    }
-
-    fn type_in(&self, text: &str) {
-        (&self.master).write_all(text.as_bytes()).unwrap();
-    }
-
-    fn send(&self, signal: Signal) {
-        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
-    }
-
-    /// What the process does, in the letters of `/proc`: `T` is stopped.
-    fn state(&self) -> char {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
-    }
-
-    fn echoes(&self) -> bool {
-        tcgetattr(&self.master).unwrap().local_flags.contains(LocalFlags::ECHO)
-    }
-
-    fn code(&mut self) -> Option<i32> {
-        tool::wait(&mut self.child).code()
-    }
-}
 
 #[test]
 fn password_is_asked_for_and_not_shown() {
@@ -300,13 +230,6 @@ fn signal_ends_a_script_that_waits_for_its_next_line() {
         // By itself the signal ends the process; after a question the process ends itself.
         assert_eq!(terminal.code(), question.then_some(1));
     }
-}
-
-#[test]
-fn pssession_on_a_terminal_says_that_it_has_no_prompt() {
-    let mut terminal = Terminal::run(&tool::pssession());
-    assert_eq!(terminal.code(), Some(1));
-    terminal.expect("this version has no prompt");
 }
 
 #[test]

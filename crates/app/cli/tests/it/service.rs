@@ -259,6 +259,14 @@ impl Service {
         add_account(&self.program, self.flavour, self.folder.path(), name, Some(local_user))
     }
 
+    /// Adds an account that is in this group alone.
+    pub(crate) fn add_member(&self, name: &str, local_user: &str, group: &str) -> Ran {
+        let mut command = as_flavour(self.flavour, &self.program);
+        command.args(["account", "add", name, "--local-user", local_user, "--group", group]);
+        command.args(["--password-stdin", "--state"]).arg(self.state());
+        tool::run_with_input(&mut command, format!("{PASSWORD}\n").as_bytes())
+    }
+
     /// `winrs` to this service as [`USER`] by NTLM, with these further words.
     pub(crate) fn winrs(&self, words: &[&str]) -> Command {
         let mut command = tool::winrs();

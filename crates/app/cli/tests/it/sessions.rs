@@ -1,6 +1,7 @@
 //! Sessions that outlive the programs which make them: made, found, left, taken up and ended by the cmdlets, from a shell and
 //! in scripts.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -429,6 +430,56 @@ fn signal_leaves_the_sessions_of_a_script_on_their_hosts() {
         assert!(told[0].ends_with(&format!("{signal} Disconnected None")), "{told:?}");
     }
     assert_eq!(place.shells(), 3);
+}
+
+#[test]
+fn ctrl_c_ends_the_wait_for_a_host_that_does_not_answer() {
+    let place = Place::new();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port();
+    for cmdlet in ["New-PSSession", "Get-PSSession"] {
+        let line = format!("{cmdlet} 127.0.0.1 -Port {port} -Credential {USER}");
+        let waiting = tool::spawn(&mut place.cmdlet(&line));
+        let _accepted = silent.accept().unwrap();
+        kill(Pid::from_raw(waiting.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+        let ran = tool::finish(waiting);
+        assert_ne!(ran.code(), 0, "{ran:#?}");
+    }
+    assert_eq!(place.told("Get-PSSession"), [""; 0]);
+}
+
+#[test]
+fn sessions_under_way_at_an_error_that_stops_are_closed() {
+    let place = Place::new();
+    let port = place.service.port;
+    // The first refuses at once.
+    let ran = place.shell(&format!(
+        "New-PSSession 127.0.0.2,127.0.0.1 -Port {port} -Credential {USER} -ErrorAction Stop"
+    ));
+    assert!(ran.ended(1).stderr.starts_with("New-PSSession: [127.0.0.2] "));
+    assert_eq!(place.told("Get-PSSession"), [""; 0]);
+    tool::until("the other has ended", || place.service.log().contains("shell ended"));
+}
+
+#[test]
+fn redirection_is_told_and_not_followed() {
+    let place = Place::new();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = elsewhere.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = elsewhere.accept() {
+            let mut piece = [0; 4096];
+            // A piece of the request is enough to answer.
+            let _read = std::io::Read::read(&mut stream, &mut piece);
+            let answer = "HTTP/1.1 302 Found\r\nLocation: http://h/\r\nContent-Length: 0\r\n\r\n";
+            let _unread = std::io::Write::write_all(&mut stream, answer.as_bytes());
+        }
+    });
+    let uri = format!("http://127.0.0.1:{port}/wsman");
+    let line = format!("New-PSSession -ConnectionUri {uri} -Credential {USER} -AllowRedirection");
+    let ran = place.shell(&line).ended(1);
+    assert!(ran.stderr.contains("302"), "{ran:#?}");
+    assert!(ran.stderr.contains("this version follows no redirection"), "{ran:#?}");
 }
 
 /// Whether a file is there for its owner only.

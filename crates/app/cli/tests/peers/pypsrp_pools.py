@@ -1,11 +1,15 @@
 """pypsrp's `RunspacePool` and `PowerShell` against a service: NTLM, over http sealed, over https inside TLS."""
 
 import contextlib
+import os
 import subprocess
 import sys
+import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 sys.dont_write_bytecode = True
 
@@ -14,7 +18,7 @@ from pypsrp.complex_objects import ObjectMeta  # noqa: E402
 from pypsrp.exceptions import WSManFaultError  # noqa: E402
 from pypsrp.host import PSHost, PSHostUserInterface  # noqa: E402
 from pypsrp.powershell import PowerShell, PSInvocationState, RunspacePool, RunspacePoolState  # noqa: E402
-from pypsrp.wsman import WSMan  # noqa: E402
+from pypsrp.wsman import NAMESPACES, SelectorSet, WSMan  # noqa: E402
 
 import peer  # noqa: E402
 from peer import same  # noqa: E402
@@ -226,6 +230,90 @@ def take_over(to, pool_id):
         found.close()
 
 
+def found_pool(wsman, opened):
+    [found] = [one for one in RunspacePool.get_runspace_pools(wsman) if one.id == opened.id]
+    return found
+
+
+def pool_is_taken_over_by_one(to):
+    """While a client has the pool nobody else gets it; of several that want a pool that was left, one does."""
+    with connection(to) as wsman:
+        opened = RunspacePool(wsman)
+        opened.open()
+        with connection(to) as other:
+            refused(found_pool(other, opened).connect)
+        same(opened.get_available_runspaces(), 1)
+        PowerShell(opened).add_script("1; Start-Sleep -Milliseconds 300; 2").begin_invoke()
+        opened.disconnect()
+
+        def take(_):
+            with connection(to) as another:
+                found = found_pool(another, opened)
+                shells = found.create_disconnected_power_shells()
+                try:
+                    found.connect()
+                except WSManFaultError:
+                    return "refused"
+                told = [list(shell.connect()) for shell in shells] + [run(found, "'mine'")[1]]
+                found.close()
+                return told
+
+        with ThreadPoolExecutor(4) as takers:
+            outcomes = list(takers.map(take, range(4)))
+        same(sorted(map(str, outcomes)), ["[[1, 2], ['mine']]"] + ["refused"] * 3)
+
+
+def refused(what):
+    try:
+        what()
+    except WSManFaultError:
+        return
+    raise AssertionError("was not refused")
+
+
+def left_while_much_is_written(to, mode):
+    """A pipeline writes more than the service keeps. What its first client got, whether it ended meanwhile, and what
+    the next client gets."""
+    with tempfile.TemporaryDirectory(prefix="transom-left-") as folder, connection(to) as wsman:
+        os.chmod(folder, 0o777)
+        ended = os.path.join(folder, "ended")
+        opened = RunspacePool(wsman)
+        opened.open()
+        shell = PowerShell(opened)
+        script = f"1..60 | ForEach-Object {{ \"$_ \" + 'x' * 100000 }}; 'end' > '{ended}'; 'end'"
+        shell.add_script(script).begin_invoke()
+        shell.poll_invoke(timeout=5)
+        disconnect = ElementTree.Element("{%s}Disconnect" % NAMESPACES["rsp"])
+        ElementTree.SubElement(disconnect, "{%s}BufferMode" % NAMESPACES["rsp"]).text = mode
+        selectors = SelectorSet()
+        selectors.add_option("ShellId", opened.shell.id)
+        wsman.disconnect(opened.shell.resource_uri, disconnect, selector_set=selectors)
+        until = time.monotonic() + (60 if mode == "Drop" else 1)
+        while not os.path.exists(ended) and time.monotonic() < until:
+            time.sleep(0.02)
+        has_ended = os.path.exists(ended)
+        with connection(to) as other:
+            found = found_pool(other, opened)
+            [again] = found.create_disconnected_power_shells()
+            found.connect()
+            rest = again.connect()
+            found.close()
+        return [text.split()[0] for text in shell.output], has_ended, [text.split()[0] for text in rest]
+
+
+def block_holds_the_pipeline_back_and_loses_nothing(to):
+    before, has_ended, rest = left_while_much_is_written(to, "Block")
+    same((before + rest, has_ended), ([str(number) for number in range(1, 61)] + ["end"], False))
+
+
+def drop_lets_the_pipeline_end_and_keeps_the_newest(to):
+    before, has_ended, rest = left_while_much_is_written(to, "Drop")
+    kept = len(rest) - 1
+    whole = [str(number) for number in range(1, 61)]
+    same((has_ended, before, rest), (True, whole[:len(before)], whole[-kept:] + ["end"]))
+    assert len(before) + kept < len(whole), "nothing had to give way"
+
+
 def closed_pool_is_gone(to):
     """After Delete the pool's id names nothing."""
     with connection(to) as wsman:
@@ -249,8 +337,6 @@ def unknown_configuration(to):
 
 if __name__ == "__main__":
     if "--take-over" in sys.argv:
-        import os
-
         place = sys.argv.index("--take-over")
         take_over(peer.Peer(*sys.argv[1:4], os.environ["TRANSOM_TEST_PASSWORD"]), sys.argv[place + 1])
         sys.exit(0)
@@ -273,6 +359,9 @@ if __name__ == "__main__":
                 large_output,
                 disconnect_and_reconnect,
                 connect_from_another_process,
+                pool_is_taken_over_by_one,
+                block_holds_the_pipeline_back_and_loses_nothing,
+                drop_lets_the_pipeline_end_and_keeps_the_newest,
                 closed_pool_is_gone,
                 unknown_configuration,
             ],

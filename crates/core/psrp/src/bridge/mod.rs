@@ -381,8 +381,8 @@ impl Bridge {
                 continue;
             }
             while held >= self.settings.buffer {
-                let Some(dropped) = pipeline.target.output.take_back(is_droppable) else { break };
-                held -= dropped.len();
+                let Some(length) = pipeline.target.output.drop_oldest(is_droppable) else { break };
+                held = held.saturating_sub(length);
             }
         }
     }

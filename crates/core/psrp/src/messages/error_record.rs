@@ -163,6 +163,12 @@ impl Body for ErrorRecord {
     }
 }
 
+impl From<&ErrorRecord> for Value {
+    fn from(error: &ErrorRecord) -> Self {
+        error.to_value()
+    }
+}
+
 impl ErrorRecord {
     /// Whether the other properties tell of the call.
     fn is_extended(&self) -> bool {

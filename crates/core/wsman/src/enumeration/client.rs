@@ -20,7 +20,7 @@ use crate::fault::{ErrorCode, Fault};
 use crate::ns::action;
 use crate::selector::{OptionSet, SelectorSet};
 use crate::shell::RequestContext;
-use crate::xml::Element;
+use crate::xml::{self, Element};
 
 /// What bounds a walk, since the service alone says when it is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ use crate::xml::Element;
 pub struct Limits {
     /// Items in all. Default 100,000.
     pub items: usize,
+    /// Octets of all items as they are encoded: one could be as long as an envelope. Default 64 MiB.
+    pub octets: usize,
     /// Answers in a row without any. Default 100.
     pub empty_answers: usize,
     /// Items that a Pull asks for. Default 32,000, which Windows's service takes as its own limit.
@@ -36,7 +38,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { items: 100_000, empty_answers: 100, per_pull: 32_000 }
+        Self { items: 100_000, octets: 64 * 1024 * 1024, empty_answers: 100, per_pull: 32_000 }
     }
 }
 
@@ -62,6 +64,9 @@ pub enum Error {
     /// More items than the limit.
     #[error("the enumeration has more than {0} items")]
     TooManyItems(usize),
+    /// Items of more octets than the limit.
+    #[error("the items of the enumeration have more than {0} octets")]
+    TooLong(usize),
     /// More answers without an item than the limit.
     #[error("{0} answers in a row brought no item")]
     TooManyEmptyAnswers(usize),
@@ -89,6 +94,7 @@ pub struct Walk {
     limits: Limits,
     state: Result<State, Error>,
     items: usize,
+    octets: usize,
     empty: usize,
 }
 
@@ -113,6 +119,7 @@ impl Walk {
             limits,
             state: Ok(State::Beginning(enumerate)),
             items: 0,
+            octets: 0,
             empty: 0,
         }
     }
@@ -265,6 +272,11 @@ impl Walk {
         self.items = self.items.saturating_add(items.len());
         if self.items > self.limits.items {
             return Err(Error::TooManyItems(self.limits.items));
+        }
+        let octets: usize = batch.items.iter().flatten().map(|item| xml::encode(item).len()).sum();
+        self.octets = self.octets.saturating_add(octets);
+        if self.octets > self.limits.octets {
+            return Err(Error::TooLong(self.limits.octets));
         }
         if batch.is_last {
             return Ok(items);

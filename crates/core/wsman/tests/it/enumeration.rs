@@ -348,7 +348,7 @@ fn items_are_read_in_both_namespaces_and_the_newest_context_is_used() {
 #[test]
 fn a_service_that_never_comes_to_an_end_is_given_up() {
     let context = RequestContext::new("http://h/wsman", ns::resource::SHELL, Uuid::nil());
-    let bounds = Bounds { items: 5, empty_answers: 3, per_pull: 2 };
+    let bounds = Bounds { items: 5, octets: 10_000, empty_answers: 3, per_pull: 2 };
     let begin = || {
         let mut client = Walk::new(context.clone(), Enumerate::default(), bounds.clone());
         let context = Some("c".to_owned());
@@ -366,6 +366,15 @@ fn a_service_that_never_comes_to_an_end_is_given_up() {
     }
     let error = made_up(&mut client, action::PULL_RESPONSE, pulled(2));
     assert_eq!(error, Err(Error::TooManyItems(5)));
+    let bounds = Bounds { octets: 10, ..bounds.clone() };
+    let mut client = Walk::new(context.clone(), Enumerate::default(), bounds);
+    let body = EnumerateResponse {
+        context: Some("c".to_owned()),
+        batch: batch(1, false, Spelling::WsMan),
+        ..EnumerateResponse::default()
+    };
+    let error = made_up(&mut client, action::ENUMERATE_RESPONSE, body.to_body());
+    assert_eq!(error, Err(Error::TooLong(10)));
     let mut client = begin();
     for _ in 0..2 {
         made_up(&mut client, action::PULL_RESPONSE, pulled(0)).unwrap();

@@ -4,8 +4,10 @@
 //! |---|---|---|
 //! | `process` | requests, CPU and memory of a whole `winrs` beside a pywinrm script | stub server |
 //! | `next` | requests of a further command in the same shell, until its exit code is known | stub server |
+//! | `pool` | requests of a PowerShell script on a new connection: pool, pipeline, close | stub server |
 //! | `further` | client CPU of a further command with a login of its own | stub server |
 //! | `output`, `input` | bytes per second of one shell, and what they cost in memory | our service |
+//! | `clixml` | CLIXML read and written beside the peers | no server |
 //! | `sealing` | sealing beside its bare primitives | no server |
 //! | `identify`, `send` | requests per second and core of the service | our service |
 //! | `commands` | CPU of a command beside that of fork and exec alone | our service |
@@ -14,6 +16,7 @@
 //! CPU time decides wherever it can: it varies less than the wall clock where others share the machine.
 
 mod bulk;
+mod clixml;
 mod idle;
 mod programs;
 mod rates;
@@ -43,12 +46,14 @@ const RUNS: usize = 10;
 /// A part of the table.
 type Part = fn(&Bench) -> Result<Vec<Row>, String>;
 /// The parts by the names that the command line takes, in the table's order.
-const PARTS: [(&str, Part); 10] = [
+const PARTS: [(&str, Part); 12] = [
     ("process", programs::process),
     ("next", programs::next),
+    ("pool", programs::pool),
     ("further", programs::further),
     ("output", bulk::output),
     ("input", bulk::input),
+    ("clixml", clixml::run),
     ("sealing", sealing::run),
     ("identify", rates::identify),
     ("send", rates::send),
@@ -91,6 +96,7 @@ struct Bench {
     pywinrm_once: PathBuf,
     pywinrm: PathBuf,
     pypsrp: PathBuf,
+    clixml: PathBuf,
 }
 
 /// Runs the parts that are asked for and prints their table.
@@ -152,6 +158,7 @@ impl Bench {
             pywinrm_once: file("pywinrm_once.py", include_str!("peers/pywinrm_once.py"))?,
             pywinrm: file("pywinrm_load.py", include_str!("peers/pywinrm_load.py"))?,
             pypsrp: file("pypsrp_load.py", include_str!("peers/pypsrp_load.py"))?,
+            clixml: file("clixml_load.py", include_str!("peers/clixml_load.py"))?,
             folder,
         })
     }

@@ -125,6 +125,34 @@ pub(crate) fn next(bench: &Bench) -> Result<Vec<Row>, String> {
     Ok(vec![row])
 }
 
+/// Requests of one script on a new connection: login, pool, pipeline, its output, and the pool closed.
+pub(crate) fn pool(bench: &Bench) -> Result<Vec<Row>, String> {
+    let server = bench.start_stub()?;
+    let url = format!("http://127.0.0.1:{}", server.port);
+    let requests = |mut command: Command| {
+        let before = server.requests()?;
+        let said = output_of(&mut command)?;
+        // What the stub server answers to any script.
+        if !said.contains("stub ran: ") {
+            return Err(format!("the script came to {said:?}"));
+        }
+        Ok((server.requests()? - before) as f64)
+    };
+    let mut ours = Vec::new();
+    let mut pypsrp = Vec::new();
+    for _ in 0..bench.runs {
+        ours.push(requests(bench.load(&url, &["pool", "1"]))?);
+        pypsrp.push(requests(bench.script(&bench.pypsrp, &url, &["pool", "1"]))?);
+    }
+    let (ours, pypsrp) = (median(ours), median(pypsrp));
+    let work = "one PowerShell script, new connection: requests";
+    Ok(vec![
+        Row::own(work, ours, "", Target::AtMost(pypsrp))
+            .beside(format!("pypsrp's execute_ps {pypsrp}"))
+            .ratio(pypsrp / ours),
+    ])
+}
+
 /// Client CPU of a further command with connection, login and shell of its own.
 pub(crate) fn further(bench: &Bench) -> Result<Vec<Row>, String> {
     let server = bench.start_stub()?;

@@ -160,6 +160,38 @@ pub(crate) fn median(values: impl IntoIterator<Item = f64>) -> f64 {
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// The best rate of a function in divan's tree, in MB/s, at an argument where it has several: neighbours on the machine
+/// only ever slow it down.
+///
+/// ```text
+/// ├─ bare                   │               │               │               │         │
+/// │  ├─ 32768   139.1 µs    │ …
+/// │  │          235.4 MB/s  │ …
+/// ╰─ read       4.1 µs      │ …
+///               117.6 MB/s  │ …
+/// ```
+pub(crate) fn rate(said: &str, function: &str, argument: Option<&str>) -> Option<f64> {
+    let bare = |line: &str| line.trim_matches(|c: char| "│├╰─ ".contains(c)).to_owned();
+    let mut lines = said.lines().skip_while(|line| {
+        let is_function = line.starts_with("├─ ") || line.starts_with("╰─ ");
+        !is_function || bare(line).split_whitespace().next() != Some(function)
+    });
+    lines.next();
+    let mut lines = lines.map(bare);
+    if let Some(argument) = argument {
+        lines.find(|line| line.starts_with(argument))?;
+    }
+    let rate = lines.next()?;
+    let mut words = rate.split_whitespace();
+    let number: f64 = words.next()?.parse().ok()?;
+    match words.next()? {
+        "GB/s" => Some(number * 1000.0),
+        "MB/s" => Some(number),
+        "KB/s" => Some(number / 1000.0),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,6 +5,7 @@
 //! | mode | does | prints |
 //! |---|---|---|
 //! | `further N` | N times: new connection, login, shell, `echo hi`, close | N |
+//! | `pool N` | N times: new connection, login, runspace pool, a script, close | what the scripts wrote |
 //! | `next N` | N commands in one shell | requests until the exit code was known: median, mean |
 //! | `identify C S` | Identify on C connections for S seconds | done, seconds |
 //! | `send C S` | one line to `cat >/dev/null` in each of C shells | done, seconds |
@@ -79,6 +80,7 @@ fn run(words: &[&str]) -> Outcome<()> {
         match (*mode, numbers.as_slice()) {
             ("further", [count]) => single::further(&target, *count).await,
             ("next", [count]) => single::next(&target, *count).await,
+            ("pool", [count]) => single::pool(&target, *count).await,
             ("idle", [count]) => idle::run(&target, *count).await,
             (mode, [connections, seconds]) => {
                 let work = rates::Work::named(mode).ok_or_else(|| format!("no mode {mode}"))?;

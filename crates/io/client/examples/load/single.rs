@@ -1,11 +1,17 @@
 //! One command after the other, as a script runs them.
 
+use client::pool::{PipelineEvent, PipelineOptions, PoolOptions};
 use client::{Command, CommandOptions, Event, ShellOptions};
+use psrp::client::Record;
+use psrp::messages::{Command as Script, PowerShell};
 
 use crate::{Outcome, Target};
 
 /// What each command is.
 const LINE: &str = "echo hi";
+
+/// What each script is.
+const SCRIPT: &str = "'2'";
 
 /// A command line for a start.
 pub(crate) fn line(text: &str) -> CommandOptions {
@@ -56,5 +62,29 @@ pub(crate) async fn next(target: &Target, count: usize) -> Outcome<()> {
     let median = requests.get(requests.len() / 2).copied().unwrap_or_default();
     let mean = requests.iter().sum::<u64>() as f64 / count as f64;
     println!("{median} {mean:.2}");
+    Ok(())
+}
+
+/// Each script with a connection, a login and a runspace pool of its own.
+pub(crate) async fn pool(target: &Target, count: usize) -> Outcome<()> {
+    for _ in 0..count {
+        let client = target.client()?;
+        let pool = client.open_pool(PoolOptions::default()).await?;
+        let statements = vec![vec![Script::script(SCRIPT)]];
+        let options = PipelineOptions::new(PowerShell { statements, ..PowerShell::default() });
+        let mut pipeline = pool.invoke(options).await?;
+        while let Some(event) = pipeline.next().await? {
+            if let PipelineEvent::Record(Record::Output(value)) = event {
+                println!(
+                    "{}",
+                    value
+                        .as_text()
+                        .map_or_else(String::new, |text| text.to_string_lossy().into_owned())
+                );
+            }
+        }
+        drop(pipeline);
+        pool.close().await?;
+    }
     Ok(())
 }

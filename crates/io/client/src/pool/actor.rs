@@ -10,6 +10,7 @@
 //! ```
 
 mod answers;
+mod keys;
 mod leaving;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -19,7 +20,7 @@ use std::time::{Duration, Instant};
 use psrp::client::Options;
 use psrp::clixml::{SecureString, Value, Version};
 use psrp::messages::{Availability, CreatePipeline, HostResponse};
-use psrp::session_key::{KeyPair, Plain};
+use psrp::session_key::Plain;
 use session::client::pool::{self as machine, How, Leave, Question};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -34,7 +35,7 @@ use super::options::PoolOptions;
 use super::pipeline::PipelineEvent;
 use crate::calls::{Call, Calls, Patience};
 use crate::connection::Answer;
-use crate::entropy::{self, SystemEntropy};
+use crate::entropy;
 use crate::error::{Error, PoolError, ProtocolError};
 use crate::pace::Pace;
 use crate::shell::{context, name};
@@ -449,29 +450,6 @@ impl Actor {
         {
             running.sending.push(reply);
         }
-    }
-
-    fn encrypt(&mut self, text: Plain, reply: Reply<SecureString>) {
-        if !self.machine.needs_keys() {
-            let encrypted = self.machine.encrypt(&text);
-            drop(reply.send(encrypted.map_err(|error| self.error(&error, "Send"))));
-            return;
-        }
-        if !self.is_exchanging
-            && let Err(error) = self.exchange_keys()
-        {
-            drop(reply.send(Err(error)));
-            return;
-        }
-        self.encrypting.push((text, reply));
-    }
-
-    fn exchange_keys(&mut self) -> Result<(), Error> {
-        let failed = |problem: String| self.calls.named_error(PoolError::Failed(problem), "Send");
-        let keys = KeyPair::new(&mut SystemEntropy).map_err(|error| failed(error.to_string()))?;
-        let exchanged = self.machine.exchange_keys(keys);
-        self.is_exchanging |= exchanged.is_ok();
-        exchanged.map_err(|error| self.error(&error, "Send"))
     }
 
     /// Answers at once.

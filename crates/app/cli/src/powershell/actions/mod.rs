@@ -1,6 +1,7 @@
 //! What the cmdlets do.
 
 mod confirm;
+mod enter;
 mod invoke_command;
 mod receive_session;
 pub(super) mod session_option;
@@ -14,6 +15,7 @@ use auth::Secret;
 use super::binder::Bound;
 use super::convert::constant_variable;
 use super::host::Host;
+use super::interactive::{Editor, Entered};
 use super::remote::input::Input;
 use super::sessions::{Sessions, preferences};
 use super::show::{Shown, Sink};
@@ -29,6 +31,10 @@ pub(super) struct Context {
     /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
     pub(super) sessions: Sessions,
+    /// The session that somebody is in from the end of the line on.
+    pub(super) entered: Option<Entered>,
+    /// Where lines are typed, once one was.
+    pub(super) editor: Option<Editor>,
     /// The user's answer for all that the cmdlet still wants to do.
     pub(super) for_all: Option<bool>,
     /// Whether one cmdlet is the whole program.
@@ -49,6 +55,8 @@ impl Context {
             waiter: Waiter::default(),
             variables: HashMap::new(),
             sessions: Sessions::default(),
+            entered: None,
+            editor: None,
             for_all: None,
             is_alone: false,
             host: Host::new(is_json),
@@ -141,6 +149,8 @@ pub(super) fn run(
         Action::NewSessionOption => sink.put(session_option::run(bound, &mut context.waiter)?),
         Action::ConnectSession => sessions::connect(bound, context, sink),
         Action::DisconnectSession => sessions::disconnect(bound, context, sink),
+        Action::EnterSession => enter::run(bound, context),
+        Action::ExitSession => Ok(()),
         Action::GetSession => sessions::get(bound, context, sink),
         Action::NewSession => sessions::new(bound, context, sink),
         Action::ReceiveSession => receive_session::run(bound, context, sink),

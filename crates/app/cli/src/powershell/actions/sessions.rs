@@ -39,6 +39,18 @@ pub(super) fn new(
         place.pool.name = Some(name.text());
     }
     let mut opening = Opening::begin(places, limit(bound), true)?;
+    let opened = opened(bound, context, sink, &mut opening);
+    opening.give_up(context);
+    opened
+}
+
+/// Shows sessions as they open.
+fn opened(
+    bound: &Bound,
+    context: &mut Context,
+    sink: &mut Sink<'_>,
+    opening: &mut Opening,
+) -> Result<(), CommandError> {
     while let Some(opened) = opening.next(context)? {
         match opened {
             Err(error) => context.report(bound, error)?,
@@ -217,6 +229,7 @@ pub(super) fn each(value: &Value) -> Vec<&Value> {
 pub(super) fn on_hosts(bound: &Bound, context: &mut Context) -> Result<Vec<Uuid>, CommandError> {
     type Listed = (Target, Result<Vec<ListedPool>, client::Error>);
     let places = targets(bound, context)?;
+    context.sessions.all()?;
     let mut work: Throttled<Result<Listed, CommandError>> = Throttled::new(limit(bound));
     for place in places {
         work.push(async move {

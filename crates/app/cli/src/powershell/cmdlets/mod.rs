@@ -1,6 +1,7 @@
 //! The cmdlets: one table each.
 
 mod connection;
+mod enter;
 mod invoke;
 mod option;
 mod receive;
@@ -15,6 +16,8 @@ use super::table::{Cmdlet, FromPipeline, Kind, NAMED, Parameter};
 pub(crate) const CMDLETS: &[Cmdlet] = &[
     session::CONNECT_SESSION,
     session::DISCONNECT_SESSION,
+    enter::ENTER_SESSION,
+    enter::EXIT_SESSION,
     session::GET_SESSION,
     invoke::INVOKE_COMMAND,
     session::NEW_SESSION,

@@ -8,7 +8,6 @@
 //!
 //! A pipeline with a host tells warnings, verbose and debug messages, information and progress twice, as a record and as a
 //! call of the host, and information that nobody asked to see as a record alone: the calls are what is shown.
-#![expect(dead_code, reason = "the cmdlets that run commands come next")]
 #![expect(
     clippy::wildcard_enum_match_arm,
     reason = "of the many calls a place does a few, and leaves the rest"
@@ -39,6 +38,7 @@ use crate::command_error::CommandError;
 use input::Input;
 use keys::Key;
 use parameters::{Parameters, string};
+pub(crate) use screen::one_line;
 use screen::{NO_COLOR, Screen, YELLOW};
 
 /// How the other side asks to leave the session.
@@ -121,6 +121,26 @@ impl Host {
     pub(crate) fn end(&mut self) {
         let ended = self.screen.end_progress();
         self.keep(ended);
+    }
+
+    /// Ends the line of a question that was given up.
+    pub(crate) fn break_line(&mut self) {
+        let ended = self.screen.question(&[(NO_COLOR, "\n")]);
+        self.keep(ended);
+    }
+
+    /// Shows an error of the other side.
+    pub(crate) fn error(&mut self, error: &ErrorRecord) {
+        let shown = self.screen.message("", &error_text(error));
+        self.keep(shown);
+    }
+
+    /// Shows a line of the other side that is no message.
+    ///
+    /// # Errors
+    /// Nobody reads it any more, or stdout fails.
+    pub(crate) fn say(&mut self, text: &str) -> Result<(), CommandError> {
+        self.screen.output((NO_COLOR, NO_COLOR), text, "\n")
     }
 
     /// How the pipeline asked to leave the session, if it did.
@@ -363,8 +383,7 @@ impl Host {
     /// Shows a record of a pipeline that has this host: errors, as all else comes as calls too.
     pub(crate) fn record(&mut self, record: &Record) {
         if let Record::Error(error) = record {
-            let shown = self.screen.message("", &error_text(error));
-            self.keep(shown);
+            self.error(error);
         }
     }
 

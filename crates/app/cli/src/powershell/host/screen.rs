@@ -274,7 +274,7 @@ fn shown(text: &str) -> Vec<u8> {
 }
 
 /// A text without escape sequences: colours belong to terminals.
-pub(crate) fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     strip(text, |_| false)
 }
 

@@ -3,22 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use client::{Error, PoolState};
+use client::{Error, ErrorKind, PoolState};
 use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::super::actions::Context;
 use super::target::{self, Target};
 use super::throttled::Throttled;
-use super::{Away, Each, Held, LEAVE, Open, Session, choose, object};
+use super::{Away, Each, Held, Open, SOON, Session, choose, object};
 use crate::command_error::CommandError;
 
 /// How often a session is asked for that another program may be about to leave, and the pause between.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// A session that is being taken up: what holds it, where it is not held already; or why not, and what it is then.
-type Attached = (Uuid, Result<Option<Held>, (CommandError, Option<Away>)>);
+/// A session that is being taken up: what holds it, where it is not held already; or why not.
+type Attached = (Uuid, Result<Option<Held>, Lost>);
+
+/// Why a session could not be taken up.
+struct Lost {
+    error: CommandError,
+    /// It is not there any more.
+    is_gone: bool,
+    /// The host took neither the account nor its password.
+    is_denied: bool,
+}
 
 /// Takes sessions up that this program does not hold, so that they can be used; those that it holds are there already. One
 /// that the script has disconnected is taken up where `comes_back`, else it is an error as in PowerShell. In the order of
@@ -49,7 +58,7 @@ pub(in crate::powershell) fn attach(
             Ok(Some(attached)) => attached,
             Ok(None) => return Ok(done),
             Err(error) => {
-                for (id, attached) in work.rest(&mut context.waiter, LEAVE) {
+                for (id, attached) in work.rest(&mut context.waiter, SOON) {
                     // Nobody waits for it any more.
                     let _unused = take(context, id, attached);
                 }
@@ -90,7 +99,7 @@ fn begin(
 fn take(
     context: &mut Context,
     id: Uuid,
-    attached: Result<Option<Held>, (CommandError, Option<Away>)>,
+    attached: Result<Option<Held>, Lost>,
 ) -> Result<Open, CommandError> {
     match attached {
         Ok(held) => {
@@ -103,17 +112,22 @@ fn take(
             let session = context.sessions.session(id);
             session.and_then(Session::open).ok_or_else(|| choose::no_instance(id))
         }
-        Err((error, None)) => Err(error),
-        Err((error, Some(state))) => {
-            context.sessions.forget(id, state)?;
+        Err(Lost { error, is_gone, is_denied }) => {
+            if is_gone {
+                context.sessions.forget(id, Away::Broken)?;
+            }
+            if is_denied {
+                context.sessions.ask_again(id);
+            }
             Err(error)
         }
     }
 }
 
 /// Takes over a session that its client has left, or is about to.
-async fn take_over(target: &Target, id: Uuid) -> Result<Held, (CommandError, Option<Away>)> {
-    let client = target.client().map_err(|error| (error, None))?;
+async fn take_over(target: &Target, id: Uuid) -> Result<Held, Lost> {
+    let unsent = |error| Lost { error, is_gone: false, is_denied: false };
+    let client = target.client().map_err(unsent)?;
     let mut tries = 0;
     loop {
         let error = match client.connect_pool(id, target.pool.clone()).await {
@@ -131,16 +145,13 @@ async fn take_over(target: &Target, id: Uuid) -> Result<Held, (CommandError, Opt
     }
 }
 
-/// Why a session could not be taken up, and what it is if it is over.
-fn lost(computer: &str, error: Error) -> (CommandError, Option<Away>) {
+fn lost(computer: &str, error: Error) -> Lost {
     let is_gone = error.is_gone();
+    let is_denied = matches!(error.kind(), ErrorKind::Denied(_));
     let is_refused = error.fault().is_some() && !is_gone;
     let error = target::at(computer, error);
-    if is_gone {
-        return (error, Some(Away::Broken));
-    }
     let held = "another program may hold the session: it can be taken over when that has left it";
-    (if is_refused { error.hint(held) } else { error }, None)
+    Lost { error: if is_refused { error.hint(held) } else { error }, is_gone, is_denied }
 }
 
 /// As PowerShell says it of a session that cannot run a command.

@@ -48,6 +48,9 @@ use target::Target;
 /// How long the end of the program waits for hosts.
 const LEAVE: Duration = Duration::from_secs(5);
 
+/// How long what is under way is waited for when nobody wants it any more.
+const SOON: Duration = Duration::from_secs(2);
+
 /// What became of each session.
 pub(super) type Each<T> = Vec<(Uuid, Result<T, CommandError>)>;
 
@@ -263,12 +266,21 @@ impl Sessions {
         Ok(id)
     }
 
+    /// The password of a session's account was wrong.
+    fn ask_again(&mut self, id: Uuid) {
+        if let Some(session) = self.session(id) {
+            let Record { user_name, connection_uri, .. } = &session.record;
+            let key = (user_name.clone(), connection_uri.clone());
+            self.passwords.remove(&key);
+        }
+    }
+
     fn remember(&mut self, target: &Target, uri: &str) {
         let Credentials { user, password } = &target.config.credentials;
         self.passwords.insert((user.clone(), uri.to_owned()), password.clone());
     }
 
-    /// Learns of a session that its host has listed.
+    /// Learns of the sessions that a host has listed. Those that were known before it was asked are [`all`](Self::all).
     ///
     /// # Errors
     /// The registry cannot be written.
@@ -279,8 +291,7 @@ impl Sessions {
     ) -> Result<Vec<Uuid>, CommandError> {
         let registry = Registry::of_user()?;
         let uri = uri(&target.config.endpoint);
-        // What this user had there and the host does not know is over.
-        self.refresh()?;
+        // What this user had there when the host was asked, and the host does not know, is over.
         let is_lost = |session: &&Session| {
             let Record { connection_uri, user_name, instance_id, .. } = &session.record;
             *connection_uri == uri

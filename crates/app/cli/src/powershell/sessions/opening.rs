@@ -8,7 +8,7 @@ use super::super::actions::Context;
 use super::registry::Registry;
 use super::target::{self, Target};
 use super::throttled::Throttled;
-use super::{LEAVE, Open, Session, choose};
+use super::{Open, SOON, Session, choose};
 use crate::command_error::CommandError;
 
 /// Sessions that are being opened.
@@ -45,22 +45,14 @@ impl Opening {
     /// The next one that is open, or why one is not; `None` behind the last.
     ///
     /// # Errors
-    /// A signal came: what was being opened is closed.
+    /// A signal came.
     pub(in crate::powershell) fn next(
         &mut self,
         context: &mut Context,
     ) -> Result<Option<Result<Open, CommandError>>, CommandError> {
         // From here on a signal must not end the process: hosts have something of ours.
         context.waiter.listen()?;
-        let next = match self.work.next(&mut context.waiter) {
-            Ok(next) => next,
-            Err(error) => {
-                let work = std::mem::replace(&mut self.work, Throttled::new(1));
-                let late = work.rest(&mut context.waiter, LEAVE).into_iter().flatten();
-                context.sessions.temporary.extend(late.map(|(_, pool, _)| Arc::new(pool)));
-                return Err(error);
-            }
-        };
+        let next = self.work.next(&mut context.waiter)?;
         let Some(opened) = next else { return Ok(None) };
         Ok(Some(opened.and_then(|(target, pool, client)| {
             if self.is_kept {
@@ -73,5 +65,11 @@ impl Opening {
             let name = target.pool.name.clone().unwrap_or_default();
             Ok(Open { instance_id, name, computer: target.computer, pool, client })
         })))
+    }
+
+    /// Opens no more: what was under way ends with the program.
+    pub(in crate::powershell) fn give_up(self, context: &mut Context) {
+        let late = self.work.rest(&mut context.waiter, SOON).into_iter().flatten();
+        context.sessions.temporary.extend(late.map(|(_, pool, _)| Arc::new(pool)));
     }
 }

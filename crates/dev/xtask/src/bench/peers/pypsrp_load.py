@@ -3,6 +3,7 @@
 once N      one command on a new connection, N is not used; prints its output
 further N   N times a new connection, login, shell, `echo hi`, close; prints N
 next N      N commands in one shell; prints the median of the requests until the caller has the exit code
+pool N      N times a new connection with a pool for the script `'2'`; prints the output
 output N    N bytes from `head -c`; prints seconds
 input N     N bytes to `cat >/dev/null`; prints seconds
 """
@@ -14,6 +15,7 @@ import warnings
 from urllib.parse import urlsplit
 
 import requests
+from pypsrp.client import Client
 from pypsrp.shell import Process, SignalCode, WinRS
 from pypsrp.wsman import WSMan
 
@@ -81,6 +83,15 @@ def next_in_shell(shell):
     print(statistics.median_low(counts))
 
 
+def pool():
+    for _ in range(number):
+        with connection() as wsman:
+            # The client's own connection is made with these options.
+            client = Client.__new__(Client)
+            client.wsman = wsman
+            print(client.execute_ps("'2'")[0])
+
+
 def output(shell):
     start = time.monotonic()
     received = len(command(shell, f"head -c {number} /dev/zero"))
@@ -103,8 +114,8 @@ def send(shell):
         sys.exit(f"exit code {process.rc}")
 
 
-if mode in ("once", "further"):
-    {"once": once, "further": further}[mode]()
+if mode in ("once", "further", "pool"):
+    {"once": once, "further": further, "pool": pool}[mode]()
 else:
     with connection() as wsman, WinRS(wsman) as opened:
         {"next": next_in_shell, "output": output, "input": send}[mode](opened)

@@ -1,0 +1,138 @@
+//! Programs with a terminal of their own.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use nix::unistd::Pid;
+
+use crate::tool;
+
+/// A program with a terminal of its own.
+pub(crate) struct Terminal {
+    master: File,
+    /// Kept open: the terminal's settings can be read after the program's end.
+    _slave: File,
+    shown: Arc<Mutex<String>>,
+    child: Child,
+    /// How much of what was shown `then` has gone through.
+    read: Mutex<usize>,
+}
+
+impl Terminal {
+    pub(crate) fn run(command: &Command) -> Self {
+        Self::sized(command, 100, 30)
+    }
+
+    /// The same in a window of so many columns and lines.
+    pub(crate) fn sized(command: &Command, columns: u16, lines: u16) -> Self {
+        let size = Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(Some(&size), None).unwrap();
+        let (master, slave) = (File::from(pty.master), File::from(pty.slave));
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        let mut session = tool::program("setsid");
+        session.arg("--ctty").arg(command.get_program()).args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => session.env(name, value),
+                None => session.env_remove(name),
+            };
+        }
+        let child = session.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        let shown = Arc::new(Mutex::new(String::new()));
+        let (mut reader, kept) = (master.try_clone().unwrap(), Arc::clone(&shown));
+        thread::spawn(move || {
+            let mut piece = [0; 4096];
+            while let Ok(length @ 1..) = reader.read(&mut piece) {
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..length]));
+            }
+        });
+        Self { master, _slave: slave, shown, child, read: Mutex::new(0) }
+    }
+
+    pub(crate) fn shown(&self) -> String {
+        self.shown.lock().unwrap().clone()
+    }
+
+    pub(crate) fn expect(&self, text: &str) {
+        tool::until(&format!("{text:?} in {:?}", self.shown()), || self.shown().contains(text));
+    }
+
+    /// Waits for a text behind the one that was waited for before, and gives what stands between them.
+    #[track_caller]
+    pub(crate) fn then(&self, text: &str) -> String {
+        let mut read = self.read.lock().unwrap();
+        let from = *read;
+        let _told = Told { terminal: self, from };
+        tool::until(&format!("{text:?}"), || self.shown()[from..].contains(text));
+        let shown = self.shown();
+        let found = shown[from..].find(text).unwrap();
+        *read = from + found + text.len();
+        shown[from..from + found].to_owned()
+    }
+
+    /// Presses Ctrl-C until a text shows, as somebody who cannot see whether it was too early.
+    #[track_caller]
+    pub(crate) fn interrupt_until(&self, text: &str) {
+        let from = *self.read.lock().unwrap();
+        let _told = Told { terminal: self, from };
+        tool::until(text, || {
+            let is_there = self.shown()[from..].contains(text);
+            if !is_there {
+                self.type_in("\x03");
+                thread::sleep(Duration::from_millis(300));
+            }
+            is_there
+        });
+        self.then(text);
+    }
+
+    /// Makes the window so large.
+    pub(crate) fn resize(&self, columns: u16, lines: u16) {
+        let size =
+            rustix::termios::Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        rustix::termios::tcsetwinsize(&self.master, size).unwrap();
+    }
+
+    pub(crate) fn type_in(&self, text: &str) {
+        (&self.master).write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn send(&self, signal: Signal) {
+        kill(Pid::from_raw(self.child.id().try_into().unwrap()), signal).unwrap();
+    }
+
+    /// What the process does, in the letters of `/proc`: `T` is stopped.
+    pub(crate) fn state(&self) -> char {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        stat.rsplit_once(") ").unwrap().1.chars().next().unwrap()
+    }
+
+    pub(crate) fn echoes(&self) -> bool {
+        tcgetattr(&self.master).unwrap().local_flags.contains(LocalFlags::ECHO)
+    }
+
+    pub(crate) fn code(&mut self) -> Option<i32> {
+        tool::wait(&mut self.child).code()
+    }
+}
+
+/// Tells what was shown, where a test gives up.
+struct Told<'a> {
+    terminal: &'a Terminal,
+    from: usize,
+}
+
+impl Drop for Told<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("the terminal shows {:?}", &self.terminal.shown()[self.from..]);
+        }
+    }
+}
