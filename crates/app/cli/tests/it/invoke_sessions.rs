@@ -1,5 +1,7 @@
 //! Invoke-Command in sessions that stay, commands that run on without their program, and Receive-PSSession.
 
+use std::io::{BufRead as _, BufReader};
+
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -127,6 +129,25 @@ fn ctrl_c_stops_a_command_and_keeps_its_session() {
     let ran = tool::finish(child);
     assert_eq!((ran.code(), ran.stderr.as_str()), (1, "Invoke-Command: interrupted\n"));
     assert_eq!(place.script("Invoke-Command -Session one { $kept }").ended(0).stdout, "5\n");
+}
+
+#[test]
+fn ctrl_c_stops_a_command_that_is_received_and_keeps_its_session() {
+    let place = Place::new();
+    let there = place.there();
+    let script = "{ 'begun'; while ($true) { Start-Sleep -Milliseconds 50 } }";
+    place
+        .script(&format!(
+            "Invoke-Command {there} -InDisconnectedSession -SessionName busy {script}"
+        ))
+        .ended(0);
+    let mut child = tool::spawn(&mut place.line("Receive-PSSession -Name busy"));
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "begun\n");
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
+    assert_eq!(tool::wait(&mut child).code(), Some(1));
+    assert_eq!(place.script("Invoke-Command -Session busy { 'on' }").ended(0).stdout, "on\n");
 }
 
 #[test]
