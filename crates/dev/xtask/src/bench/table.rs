@@ -197,6 +197,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rates_are_read_from_the_tree_of_a_bench() {
+        let said = "seal      fastest  │ slowest\n├─ bare              │\n│  ├─ 64      1 µs   │ 2 µs\n│  │          \
+                    235.4 MB/s  │ 1 MB/s\n│  ╰─ 32768   9 µs   │ 2 µs\n│             1.5 GB/s  │ 1 MB/s\n\
+                    ╰─ read   422 µs  │ 20 ms\n          106.5 MB/s  │ 2 MB/s\n";
+        assert_eq!(rate(said, "bare", Some("64")), Some(235.4));
+        assert_eq!(rate(said, "bare", Some("32768")), Some(1500.0));
+        assert_eq!(rate(said, "read", None), Some(106.5));
+        assert_eq!(rate(said, "write", None), None);
+    }
+
+    #[test]
     fn the_table_says_which_target_is_missed() {
         let rows = [
             Row::own("requests", 7.0, "", Target::AtMost(6.0)).beside("pywinrm 8").ratio(8.0 / 7.0),
