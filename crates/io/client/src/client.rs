@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::sync::watch;
 use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::identify::{Identify, IdentifyResponse};
@@ -152,13 +151,6 @@ impl Client {
     #[must_use]
     pub fn recorded(&self) -> Vec<Exchange> {
         self.calls.recorded()
-    }
-
-    /// How many messages of pools are tried again because the network is away: 0 while all is well. Somebody who waits
-    /// at a terminal wants to know.
-    #[must_use]
-    pub fn interrupted(&self) -> watch::Receiver<usize> {
-        self.calls.interrupted()
     }
 
     /// HTTP requests sent so far, logins included.

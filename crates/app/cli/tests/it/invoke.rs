@@ -393,6 +393,30 @@ fn command_whose_connection_is_lost_tells_all_once() {
 }
 
 #[test]
+fn network_that_is_away_is_told_of_and_when_it_is_back() {
+    let host = Host::start();
+    let network = Relay::start(host.service.port, None).unwrap();
+    let line = host
+        .line("127.0.0.1", "{ 1..40 | ForEach-Object { Start-Sleep -Milliseconds 50; $_ } }")
+        .replace(&host.service.port.to_string(), &network.port.to_string());
+    let ran = thread::scope(|scope| {
+        let running = scope.spawn(|| host.run(&line));
+        tool::until("the command runs", || network.answers() > 5);
+        network.take_away();
+        thread::sleep(std::time::Duration::from_secs(3));
+        network.bring_back();
+        running.join().unwrap().ended(0)
+    });
+    let numbers: Vec<String> = (1..=40).map(|number| number.to_string()).collect();
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), numbers);
+    let words = "WARNING: The network connection to 127.0.0.1 has been";
+    assert_eq!(
+        ran.stderr,
+        format!("{words} interrupted. Attempting to reconnect...\n{words} restored.\n")
+    );
+}
+
+#[test]
 fn output_that_would_command_the_terminal_only_shows_text() {
     let host = Host::start();
     let line = host.line("127.0.0.1", "{ \"a`e]0;title`ab`e[31mred`e[0m`e[6n`e]52;c;eA==`a\" }");

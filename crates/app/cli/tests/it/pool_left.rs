@@ -100,20 +100,19 @@ fn pipeline_goes_on_when_the_network_was_away_for_seconds() {
     let service = Service::configured(flavours()[0], &engine.settings());
     let network = Relay::start(service.port, None).unwrap();
     led(async {
-        let client = client_at(network.port);
-        let mut interrupted = client.interrupted();
-        let pool = open(&client).await;
+        let pool = open(&client_at(network.port)).await;
         let mut pipeline = pool.invoke(options(COUNTS)).await.unwrap();
         let cut = async {
             tokio::time::sleep(Duration::from_millis(100)).await;
             network.take_away();
-            interrupted.wait_for(|messages| *messages > 0).await.unwrap();
-            tokio::time::sleep(Duration::from_secs(4)).await;
+            let mut told = pool.network();
+            assert!(told.change().await);
+            tokio::time::sleep(Duration::from_secs(2)).await;
             network.bring_back();
+            assert!(!told.change().await);
         };
         let (told, ()) = tokio::join!(outputs(&mut pipeline), cut);
         assert_eq!(told.unwrap(), (right(), PipelineState::Completed));
-        assert_eq!(*interrupted.borrow_and_update(), 0);
         pool.close().await.unwrap();
     });
 }

@@ -14,6 +14,7 @@
 
 mod actor;
 mod list;
+mod network;
 mod options;
 mod pipeline;
 
@@ -30,6 +31,7 @@ use uuid::Uuid;
 
 pub use list::ListedPool;
 pub(crate) use list::{end, list, list_pipelines};
+pub use network::Network;
 pub use options::{DEFAULT_CONFIGURATION, PipelineOptions, PoolOptions};
 pub use pipeline::{Pipeline, PipelineEvent, PipelineInput};
 
@@ -187,6 +189,12 @@ impl Pool {
     #[must_use]
     pub fn state(&self) -> PoolState {
         *self.told.state.borrow()
+    }
+
+    /// What becomes of the network, for somebody who waits.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        Network::new(self.way.calls.interrupted())
     }
 
     /// Leaves the pool on the host with what runs in it. Its pipelines here tell nothing until

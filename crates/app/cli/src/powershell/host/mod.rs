@@ -129,6 +129,18 @@ impl Host {
         self.keep(ended);
     }
 
+    /// Says that a session's computer cannot be reached for now, or again.
+    pub(crate) fn network(&mut self, computer: &str, is_away: bool) {
+        let what = if is_away {
+            "has been interrupted. Attempting to reconnect..."
+        } else {
+            "has been restored."
+        };
+        let text = format!("WARNING: The network connection to {computer} {what}");
+        let shown = self.screen.message(YELLOW, &text);
+        self.keep(shown);
+    }
+
     /// Shows an error of the other side.
     pub(crate) fn error(&mut self, error: &ErrorRecord) {
         let shown = self.screen.message("", &error_text(error));

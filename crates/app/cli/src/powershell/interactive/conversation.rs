@@ -23,6 +23,7 @@ pub(super) struct Ended {
 /// A session, and who is in it.
 pub(super) struct Conversation<'a> {
     pub(super) pool: &'a Pool,
+    pub(super) computer: &'a str,
     pub(super) host: &'a mut Host,
     pub(super) signals: &'a mut Signals,
 }
@@ -77,9 +78,14 @@ impl Conversation<'_> {
         pipeline: &mut Pipeline,
         output: &mut impl FnMut(Value) -> Result<(), CommandError>,
     ) -> Result<Ended, CommandError> {
+        let mut network = self.pool.network();
         loop {
             let event = tokio::select! {
                 event = pipeline.next() => event.map_err(|error| CommandError::chain(&error))?,
+                is_away = network.change() => {
+                    self.host.network(self.computer, is_away);
+                    continue;
+                }
                 signal = self.signals.next() => {
                     stop(pipeline, signal)?;
                     continue;

@@ -70,7 +70,8 @@ pub(super) fn enter(context: &mut Context, session: &Entered) -> Result<(), Comm
         .hint("an interactive session needs Get-Command, Out-Default and Exit-PSSession")
     };
     waiter.hear(async |signals| {
-        let mut conversation = Conversation { pool: &session.pool, host, signals };
+        let mut conversation =
+            Conversation { pool: &session.pool, computer: &session.computer, host, signals };
         let (ended, values) = conversation.ask(lines::needed()).await?;
         if let Some(error) =
             ended.error.as_ref().filter(|_| ended.state != PipelineState::Completed)
@@ -100,7 +101,8 @@ pub(super) fn talk(context: &mut Context, session: &Entered) -> Result<(), Comma
     host.speak_with(&session.computer);
     let shown = *shown;
     let talked = waiter.hear(async |signals| {
-        let conversation = Conversation { pool: &session.pool, host, signals };
+        let conversation =
+            Conversation { pool: &session.pool, computer: &session.computer, host, signals };
         let talk =
             Talk { conversation, editor, computer: &session.computer, shown, is_lost: false };
         talk.until_left().await

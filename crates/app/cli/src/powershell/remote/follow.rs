@@ -68,6 +68,7 @@ pub(super) async fn follow(
     let mut deadline = None;
     let (mut leaves, mut is_heard) = (false, false);
     let mut came = Came { pipeline, early: None };
+    let mut network = pool.network();
     let end = loop {
         let limit = deadline.unwrap_or_else(Instant::now);
         tokio::select! {
@@ -86,6 +87,10 @@ pub(super) async fn follow(
                 }
             }
             () = formatter.step(teller) => {}
+            is_away = network.change() => {
+                let computer = teller.stamp.computer.clone();
+                teller.tell(Told::Network { computer, is_away }).await;
+            }
             event = came.next() => match event {
                 Ok(Some(event)) => {
                     leaves |= is_exit(&event);

@@ -119,6 +119,10 @@ impl Listener<'_, '_> {
             }
             Told::Line(line) => self.sink.line(&line),
             Told::Record(record) => self.record(&record),
+            Told::Network { computer, is_away } => {
+                self.context.host.network(&computer, is_away);
+                self.context.host.take_failure().map_or(Ok(()), Err)
+            }
             Told::Left(session) => {
                 self.left.push(session);
                 Ok(())

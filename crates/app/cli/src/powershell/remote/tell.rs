@@ -28,6 +28,8 @@ pub(super) enum Told {
         stamp: Arc<Stamp>,
         reply: oneshot::Sender<Option<HostResponse>>,
     },
+    /// The way to the computer is interrupted, or free again.
+    Network { computer: String, is_away: bool },
     /// It has ended, and with it the session in which it ran.
     Left(Uuid),
     /// Something failed.
