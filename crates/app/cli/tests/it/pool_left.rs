@@ -94,6 +94,20 @@ fn pool_that_was_left_is_found_and_taken_over_with_its_pipeline() {
 }
 
 #[test]
+fn pool_that_somebody_else_has_ended_is_broken_as_the_next_command_shows() {
+    let engine = Reachable::find();
+    let service = Service::configured(flavours()[0], &engine.settings());
+    led(async {
+        let pool = open(&client_at(service.port)).await;
+        let ended = client_at(service.port).close_pool(pool.id(), &PoolOptions::default()).await;
+        ended.unwrap();
+        let error = pool.invoke(options("1")).await.unwrap_err();
+        assert!(error.is_gone(), "{error}");
+        assert_eq!(pool.state(), PoolState::Broken);
+    });
+}
+
+#[test]
 fn pipeline_goes_on_when_the_network_was_away_for_seconds() {
     let engine = Reachable::find();
     report(&engine.name.peer("our client over a network that goes away"));

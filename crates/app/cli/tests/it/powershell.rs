@@ -159,7 +159,7 @@ fn engine_that_dies_ends_the_pool_and_says_so() {
         let Some(Value::Int32(pid)) = output.first() else { panic!("{output:?}") };
         let mut running = pool.invoke(options("Start-Sleep -Seconds 60")).await.unwrap();
         tool::run(tool::program("kill").args(["-9", &pid.to_string()])).ended(0);
-        loop {
+        let error = loop {
             match running.next().await {
                 Ok(Some(PipelineEvent::Ended { state, error })) => {
                     assert_eq!(state, PipelineState::Failed);
@@ -168,7 +168,10 @@ fn engine_that_dies_ends_the_pool_and_says_so() {
                 Ok(Some(_)) => {}
                 other => panic!("{other:?}"),
             }
-        }
+        };
+        let next = pool.invoke(options("1")).await.unwrap_err().to_string();
+        assert!(next.contains("engine has ended"), "{next}");
+        error
     });
     assert!(error.contains("engine has ended"), "{error}");
 }

@@ -116,13 +116,20 @@ impl Actor {
             Some(id) => self.pipelines.get_mut(&id).and_then(|running| running.lost.take()),
             None => self.lost.take(),
         };
+        let was_lost = lost.is_some();
         if let Some(lost) = lost.filter(|_| is_missing) {
             // It never arrived, which is what the user should hear.
             error = lost;
         }
         match pipeline {
             Some(_) if operation == Operation::Signal => tracing::debug!(%error, "Signal refused"),
-            Some(id) => self.give_up(id, error),
+            Some(id) => {
+                self.give_up(id, error);
+                // What a Command does not find is the pool.
+                if operation == Operation::Command && is_missing && !was_lost {
+                    self.end(&PoolError::Broken(None));
+                }
+            }
             None if operation == Operation::Disconnect => {
                 if let Some(leaving) = self.leaving.take() {
                     drop(leaving.send(Err(error)));
@@ -143,7 +150,9 @@ impl Actor {
                 if !waiting {
                     tracing::debug!(operation = name(operation), "The pool's request was refused");
                 }
-                self.end(&PoolError::Closed);
+                let is_wished = operation == Operation::Delete;
+                let cause = if is_wished { PoolError::Closed } else { PoolError::Broken(None) };
+                self.end(&cause);
             }
         }
     }
