@@ -6,8 +6,9 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-use super::actions::{self, Context};
+use super::actions;
 use super::binder::{self, BindError, Bound, CommandLine, Given, Word};
+use super::context::Context;
 use super::remote::input::{self, Input};
 use super::show::Sink;
 use super::syntax::{

@@ -1,9 +1,10 @@
 //! `pssession`, and the cmdlets as programs: PowerShell's spelling for the commands that are here.
 //!
 //! ```text
-//!  line ──► parser ──► engine ──► binder ──► actions ──► show
-//!                         ▲         ▲ ▲
-//!  words of a shell ──► argv ───────┘ └── cmdlets (one table each) ──► help, completions, manual
+//!  line ──► parser ──► engine ──► binder ──► actions ──► remote, interactive ──► show, host (the terminal)
+//!                         ▲         ▲ ▲          └──────────► sessions ──► client
+//!  words of a shell ──► argv ───────┘ │
+//!                                     └── cmdlets (one table each) ──► help, completions, manual
 //! ```
 //!
 //! Everything up to the binder is pure; the fuzz target `cli_powershell` includes those files.
@@ -12,6 +13,7 @@ mod actions;
 mod argv;
 mod binder;
 mod cmdlets;
+mod context;
 mod convert;
 mod cursor;
 mod engine;

@@ -2,8 +2,8 @@
 
 use super::super::binder::Bound;
 use super::super::show;
-use super::Context;
 use crate::command_error::CommandError;
+use crate::powershell::context::Context;
 
 const CHOICES: &str =
     "[Y] Yes  [A] Yes to All  [N] No  [L] No to All  [?] Help (default is \"Y\"): ";

@@ -2,9 +2,9 @@
 
 use client::pool::PoolState;
 
-use super::Context;
 use crate::command_error::CommandError;
 use crate::powershell::binder::Bound;
+use crate::powershell::context::Context;
 use crate::powershell::interactive::{self, Entered};
 use crate::powershell::sessions::{self, Opening, target};
 

@@ -16,9 +16,9 @@ use super::super::sessions::target::{Target, targets};
 use super::super::sessions::throttled::limit;
 use super::super::sessions::{Open, Opening, attach, close, leave};
 use super::super::show::Sink;
-use super::Context;
 use super::sessions::{each, found};
 use crate::command_error::CommandError;
+use crate::powershell::context::Context;
 
 /// So long a command may take to stop, where nobody says otherwise.
 const CANCEL: Duration = Duration::from_secs(60);

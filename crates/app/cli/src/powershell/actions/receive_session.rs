@@ -10,9 +10,10 @@ use super::super::remote::listen::listen;
 use super::super::remote::run::{Order, Place, Way, What};
 use super::super::sessions::{Open, attach, chosen_one, close};
 use super::super::show::Sink;
+use super::confirm;
 use super::sessions::on_hosts;
-use super::{Context, confirm};
 use crate::command_error::CommandError;
+use crate::powershell::context::Context;
 
 /// So long a command may take to stop.
 const CANCEL: Duration = Duration::from_secs(60);

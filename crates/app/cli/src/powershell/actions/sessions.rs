@@ -11,8 +11,9 @@ use super::super::sessions::throttled::{Throttled, limit};
 use super::super::sessions::{Opening, again, attach, chosen, close, leave};
 use super::super::show::Sink;
 use super::super::value::Value;
-use super::{Context, confirm};
+use super::confirm;
 use crate::command_error::CommandError;
+use crate::powershell::context::Context;
 
 /// What names sessions that are known here.
 const BY: [&str; 4] = ["Session", "Id", "InstanceId", "Name"];

@@ -6,11 +6,10 @@ use client::probe::{self, Question};
 use client::{Authentication, Client, Config, Credentials, Endpoint, Protection, Settings};
 
 use super::super::binder::Bound;
-use super::super::sessions::target;
+use super::super::sessions::target::{self, account};
 use super::super::show;
 use super::super::value::{Object, Value};
 use super::super::waiter::Waiter;
-use super::account;
 use crate::command_error::{CommandError, Origin};
 
 /// How long an answer without a login may take: Windows's `MaxTimeoutms`.

@@ -24,7 +24,7 @@ use psrp::clixml::Value as Wire;
 use psrp::messages::PipelineState;
 use tokio::time::timeout;
 
-use super::actions::Context;
+use super::context::Context;
 use super::host::one_line;
 use super::remote::objects;
 use super::show::{Sheet, Shown, Sink};

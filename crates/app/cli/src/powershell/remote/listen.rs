@@ -12,8 +12,9 @@ use super::run::{Order, Place, Running};
 use super::tell::Told;
 use super::texts;
 use crate::command_error::CommandError;
-use crate::powershell::actions::Context;
+
 use crate::powershell::binder::Bound;
+use crate::powershell::context::Context;
 use crate::powershell::show::Sink;
 use crate::signals::Signals;
 

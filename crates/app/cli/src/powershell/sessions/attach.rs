@@ -7,7 +7,7 @@ use client::{Error, ErrorKind, PoolState};
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::super::actions::Context;
+use super::super::context::Context;
 use super::target::{self, Target};
 use super::throttled::Throttled;
 use super::{Away, Each, Held, Open, SOON, Session, choose, object};

@@ -2,8 +2,8 @@
 
 use uuid::Uuid;
 
-use super::super::actions::Context;
 use super::super::binder::Bound;
+use super::super::context::Context;
 use super::super::value::Value;
 use super::{Session, Sessions, object, wildcard};
 use crate::command_error::CommandError;

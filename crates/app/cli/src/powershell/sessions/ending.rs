@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::super::actions::Context;
+use super::super::context::Context;
 use super::super::waiter::Waiter;
 use super::throttled::Throttled;
 use super::{Away, Each, LEAVE, Sessions, target};

@@ -37,7 +37,7 @@ pub(super) use choose::chosen_one;
 pub(super) use ending::{close, leave};
 pub(super) use opening::Opening;
 
-use super::actions::Context;
+use super::context::Context;
 use super::value::Value;
 use super::waiter::Waiter;
 use crate::command_error::CommandError;

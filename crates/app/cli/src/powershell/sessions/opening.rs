@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use client::{Client, Pool};
 
-use super::super::actions::Context;
+use super::super::context::Context;
 use super::registry::Registry;
 use super::target::{self, Target};
 use super::throttled::Throttled;

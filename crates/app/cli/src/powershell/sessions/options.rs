@@ -10,10 +10,12 @@ use super::super::binder::{Bound, Word};
 use super::super::cmdlets::NEW_SESSION_OPTION;
 use super::super::convert::convert;
 use super::super::table::Kind;
-use super::super::value::Value;
+use super::super::value::{Object, Value};
 use super::arguments;
 use crate::command_error::CommandError;
 
+/// The type of the object with the options.
+const TYPE: &str = "System.Management.Automation.Remoting.PSSessionOption";
 /// What an option of 0 means to those that take "no limit".
 const NO_LIMIT: Duration = Duration::from_millis(i32::MAX as u64);
 /// The shortest idle time that hosts have.
@@ -171,6 +173,45 @@ impl SessionOptions {
             .hint("leave it out, or take NoProxyServer")),
         }
     }
+}
+
+/// The object with the options, those that are not given as Windows has them.
+pub(in crate::powershell) fn object(bound: &Bound, proxy: Value) -> Value {
+    let given = |name: &str| bound.value(name).cloned();
+    let or_null = |name: &str| given(name).unwrap_or(Value::Null);
+    let integer = |name: &str, default: i64| Value::Integer(bound.integer(name).unwrap_or(default));
+    let time =
+        |name: &str, default: i64| Value::Milliseconds(bound.integer(name).unwrap_or(default));
+    let text =
+        |name: &str, default: &str| Value::Text(bound.text(name).unwrap_or(default).to_owned());
+    let is_set = |name: &str| Value::Bool(bound.is_set(name));
+    let properties = [
+        ("MaximumConnectionRedirectionCount", integer("MaximumRedirection", 5)),
+        ("NoCompression", is_set("NoCompression")),
+        ("NoMachineProfile", is_set("NoMachineProfile")),
+        ("ProxyAccessType", text("ProxyAccessType", "None")),
+        ("ProxyAuthentication", text("ProxyAuthentication", "Negotiate")),
+        ("ProxyCredential", proxy),
+        ("SkipCACheck", is_set("SkipCACheck")),
+        ("SkipCNCheck", is_set("SkipCNCheck")),
+        ("SkipRevocationCheck", is_set("SkipRevocationCheck")),
+        ("OperationTimeout", time("OperationTimeout", 180_000)),
+        ("NoEncryption", is_set("NoEncryption")),
+        ("UseUTF16", is_set("UseUTF16")),
+        ("IncludePortInSPN", is_set("IncludePortInSPN")),
+        ("OutputBufferingMode", text("OutputBufferingMode", "None")),
+        ("MaxConnectionRetryCount", integer("MaxConnectionRetryCount", 5)),
+        ("Culture", or_null("Culture")),
+        ("UICulture", or_null("UICulture")),
+        ("MaximumReceivedDataSizePerCommand", or_null("MaximumReceivedDataSizePerCommand")),
+        ("MaximumReceivedObjectSize", integer("MaximumReceivedObjectSize", 209_715_200)),
+        ("ApplicationArguments", or_null("ApplicationArguments")),
+        ("OpenTimeout", time("OpenTimeout", 180_000)),
+        ("CancelTimeout", time("CancelTimeout", 60_000)),
+        ("IdleTimeout", time("IdleTimeout", -1)),
+    ];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value)).into();
+    Value::Object(Object { type_name: TYPE.to_owned(), properties })
 }
 
 /// An idle time that a host could take.

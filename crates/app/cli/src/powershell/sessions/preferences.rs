@@ -5,9 +5,8 @@ use client::Settings;
 use client::pool::DEFAULT_CONFIGURATION;
 use serde::Deserialize as _;
 
-use super::super::actions::session_option;
 use super::super::value::Value;
-use super::options::SessionOptions;
+use super::options::{SessionOptions, object};
 use crate::command_error::CommandError;
 
 /// The options of sessions.
@@ -45,7 +44,7 @@ pub(in crate::powershell) fn preference(name: &str) -> Result<Option<Value>, Com
             SessionOptions::read(&value).map_err(wrong)?
         }
     };
-    Ok(Some(session_option::object(options.bound(), Value::Null)))
+    Ok(Some(object(options.bound(), Value::Null)))
 }
 
 /// The user's settings.

@@ -11,8 +11,8 @@ use client::{
     PoolOptions, Settings, Transport,
 };
 
-use super::super::actions::{Context, account};
 use super::super::binder::Bound;
+use super::super::context::Context;
 use super::super::show;
 use super::super::value::Value;
 use super::super::waiter::Waiter;
@@ -257,6 +257,16 @@ fn asked_for(places: &[(String, Endpoint)]) -> String {
         [(computer, _)] => format!("'{computer}'"),
         [(computer, _), more @ ..] => format!("'{computer}' and {} more", more.len()),
     }
+}
+
+/// The user name of an account, and its password if it is known.
+pub(in crate::powershell) fn account(value: &Value) -> (String, Option<Secret>) {
+    let Value::Object(account) = value else { return (value.text(), None) };
+    let user = account.property("UserName").map(Value::text).unwrap_or_default();
+    let password = account.property("Password").and_then(|password| {
+        if let Value::Secret(password) = password { Some(password.clone()) } else { None }
+    });
+    (user, password)
 }
 
 /// The password of an account: from the environment, else asked for.
