@@ -152,7 +152,7 @@ fn wrong_password_fails_at_the_login() {
 
 #[test]
 fn port_where_nobody_listens_fails_at_tcp() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = tool::CLOSED_PORT;
     let url = format!("http://127.0.0.1:{port}");
     let ran = tool::run(&mut doctor(&[&url, "-u", USER])).ended(1);
     insta::assert_snapshot!(shown(&ran, port));

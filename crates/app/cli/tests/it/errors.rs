@@ -81,7 +81,7 @@ fn winrs_refuses_basic_over_http_and_says_how_to_allow_it() {
 
 #[test]
 fn winrs_names_an_endpoint_where_nobody_listens() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = tool::CLOSED_PORT;
     let ran = tool::run(
         winrs().arg(format!("-r:http://127.0.0.1:{port}")).args(["-u:a", "-p:x", "hostname"]),
     );

@@ -1,7 +1,6 @@
 //! `winrs --json`: what programs read.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -75,7 +74,7 @@ fn refused_login_is_told_as_json() {
 
 #[test]
 fn endpoint_where_nobody_listens_is_told_as_json() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = tool::CLOSED_PORT;
     let mut command = winrs();
     command.arg(format!("-r:http://127.0.0.1:{port}")).args(["-u:a", "-p:x", "--json", "id"]);
     let ran = tool::run(&mut command);

@@ -1,6 +1,5 @@
 //! `pssession` and the cmdlets: PowerShell's spelling, from a line, a script, and a shell.
 
-use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::Value;
@@ -31,11 +30,6 @@ fn objects(stdout: &str) -> Vec<Value> {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{line}: {error}")))
         .collect()
-}
-
-/// A port where nobody listens.
-fn closed_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 #[test]
@@ -257,7 +251,7 @@ fn test_wsman_means_this_computer_without_a_name_and_by_a_dot() {
 #[test]
 fn test_wsman_names_what_does_not_answer() {
     let service = Service::start(flavours()[0]);
-    let closed = closed_port();
+    let closed = tool::CLOSED_PORT;
     let lines = [
         format!("Test-WSMan localhost -Port {closed}"),
         format!("Test-WSMan 127.0.0.1 -Port {} -ApplicationName other", service.port),
@@ -292,7 +286,7 @@ fn test_wsman_takes_computers_from_the_pipe_and_goes_on_after_errors() {
 
 #[test]
 fn error_action_decides_what_an_error_does() {
-    let port = closed_port();
+    let port = tool::CLOSED_PORT;
     for (action, said, went_on, code) in [
         ("Continue", true, true, 0),
         ("SilentlyContinue", false, true, 0),

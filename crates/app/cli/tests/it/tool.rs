@@ -208,3 +208,6 @@ pub(crate) fn processes_with(mark: &str) -> Vec<u32> {
     }
     found
 }
+
+/// A port of loopback where nobody listens: below those that the system gives out, so that no other test comes there.
+pub(crate) const CLOSED_PORT: u16 = 20_017;
