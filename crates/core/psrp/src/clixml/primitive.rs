@@ -31,7 +31,7 @@ pub(super) fn parse(tag: &Tag, text: &str) -> Option<Value> {
         Tag::Int32 => Value::Int32(integer::parse(trimmed)?),
         Tag::Int64 => Value::Int64(integer::parse(trimmed)?),
         Tag::SByte => Value::SByte(integer::parse(trimmed)?),
-        Tag::SecureString => Value::SecureString(SecureString::from_wire(trimmed.to_owned())),
+        Tag::SecureString => Value::SecureString(secure_string(trimmed)),
         Tag::Single => Value::Single(float::parse(trimmed)?),
         Tag::TimeSpan => Value::TimeSpan(TimeSpan::parse(trimmed)?),
         Tag::UInt16 => Value::UInt16(integer::parse(trimmed)?),
@@ -115,6 +115,12 @@ pub(super) fn write(value: &Value, out: &mut String) -> bool {
         Value::Null | Value::Ancestor(_) | Value::Object(_) | Value::Progress(_) => return false,
     };
     true
+}
+
+/// Blanks do not count in base64.
+fn secure_string(text: &str) -> SecureString {
+    let decoded = characters::unescape(text.into());
+    SecureString::from_wire(decoded.to_string_lossy().chars().filter(|c| !is_blank(*c)).collect())
 }
 
 /// The name of a primitive's element.
