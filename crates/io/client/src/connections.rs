@@ -23,6 +23,8 @@ use crate::connection::{Answer, Connection, ExchangeError, Shared};
 
 /// Idle connections that are kept: one for Receives, one for the rest.
 const KEPT: usize = 2;
+/// So often in a row another connection breaks before the host shows that it has no room for it: once may be anything.
+const SURELY: u32 = 3;
 /// So long a host that took no other connection is believed to have room for no other.
 const ALONE: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,8 @@ struct State {
     idle: Vec<Connection>,
     /// Those that a message holds.
     busy: usize,
+    /// How often in a row a new connection broke beside others.
+    broken_beside: u32,
     /// When the host last took no connection beside those that it had.
     alone_since: Option<Instant>,
 }
@@ -154,11 +158,15 @@ impl Connections {
     /// Whether a failure on a new connection says that the host has no room for it beside the others.
     fn is_one_too_many(&self, error: &ExchangeError) -> bool {
         let mut state = lock(&self.state);
-        let is_one_too_many = error.unsent && error.transient && state.busy > 1;
-        if is_one_too_many {
-            state.alone_since = Some(Instant::now());
+        if !(error.unsent && error.transient && state.busy > 1) {
+            return false;
         }
-        is_one_too_many
+        state.broken_beside += 1;
+        if state.broken_beside < SURELY && !state.is_alone() {
+            return false;
+        }
+        state.alone_since = Some(Instant::now());
+        true
     }
 }
 
@@ -185,8 +193,11 @@ impl Lease<'_> {
 
     /// Gives the connection back after a whole exchange.
     pub(crate) fn give_back(self) {
-        let Self { connections, connection, is_fresh: _, _place } = self;
+        let Self { connections, connection, is_fresh, _place } = self;
         let mut state = lock(&connections.state);
+        if is_fresh && state.busy > 1 {
+            state.broken_beside = 0;
+        }
         if connection.is_usable() && state.idle.len() < KEPT {
             state.idle.push(connection);
         }

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -246,10 +247,14 @@ def pool_is_taken_over_by_one(to):
         PowerShell(opened).add_script("1; Start-Sleep -Milliseconds 300; 2").begin_invoke()
         opened.disconnect()
 
+        ready = threading.Barrier(4)
+
         def take(_):
             with connection(to) as another:
                 found = found_pool(another, opened)
                 shells = found.create_disconnected_power_shells()
+                # One that has the pool may have closed it before another has found it.
+                ready.wait(60)
                 try:
                     found.connect()
                 except WSManFaultError:
