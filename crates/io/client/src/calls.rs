@@ -47,6 +47,14 @@ pub(crate) struct Call<'a> {
     pub(crate) yields: bool,
 }
 
+impl<'a> Call<'a> {
+    /// A message that is sent once, to a service that answers soon or not at all.
+    pub(crate) const fn brief(message: &'a [u8], operation: &'static str, wait: Duration) -> Self {
+        let patience = Patience::BRIEF;
+        Self { message, operation, wait, replay: false, repeatable: false, patience, yields: false }
+    }
+}
+
 /// How much is done for a message whose connection broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Patience {

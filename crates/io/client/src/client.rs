@@ -8,7 +8,7 @@ use wsman::identify::{Identify, IdentifyResponse};
 use wsman::ns::resource;
 use wsman::xml::Limits;
 
-use crate::calls::{Call, Calls, Patience};
+use crate::calls::{Call, Calls};
 use crate::config::{Config, Protection};
 use crate::entropy;
 use crate::error::{Error, ProtocolError};
@@ -48,15 +48,8 @@ impl Client {
         const OPERATION: &str = "Identify";
         let message = Identify::default().to_envelope().encode_as(self.calls.config().charset);
         let (_, wait) = self.calls.config().settings.timing.split(None);
-        let call = Call {
-            message: &message,
-            operation: OPERATION,
-            wait,
-            replay: true,
-            repeatable: true,
-            patience: Patience::BRIEF,
-            yields: false,
-        };
+        let call = Call::brief(&message, OPERATION, wait);
+        let call = Call { replay: true, repeatable: true, ..call };
         let answer = self.calls.call(call).await?;
         let broken = |error: wsman::Error| {
             self.calls.named_error(ProtocolError::Message(error.to_string()), OPERATION)

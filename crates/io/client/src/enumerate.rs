@@ -6,7 +6,7 @@ use wsman::enumeration::{Enumerate, Item};
 use wsman::shell::RequestContext;
 use wsman::xml::Limits;
 
-use crate::calls::{Call, Calls, Patience};
+use crate::calls::{Call, Calls};
 use crate::entropy;
 use crate::error::{Error, ProtocolError};
 
@@ -37,17 +37,8 @@ pub(crate) async fn enumerate(
     let mut items = Vec::new();
     while let Some(request) = walk.next(entropy::uuid(), operation_timeout).map_err(broken)? {
         let message = request.envelope.encode_as(config.charset);
-        let call = Call {
-            message: &message,
-            operation: OPERATION,
-            wait,
-            // A Pull moves the enumeration on.
-            replay: false,
-            repeatable: false,
-            patience: Patience::BRIEF,
-            yields: false,
-        };
-        let answer = calls.call(call).await?;
+        // A Pull moves the enumeration on: it is not said twice.
+        let answer = calls.call(Call::brief(&message, OPERATION, wait)).await?;
         let envelope = answer
             .envelope(&Limits { bytes, ..Limits::default() })
             .map_err(|error| malformed(error.to_string()))?;

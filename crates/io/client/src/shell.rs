@@ -30,7 +30,7 @@ use wsman::shell::{
 };
 use wsman::xml::Limits;
 
-use crate::calls::{Call, Calls, Patience, lock};
+use crate::calls::{Call, Calls, lock};
 use crate::connection::Answer;
 use crate::entropy;
 use crate::error::{Error, ErrorKind, ProtocolError};
@@ -459,16 +459,7 @@ impl Core {
         // themselves) makes a shell that ends when its idle time is over.
         let repeatable = request.replay || request.operation == Operation::Create;
         let replay = request.replay;
-        let patience = Patience::BRIEF;
-        let call = Call {
-            message: &message,
-            operation,
-            wait,
-            replay,
-            repeatable,
-            patience,
-            yields: false,
-        };
+        let call = Call { replay, repeatable, ..Call::brief(&message, operation, wait) };
         let answer = self.calls.call(call).await.inspect_err(|error| {
             if error.is_unsent() {
                 lock(&self.machine).handle_unsent(request.message_id);

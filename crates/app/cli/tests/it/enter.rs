@@ -136,7 +136,7 @@ fn lines_that_go_on_wait_for_an_empty_one() {
             terminal.type_in(line);
             terminal.then("\r\n");
         }
-        assert!(terminal.then(shown.trim_start()).contains(""), "{lines}");
+        terminal.then(shown.trim_start());
         terminal.then("]: PS ");
     }
     terminal.type_in("if ($true) {\r");

@@ -132,7 +132,7 @@ fn pipeline_goes_on_when_the_network_was_away_for_seconds() {
 }
 
 #[test]
-fn pool_whose_network_stays_away_waits_on_its_host_for_another_client() {
+fn pool_whose_network_stays_away_goes_on_at_its_host() {
     let engine = Reachable::find();
     let service = Service::configured(flavours()[0], &engine.settings());
     let network = Relay::start(service.port, None).unwrap();
@@ -143,12 +143,14 @@ fn pool_whose_network_stays_away_waits_on_its_host_for_another_client() {
         network.take_away();
         let error = outputs(&mut pipeline).await.unwrap_err();
         assert!(error.contains("Receive"), "{error}");
-        let id = pool.id();
-        drop((pipeline, pool));
+        let (id, pipeline_id) = (pool.id(), pipeline.id());
         network.bring_back();
+        drop((pipeline, pool));
         tokio::time::sleep(Duration::from_millis(300)).await;
-        let listed = client_at(service.port).pools().await.unwrap();
+        let other = client_at(service.port);
+        let listed = other.pools().await.unwrap();
         assert_eq!(listed.iter().map(client::ListedPool::id).collect::<Vec<_>>(), [id]);
+        assert_eq!(other.pipelines(&listed[0]).await.unwrap(), [pipeline_id], "it goes on");
     });
 }
 

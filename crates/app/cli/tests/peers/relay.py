@@ -47,11 +47,10 @@ def pywinrm(port, user, password, line):
     return stdout, code
 
 
-def pypsrp(port, user, password, line):
-    from pypsrp.shell import Process, SignalCode, WinRS
+def wsman_of(port, user, password, **more):
     from pypsrp.wsman import WSMan
 
-    wsman = WSMan(
+    return WSMan(
         "127.0.0.1",
         port=port,
         username=user,
@@ -62,7 +61,14 @@ def pypsrp(port, user, password, line):
         no_proxy=True,
         operation_timeout=PATIENCE // 2,
         read_timeout=PATIENCE,
+        **more,
     )
+
+
+def pypsrp(port, user, password, line):
+    from pypsrp.shell import Process, SignalCode, WinRS
+
+    wsman = wsman_of(port, user, password)
     with wsman, WinRS(wsman) as shell:
         process = Process(shell, line)
         process.begin_invoke()
@@ -74,22 +80,8 @@ def pypsrp(port, user, password, line):
 
 def pypsrp_pool(port, user, password, script):
     from pypsrp.powershell import PowerShell, PSInvocationState, RunspacePool
-    from pypsrp.wsman import WSMan
 
-    wsman = WSMan(
-        "127.0.0.1",
-        port=port,
-        username=user,
-        password=password,
-        ssl=False,
-        auth="negotiate",
-        encryption="always",
-        no_proxy=True,
-        operation_timeout=PATIENCE // 2,
-        read_timeout=PATIENCE,
-        reconnection_retries=3,
-        reconnection_backoff=0.1,
-    )
+    wsman = wsman_of(port, user, password, reconnection_retries=3, reconnection_backoff=0.1)
     # What is given up is gone after the shortest idle time that there is.
     with wsman, RunspacePool(wsman, idle_timeout=60) as pool:
         shell = PowerShell(pool)

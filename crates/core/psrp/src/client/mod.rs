@@ -154,6 +154,12 @@ impl Pool {
         self.pipelines.get(&pipeline).is_some_and(Pipeline::is_running)
     }
 
+    /// The most pipelines that run at once, as the pool was opened, or as its host said when it was taken over.
+    #[must_use]
+    pub const fn max_runspaces(&self) -> i32 {
+        self.options.init.max_runspaces
+    }
+
     /// Opens the pool: [`Event::Opened`] follows.
     ///
     /// # Errors

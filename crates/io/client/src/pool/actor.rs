@@ -77,6 +77,7 @@ pub(super) enum Order {
 pub(super) struct Opened {
     pub(super) id: Uuid,
     pub(super) version: Version,
+    pub(super) max_runspaces: i32,
 }
 
 /// What a pool tells of itself at any time.
@@ -172,7 +173,7 @@ pub(super) struct Actor {
     returns: Returns,
     /// Whether the pool is another client's that nobody here holds yet: it must not end with the attempt to take it over.
     is_borrowed: bool,
-    /// The network stayed away for longer than we had patience: the pool and what runs in it wait on the host.
+    /// The network stayed away for longer than we had patience: the pool and what runs in it go on at the host.
     is_cut: bool,
     is_over: bool,
 }
@@ -402,7 +403,11 @@ impl Actor {
     }
 
     fn forget(&mut self, id: Uuid) {
-        self.pipelines.remove(&id);
+        let is_known = self.pipelines.remove(&id).is_some();
+        if self.is_cut && !is_known {
+            // It was given up as the network was away, and goes on.
+            return;
+        }
         // A pipeline that was refused, or a pool that is over.
         drop(self.machine.forget(id));
     }
@@ -493,6 +498,7 @@ impl Actor {
         let news = self.machine.received().saturating_sub(before);
         match result {
             Ok(Ok(())) => {
+                self.is_cut = false;
                 self.tell();
                 if request.operation == Operation::Receive {
                     let of_pipeline = target.and_then(|id| self.pipelines.get_mut(&id));

@@ -10,7 +10,7 @@ use wsman::xml::{Element, Limits};
 use wsman::{Fault, OptionSet, SelectorSet};
 
 use super::options::PoolOptions;
-use crate::calls::{Call, Calls, Patience};
+use crate::calls::{Call, Calls};
 use crate::entropy;
 use crate::enumerate::enumerate;
 use crate::error::{Error, ProtocolError};
@@ -145,15 +145,8 @@ pub(crate) async fn end(
         Vec::new(),
     );
     let message = request.encode_as(config.charset);
-    let call = Call {
-        message: &message,
-        operation: OPERATION,
-        wait,
-        replay: true,
-        repeatable: true,
-        patience: Patience::BRIEF,
-        yields: false,
-    };
+    let call = Call::brief(&message, OPERATION, wait);
+    let call = Call { replay: true, repeatable: true, ..call };
     let answer = calls.call(call).await?;
     let malformed = |error: wsman::Error| {
         calls.named_error(ProtocolError::Message(error.to_string()), OPERATION)

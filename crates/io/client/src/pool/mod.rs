@@ -51,6 +51,7 @@ pub struct Pool {
     told: Told,
     id: Uuid,
     version: Version,
+    max_runspaces: i32,
 }
 
 /// What the pool's task has told of the pool.
@@ -162,14 +163,21 @@ impl Pool {
     }
 
     const fn of(way: Way, told: Told, opened: Opened) -> Self {
-        let Opened { id, version } = opened;
-        Self { way, told, id, version }
+        let Opened { id, version, max_runspaces } = opened;
+        Self { way, told, id, version, max_runspaces }
     }
 
     /// The pool's id, which is also that of its shell: `InstanceId` of a session.
     #[must_use]
     pub const fn id(&self) -> Uuid {
         self.id
+    }
+
+    /// The most pipelines that run at once, as the pool was opened, or as its host said when it was taken over: what
+    /// [`set_max_runspaces`](Self::set_max_runspaces) has changed since does not show.
+    #[must_use]
+    pub const fn max_runspaces(&self) -> i32 {
+        self.max_runspaces
     }
 
     /// The version of PowerShell Remoting that both sides speak.

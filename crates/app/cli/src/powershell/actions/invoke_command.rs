@@ -1,7 +1,5 @@
 //! `Invoke-Command`: runs a script on other computers.
 
-use std::time::Duration;
-
 use client::Leave;
 use psrp::messages::HostInfo;
 use uuid::Uuid;
@@ -20,9 +18,6 @@ use super::sessions::{each, found};
 use crate::command_error::CommandError;
 use crate::powershell::context::Context;
 
-/// So long a command may take to stop, where nobody says otherwise.
-const CANCEL: Duration = Duration::from_secs(60);
-
 pub(super) fn run(
     bound: &Bound,
     context: &mut Context,
@@ -39,21 +34,20 @@ pub(super) fn run(
     if bound.value("Session").is_some() {
         let open = opened(bound, context)?;
         if is_left {
-            let order = order(bound, sink, script, CANCEL, context.host.info());
+            let order = order(bound, sink, script, context.host.info());
             return leave_each(bound, context, sink, &order, open, input);
         }
         let places = open
             .into_iter()
             .map(|open| Place { computer: open.computer, way: Way::Kept(open.pool) });
-        let order = order(bound, sink, script, CANCEL, context.host.info());
+        let order = order(bound, sink, script, context.host.info());
         for session in listen(bound, context, sink, order, places.collect(), input)? {
             close(context, session)?;
         }
         return Ok(());
     }
     let mut targets = targets(bound, context)?;
-    let cancel_timeout = targets.first().map_or(CANCEL, |target| target.pool.cancel_timeout);
-    let order = order(bound, sink, script, cancel_timeout, context.host.info());
+    let order = order(bound, sink, script, context.host.info());
     if is_left {
         name(bound, &mut targets);
         let open = opened_to_stay(bound, context, targets)?;
@@ -97,16 +91,10 @@ fn check(bound: &Bound) -> Result<(), CommandError> {
     Err(CommandError::usage(wrong))
 }
 
-fn order(
-    bound: &Bound,
-    sink: &Sink<'_>,
-    script: Script,
-    cancel_timeout: Duration,
-    host_info: HostInfo,
-) -> Order {
+fn order(bound: &Bound, sink: &Sink<'_>, script: Script, host_info: HostInfo) -> Order {
     Order {
         what: What::Script(script),
-        manner: Manner { is_shown: sink.is_text(), host_info, is_taken_up: false, cancel_timeout },
+        manner: Manner { is_shown: sink.is_text(), host_info, is_taken_up: false },
         shows_computer: !bound.is_set("HideComputerName"),
         throttle: limit(bound),
     }

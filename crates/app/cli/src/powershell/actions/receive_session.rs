@@ -1,7 +1,5 @@
 //! `Receive-PSSession`: collects what commands told in a session that was left, until they end.
 
-use std::time::Duration;
-
 use uuid::Uuid;
 
 use super::super::binder::Bound;
@@ -11,12 +9,9 @@ use super::super::remote::run::{Order, Place, Way, What};
 use super::super::sessions::{Open, attach, chosen_one, close};
 use super::super::show::Sink;
 use super::confirm;
-use super::sessions::on_hosts;
+use super::sessions::{names_hosts, on_hosts};
 use crate::command_error::CommandError;
 use crate::powershell::context::Context;
-
-/// So long a command may take to stop.
-const CANCEL: Duration = Duration::from_secs(60);
 
 pub(super) fn run(
     bound: &Bound,
@@ -44,7 +39,6 @@ pub(super) fn run(
                 is_shown: sink.is_text(),
                 host_info: context.host.info(),
                 is_taken_up: true,
-                cancel_timeout: CANCEL,
             },
             shows_computer: true,
             throttle: 1,
@@ -59,9 +53,7 @@ pub(super) fn run(
 
 /// The only session that is meant.
 fn meant(bound: &Bound, context: &mut Context) -> Result<Uuid, CommandError> {
-    let is_remote =
-        ["ComputerName", "ConnectionUri"].iter().any(|name| bound.value(name).is_some());
-    if !is_remote {
+    if !names_hosts(bound) {
         let missing = || CommandError::usage("no session was named");
         return chosen_one(bound, context)?.ok_or_else(missing);
     }

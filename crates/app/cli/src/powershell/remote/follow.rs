@@ -3,7 +3,6 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use client::{Pipeline, PipelineEvent, PipelineInput, Pool};
 use psrp::client::Record;
@@ -11,7 +10,6 @@ use psrp::clixml;
 use psrp::host::Method;
 use psrp::messages::{HostCall, HostInfo, PipelineState};
 use tokio::sync::{oneshot, watch};
-use tokio::time::{Instant, sleep_until};
 
 use super::format::{Formatter, write_all};
 use super::input::Feed;
@@ -42,8 +40,6 @@ pub(crate) struct Manner {
     pub(crate) host_info: HostInfo,
     /// What is followed was left by somebody else.
     pub(crate) is_taken_up: bool,
-    /// So long a command may take to stop (`CancelTimeout`).
-    pub(crate) cancel_timeout: Duration,
 }
 
 /// Waits for the wish to stop.
@@ -65,21 +61,18 @@ pub(super) async fn follow(
     let mut is_feeding = feed.is_some();
     let mut feeding = pin!(give(&input, feed, pool));
     let mut formatter = Formatter::new(Arc::clone(pool), manner.host_info.clone());
-    let mut deadline = None;
-    let (mut leaves, mut is_heard) = (false, false);
+    let (mut leaves, mut is_heard, mut is_stopping) = (false, false, false);
     let mut came = Came { pipeline, early: None };
     let mut network = pool.network();
     let end = loop {
-        let limit = deadline.unwrap_or_else(Instant::now);
         tokio::select! {
             biased;
-            () = stopped(stop), if deadline.is_none() => {
-                deadline = Some(Instant::now() + manner.cancel_timeout);
+            () = stopped(stop), if !is_stopping => {
+                is_stopping = true;
                 let input = input.clone();
-                // Its end tells what came of it.
+                // Its end tells what came of it, or the client gives it up after `CancelTimeout`.
                 tokio::spawn(async move { drop(input.stop().await) });
             }
-            () = sleep_until(limit), if deadline.is_some() => break End::Lost,
             fed = &mut feeding, if is_feeding => {
                 is_feeding = false;
                 if let Err(error) = fed {
@@ -96,7 +89,7 @@ pub(super) async fn follow(
                     leaves |= is_exit(&event);
                     is_heard = true;
                     let mut taking = Taking { pool, input: &input, formatter: &mut formatter, manner, teller };
-                    if taking.take(event, &mut came, deadline.is_some()).await {
+                    if taking.take(event, &mut came, is_stopping).await {
                         break if leaves { End::Left } else { End::Over };
                     }
                 }

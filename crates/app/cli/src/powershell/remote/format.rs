@@ -16,7 +16,7 @@ use psrp::messages::{Command, HostInfo, PipelineState, PowerShell};
 use super::objects;
 use super::tell::{Teller, Told};
 
-/// The pipelines of a pool while objects are shown: the command, and the formatter.
+/// The pipelines that a pool must have room for while objects are shown: the command, and the formatter.
 const RUNSPACES: i32 = 2;
 /// Objects that wait for a sign that they can be formatted.
 const MAX_UNSURE: usize = 1024;
@@ -80,8 +80,8 @@ impl Formatter {
     /// Gives the pool back as it was.
     pub(super) async fn close(&mut self) {
         self.running = None;
-        if self.is_able.is_some() {
-            drop(self.pool.set_max_runspaces(RUNSPACES - 1).await);
+        if self.is_able.is_some() && self.pool.max_runspaces() < RUNSPACES {
+            drop(self.pool.set_max_runspaces(self.pool.max_runspaces()).await);
         }
     }
 
@@ -90,7 +90,9 @@ impl Formatter {
             return true;
         }
         if self.is_able.is_none() {
-            self.is_able = Some(self.pool.set_max_runspaces(RUNSPACES).await.unwrap_or(false));
+            let has_room = self.pool.max_runspaces() >= RUNSPACES
+                || self.pool.set_max_runspaces(RUNSPACES).await.unwrap_or(false);
+            self.is_able = Some(has_room);
         }
         if self.is_able == Some(true) {
             let command = Command::named("Out-String").with(Some("-Stream"), true);

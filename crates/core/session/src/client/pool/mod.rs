@@ -191,6 +191,12 @@ impl Pool {
         self.shell.is_changing()
     }
 
+    /// The most pipelines that run at once, as the pool was opened, or as its host said when it was taken over.
+    #[must_use]
+    pub const fn max_runspaces(&self) -> i32 {
+        self.pool.max_runspaces()
+    }
+
     /// Whether the pool waits on the host for [`Self::reconnect`].
     #[must_use]
     pub const fn is_disconnected(&self) -> bool {

@@ -36,6 +36,10 @@ impl Actor {
                 }
             }
             (Operation::Signal, _) => tracing::debug!(%error, "Signal lost"),
+            // It goes on where it is.
+            (Operation::Receive, Some(id)) if self.is_cut => {
+                self.tell_failure(id, error);
+            }
             (_, Some(id)) => self.give_up(id, error),
             (Operation::Reconnect, None) => self.not_returned(error),
             (Operation::Disconnect, None) => {
@@ -160,7 +164,8 @@ impl Actor {
     fn told(&mut self, told: Told) {
         match told {
             Told::Opened { version } => {
-                let opened = Opened { id: self.machine.id(), version };
+                let (id, max_runspaces) = (self.machine.id(), self.machine.max_runspaces());
+                let opened = Opened { id, version, max_runspaces };
                 if let Some(opening) = self.opening.take() {
                     drop(opening.send(Ok(opened)));
                 }
@@ -298,7 +303,14 @@ impl Actor {
 
     /// Ends a pipeline that tells nothing more.
     fn give_up(&mut self, id: Uuid, error: Error) {
-        let Some(running) = self.pipelines.remove(&id) else { return };
+        if self.tell_failure(id, error) {
+            drop(self.machine.forget(id));
+        }
+    }
+
+    /// Tells whoever waits for a pipeline that nothing more comes of it; false where nobody does.
+    fn tell_failure(&mut self, id: Uuid, error: Error) -> bool {
+        let Some(running) = self.pipelines.remove(&id) else { return false };
         let Running { failure, starting, sending, .. } = running;
         let again =
             |operation| self.calls.named_error(PoolError::Failed(error.to_string()), operation);
@@ -310,7 +322,7 @@ impl Actor {
             (None, Some(failure)) => drop(failure.send(error)),
             (None, None) => {}
         }
-        drop(self.machine.forget(id));
+        true
     }
 
     /// Ends everything because the machine cannot go on.
