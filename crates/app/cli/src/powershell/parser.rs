@@ -14,7 +14,7 @@ use super::syntax::{
 pub(crate) const MAX_SOURCE: usize = 256 * 1024;
 
 /// Words that begin a construct of the language, about_Reserved_Words.
-const KEYWORDS: &[&str] = &[
+pub(super) const KEYWORDS: &[&str] = &[
     "begin",
     "break",
     "catch",

@@ -58,17 +58,27 @@ fn opened(
             Ok(open) => {
                 let id = open.instance_id;
                 drop(open);
-                if context.is_alone {
-                    // What is printed is true: the next program can have it.
-                    for (_, left) in leave(context, &[id], 1, Leave::default())? {
-                        left.or_else(|error| context.report(bound, error))?;
-                    }
-                }
-                sink.put(context.sessions.object(id))?;
+                show(bound, context, sink, id)?;
             }
         }
     }
     Ok(())
+}
+
+/// Shows a session that this program holds.
+fn show(
+    bound: &Bound,
+    context: &mut Context,
+    sink: &mut Sink<'_>,
+    id: Uuid,
+) -> Result<(), CommandError> {
+    if context.is_alone {
+        // What is printed is true: the next program can have it.
+        for (_, left) in leave(context, &[id], 1, Leave::default())? {
+            left.or_else(|error| context.report(bound, error))?;
+        }
+    }
+    sink.put(context.sessions.object(id))
 }
 
 /// `Get-PSSession`.
@@ -80,8 +90,7 @@ pub(super) fn get(
     context: &mut Context,
     sink: &mut Sink<'_>,
 ) -> Result<(), CommandError> {
-    let is_remote =
-        ["ComputerName", "ConnectionUri"].iter().any(|name| bound.value(name).is_some());
+    let is_remote = names_hosts(bound);
     let ids = if is_remote {
         on_hosts(bound, context)?
     } else if ["Name", "InstanceId", "Id"].iter().any(|name| bound.value(name).is_some()) {
@@ -172,8 +181,7 @@ pub(super) fn connect(
     context: &mut Context,
     sink: &mut Sink<'_>,
 ) -> Result<(), CommandError> {
-    let is_remote =
-        ["ComputerName", "ConnectionUri"].iter().any(|name| bound.value(name).is_some());
+    let is_remote = names_hosts(bound);
     let meant = if is_remote {
         let mut ids = on_hosts(bound, context)?;
         // Those that others have are theirs.
@@ -194,16 +202,16 @@ pub(super) fn connect(
             Err(error) => context.report(bound, error)?,
             Ok(open) => {
                 drop(open);
-                if context.is_alone {
-                    for (_, left) in leave(context, &[id], 1, Leave::default())? {
-                        left.or_else(|error| context.report(bound, error))?;
-                    }
-                }
-                sink.put(context.sessions.object(id))?;
+                show(bound, context, sink, id)?;
             }
         }
     }
     Ok(())
+}
+
+/// Whether sessions are meant as their hosts know them.
+pub(super) fn names_hosts(bound: &Bound) -> bool {
+    ["ComputerName", "ConnectionUri"].iter().any(|name| bound.value(name).is_some())
 }
 
 /// The sessions that a cmdlet means; what means none is told.

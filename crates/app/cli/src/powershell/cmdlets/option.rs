@@ -1,5 +1,6 @@
 //! `New-PSSessionOption`.
 
+use super::connection::AUTHENTICATION;
 use super::{aliased, named};
 use crate::powershell::table::{Action, Cmdlet, Kind};
 
@@ -75,18 +76,7 @@ pub(in crate::powershell) const NEW_SESSION_OPTION: Cmdlet = Cmdlet {
         ),
         named(
             "ProxyAuthentication",
-            Kind::Choice(
-                "System.Management.Automation.Runspaces.AuthenticationMechanism",
-                &[
-                    "Default",
-                    "Basic",
-                    "Negotiate",
-                    "NegotiateWithImplicitCredential",
-                    "Credssp",
-                    "Digest",
-                    "Kerberos",
-                ],
-            ),
+            AUTHENTICATION,
             "How to log in to the proxy: Negotiate (the default), Basic or Digest.",
         ),
         named("ProxyCredential", Kind::Credential, "The account at the proxy."),

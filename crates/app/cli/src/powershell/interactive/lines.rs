@@ -3,40 +3,8 @@
 use psrp::clixml::{Object, Value};
 use psrp::messages::{Argument, Command, Merge, PipelineResultTypes, PowerShell};
 
-/// Words that begin statements: such a line is a script.
-const KEYWORDS: &[&str] = &[
-    "begin",
-    "break",
-    "catch",
-    "class",
-    "continue",
-    "data",
-    "do",
-    "dynamicparam",
-    "else",
-    "elseif",
-    "end",
-    "enum",
-    "exit",
-    "filter",
-    "finally",
-    "for",
-    "foreach",
-    "from",
-    "function",
-    "if",
-    "in",
-    "param",
-    "process",
-    "return",
-    "switch",
-    "throw",
-    "trap",
-    "try",
-    "until",
-    "using",
-    "while",
-];
+use crate::powershell::parser::KEYWORDS;
+
 /// Cmdlets that make no sense in a session that somebody is in, with their aliases, and what is said instead.
 const REFUSED: &[(&str, &[&str], &str)] = &[
     (
@@ -133,7 +101,10 @@ fn command(line: &str) -> Option<Command> {
     let name = words.next()?;
     let is_name = name.starts_with(|letter: char| letter.is_ascii_alphabetic())
         && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_'));
-    if !is_name || KEYWORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(name)) {
+    // Such a line is a script.
+    let begins_statement =
+        KEYWORDS.iter().chain(&["exit"]).any(|keyword| keyword.eq_ignore_ascii_case(name));
+    if !is_name || begins_statement {
         return None;
     }
     let mut command = Command::named(name);

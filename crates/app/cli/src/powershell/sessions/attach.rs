@@ -80,7 +80,7 @@ fn begin(
     match (&session.held, session.pool_state()) {
         (Some(_), Some(PoolState::Open)) => return Ok(session.open()),
         (Some(held), Some(PoolState::Disconnected)) if comes_back => {
-            let (held, computer) = (held.clone(), session.record.computer_name.clone());
+            let (held, computer) = (held.clone(), session.record.place.computer_name.clone());
             work.push(async move {
                 let back = held.pool.reconnect().await;
                 (id, back.map(|()| None).map_err(|error| lost(&computer, error)))

@@ -93,7 +93,7 @@ fn matching(
         _ => by_pattern(
             sessions,
             &text,
-            |session| &session.record.computer_name,
+            |session| &session.record.place.computer_name,
             |name| {
                 CommandError::usage(format!(
                     "The remote session with the computer name {name} is not available."
@@ -133,12 +133,12 @@ fn by_session(sessions: &Sessions, value: &Value) -> Result<Vec<Uuid>, CommandEr
 fn by_id(sessions: &Sessions, value: &Value) -> Option<Uuid> {
     let Value::Integer(number) = value else { return None };
     let is = |session: &&Session| i64::from(session.record.id) == *number;
-    there(sessions).find(is).map(|session| session.record.instance_id)
+    there(sessions).find(is).map(|session| session.record.place.instance_id)
 }
 
 fn by_instance_id(sessions: &Sessions, text: &str) -> Result<Vec<Uuid>, CommandError> {
     let id = Uuid::try_parse(text).unwrap_or_default();
-    let found = there(sessions).find(|session| session.record.instance_id == id);
+    let found = there(sessions).find(|session| session.record.place.instance_id == id);
     found.map(|_| vec![id]).ok_or_else(|| no_instance(id))
 }
 
@@ -154,13 +154,13 @@ fn by_pattern(
         same(name, pattern) || (is_pattern && wildcard::fits(pattern, name))
     };
     let found: Vec<Uuid> =
-        there(sessions).filter(fits).map(|session| session.record.instance_id).collect();
+        there(sessions).filter(fits).map(|session| session.record.place.instance_id).collect();
     if found.is_empty() && !is_pattern { Err(missing(pattern)) } else { Ok(found) }
 }
 
 fn by_name(sessions: &Sessions, is: impl Fn(&str) -> bool) -> Vec<Uuid> {
     let found = there(sessions).filter(|session| is(&session.record.name));
-    found.map(|session| session.record.instance_id).collect()
+    found.map(|session| session.record.place.instance_id).collect()
 }
 
 /// Those that are not over.
@@ -192,7 +192,7 @@ impl Sessions {
     /// The registry cannot be read.
     pub(in crate::powershell) fn all(&mut self) -> Result<Vec<Uuid>, CommandError> {
         self.refresh()?;
-        Ok(there(self).map(|session| session.record.instance_id).collect())
+        Ok(there(self).map(|session| session.record.place.instance_id).collect())
     }
 
     /// Whether a session of this name is meant by one of the names of a list, which may have wildcards.

@@ -68,7 +68,7 @@ pub(in crate::powershell) fn leave(
     for id in ids.iter().copied() {
         let Some(session) = context.sessions.session(id) else { continue };
         let Some(held) = session.held.clone() else { continue };
-        let computer = session.record.computer_name.clone();
+        let computer = session.record.place.computer_name.clone();
         let buffer_mode = how.buffer_mode.or(held.buffer_mode);
         work.push(async move {
             let left = held.pool.disconnect(Leave { buffer_mode, ..how }).await;
@@ -92,7 +92,7 @@ pub(in crate::powershell) fn close(context: &mut Context, id: Uuid) -> Result<()
     if session.held.is_none() && session.state == Away::Closed {
         return Ok(());
     }
-    let computer = session.record.computer_name.clone();
+    let computer = session.record.place.computer_name.clone();
     let held = session.held.clone();
     waiter.listen()?;
     let closed = match held.filter(|held| held.pool.state() == PoolState::Open) {

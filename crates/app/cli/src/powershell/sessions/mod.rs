@@ -42,7 +42,7 @@ use super::value::Value;
 use super::waiter::Waiter;
 use crate::command_error::CommandError;
 use options::SessionOptions;
-use registry::{Draft, Record, Registry};
+use registry::{Draft, Place, Record, Registry};
 use target::Target;
 
 /// How long the end of the program waits for hosts.
@@ -56,10 +56,8 @@ pub(super) type Each<T> = Vec<(Uuid, Result<T, CommandError>)>;
 
 /// A session that can be used.
 #[derive(Clone, Debug)]
-#[expect(dead_code, reason = "for the cmdlets that run commands in sessions")]
 pub(super) struct Open {
     pub(super) instance_id: Uuid,
-    pub(super) name: String,
     /// `ComputerName`.
     pub(super) computer: String,
     pub(super) pool: Arc<Pool>,
@@ -107,9 +105,8 @@ impl Session {
     fn open(&self) -> Option<Open> {
         let Held { pool, client, .. } = self.held.clone()?;
         (pool.state() == PoolState::Open).then(|| Open {
-            instance_id: self.record.instance_id,
-            name: self.record.name.clone(),
-            computer: self.record.computer_name.clone(),
+            instance_id: self.record.place.instance_id,
+            computer: self.record.place.computer_name.clone(),
             pool,
             client,
         })
@@ -129,7 +126,8 @@ impl Session {
 
     /// `Session one, <guid>, localhost` as PowerShell's errors name it.
     fn named(&self) -> String {
-        let Record { name, instance_id, computer_name, .. } = &self.record;
+        let Record { name, place, .. } = &self.record;
+        let Place { instance_id, computer_name, .. } = place;
         format!("{name}, {instance_id}, {computer_name}")
     }
 }
@@ -142,8 +140,9 @@ impl Sessions {
     fn refresh(&mut self) -> Result<(), CommandError> {
         let mut records = Registry::of_user()?.sessions()?;
         for session in &mut self.known {
-            let at =
-                records.iter().position(|found| found.instance_id == session.record.instance_id);
+            let at = records
+                .iter()
+                .position(|found| found.place.instance_id == session.record.place.instance_id);
             let record = at.map(|at| records.remove(at));
             match record {
                 // A session that was left is with whoever takes it up first.
@@ -163,11 +162,11 @@ impl Sessions {
     }
 
     fn session(&self, id: Uuid) -> Option<&Session> {
-        self.known.iter().find(|session| session.record.instance_id == id)
+        self.known.iter().find(|session| session.record.place.instance_id == id)
     }
 
     fn session_mut(&mut self, id: Uuid) -> Option<&mut Session> {
-        self.known.iter_mut().find(|session| session.record.instance_id == id)
+        self.known.iter_mut().find(|session| session.record.place.instance_id == id)
     }
 
     /// A session as an object; null for one that is not known.
@@ -178,7 +177,9 @@ impl Sessions {
     /// `ComputerName` and `Name` of a session.
     pub(super) fn names(&self, id: Uuid) -> (String, String) {
         let record = self.session(id).map(|session| &session.record);
-        record.map(|record| (record.computer_name.clone(), record.name.clone())).unwrap_or_default()
+        record
+            .map(|record| (record.place.computer_name.clone(), record.name.clone()))
+            .unwrap_or_default()
     }
 
     /// Gives objects of sessions the state that these have now.
@@ -219,29 +220,33 @@ impl Sessions {
                 record.name
             ))
         };
-        let endpoint = Endpoint::parse(&record.connection_uri, false);
+        let endpoint = Endpoint::parse(&record.place.connection_uri, false);
         let endpoint = endpoint.map_err(|error| wrong(error.to_string()))?;
-        let authentication = match record.authentication.as_str() {
+        let authentication = match record.place.authentication.as_str() {
             "Basic" => Authentication::Basic,
             "Negotiate" => Authentication::Negotiate,
             other => return Err(wrong(format!("the login {other} is not in this version"))),
         };
-        let options = SessionOptions::read(&record.session_option)?;
+        let options = SessionOptions::read(&record.place.session_option)?;
         let settings = preferences::settings()?;
-        let user = record.user_name.clone();
-        let password =
-            self.password(&user, &record.connection_uri, &record.computer_name, waiter)?;
+        let user = record.place.user_name.clone();
+        let password = self.password(
+            &user,
+            &record.place.connection_uri,
+            &record.place.computer_name,
+            waiter,
+        )?;
         let credentials = Credentials { user, password };
-        let place = (record.computer_name, endpoint);
+        let place = (record.place.computer_name, endpoint);
         let mut target = target::made(
             place,
             credentials,
             authentication,
-            &record.configuration_name,
+            &record.place.configuration_name,
             &options,
             &settings,
         )?;
-        target.pool.compression = record.is_compressed;
+        target.pool.compression = record.place.is_compressed;
         target.pool.name = Some(record.name);
         Ok(target)
     }
@@ -260,8 +265,8 @@ impl Sessions {
                 return Err(error);
             }
         };
-        self.remember(target, &record.connection_uri);
-        let id = record.instance_id;
+        self.remember(target, &record.place.connection_uri);
+        let id = record.place.instance_id;
         self.known.push(Session { record, held: Some(held), state: Away::Left });
         Ok(id)
     }
@@ -269,7 +274,7 @@ impl Sessions {
     /// The password of a session's account was wrong.
     fn ask_again(&mut self, id: Uuid) {
         if let Some(session) = self.session(id) {
-            let Record { user_name, connection_uri, .. } = &session.record;
+            let Place { user_name, connection_uri, .. } = &session.record.place;
             let key = (user_name.clone(), connection_uri.clone());
             self.passwords.remove(&key);
         }
@@ -293,14 +298,18 @@ impl Sessions {
         let uri = uri(&target.config.endpoint);
         // What this user had there when the host was asked, and the host does not know, is over.
         let is_lost = |session: &&Session| {
-            let Record { connection_uri, user_name, instance_id, .. } = &session.record;
+            let Place { connection_uri, user_name, instance_id, .. } = &session.record.place;
             *connection_uri == uri
                 && *user_name == target.config.credentials.user
                 && session.held.is_none()
                 && !listed.iter().any(|pool| pool.id() == *instance_id)
         };
-        let lost: Vec<Uuid> =
-            self.known.iter().filter(is_lost).map(|session| session.record.instance_id).collect();
+        let lost: Vec<Uuid> = self
+            .known
+            .iter()
+            .filter(is_lost)
+            .map(|session| session.record.place.instance_id)
+            .collect();
         registry.remove(&lost)?;
         let drafts = listed.iter().map(|pool| {
             let mut target = target.clone();
@@ -353,8 +362,7 @@ pub(super) fn again(context: &mut Context, id: Uuid) -> Result<Target, CommandEr
 fn draft(target: &Target, id: Uuid, name: Option<String>, is_compressed: bool) -> Draft {
     let is_basic = target.config.authentication == Authentication::Basic;
     let authentication = if is_basic { "Basic" } else { "Negotiate" };
-    Draft {
-        name,
+    let place = Place {
         instance_id: id,
         computer_name: target.computer.clone(),
         connection_uri: uri(&target.config.endpoint),
@@ -363,7 +371,8 @@ fn draft(target: &Target, id: Uuid, name: Option<String>, is_compressed: bool) -
         configuration_name: target.pool.configuration.clone(),
         is_compressed,
         session_option: target.options.to_value(),
-    }
+    };
+    Draft { name, place }
 }
 
 /// The whole address, the zone of an IPv6 address too.

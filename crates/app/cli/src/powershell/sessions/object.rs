@@ -16,12 +16,12 @@ pub(super) fn of(session: &Session) -> Value {
     let properties = [
         ("Id", Value::Integer(record.id.into())),
         ("Name", text(&record.name)),
-        ("ComputerName", text(&record.computer_name)),
+        ("ComputerName", text(&record.place.computer_name)),
         ("ComputerType", text("RemoteMachine")),
         ("State", text(state(session))),
-        ("ConfigurationName", text(configuration(&record.configuration_name))),
+        ("ConfigurationName", text(configuration(&record.place.configuration_name))),
         ("Availability", text(availability(session))),
-        ("InstanceId", Value::Text(record.instance_id.to_string())),
+        ("InstanceId", Value::Text(record.place.instance_id.to_string())),
         ("Transport", text("WSMan")),
         ("ApplicationPrivateData", data),
     ];

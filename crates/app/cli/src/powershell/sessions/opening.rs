@@ -62,8 +62,7 @@ impl Opening {
             }
             let (instance_id, pool) = (pool.id(), Arc::new(pool));
             context.sessions.temporary.push(Arc::clone(&pool));
-            let name = target.pool.name.clone().unwrap_or_default();
-            Ok(Open { instance_id, name, computer: target.computer, pool, client })
+            Ok(Open { instance_id, computer: target.computer, pool, client })
         })))
     }
 

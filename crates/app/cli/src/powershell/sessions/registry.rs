@@ -30,6 +30,17 @@ pub(in crate::powershell) struct Record {
     /// Its number, which no other session of the file has.
     pub(in crate::powershell) id: u32,
     pub(in crate::powershell) name: String,
+    #[serde(flatten)]
+    pub(in crate::powershell) place: Place,
+    /// What a later version keeps.
+    #[serde(flatten)]
+    other: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Which session it is, where, and how it is reached again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::powershell) struct Place {
     #[serde(with = "as_text")]
     pub(in crate::powershell) instance_id: Uuid,
     /// As it was named.
@@ -45,41 +56,20 @@ pub(in crate::powershell) struct Record {
     pub(in crate::powershell) is_compressed: bool,
     /// The options of the session, as a hashtable.
     pub(in crate::powershell) session_option: Value,
-    /// What a later version keeps.
-    #[serde(flatten)]
-    other: serde_json::Map<String, serde_json::Value>,
 }
 
-/// What a session is before it has a number.
+/// A session before it has a number.
 #[derive(Clone, Debug)]
 pub(in crate::powershell) struct Draft {
     /// `Runspace` and the number, where there is none.
     pub(in crate::powershell) name: Option<String>,
-    pub(in crate::powershell) instance_id: Uuid,
-    pub(in crate::powershell) computer_name: String,
-    pub(in crate::powershell) connection_uri: String,
-    pub(in crate::powershell) user_name: String,
-    pub(in crate::powershell) authentication: String,
-    pub(in crate::powershell) configuration_name: String,
-    pub(in crate::powershell) is_compressed: bool,
-    pub(in crate::powershell) session_option: Value,
+    pub(in crate::powershell) place: Place,
 }
 
 impl Draft {
     fn numbered(self, id: u32) -> Record {
-        Record {
-            id,
-            name: self.name.unwrap_or_else(|| format!("Runspace{id}")),
-            instance_id: self.instance_id,
-            computer_name: self.computer_name,
-            connection_uri: self.connection_uri,
-            user_name: self.user_name,
-            authentication: self.authentication,
-            configuration_name: self.configuration_name,
-            is_compressed: self.is_compressed,
-            session_option: self.session_option,
-            other: serde_json::Map::new(),
-        }
+        let name = self.name.unwrap_or_else(|| format!("Runspace{id}"));
+        Record { id, name, place: self.place, other: serde_json::Map::new() }
     }
 }
 
@@ -172,7 +162,7 @@ impl Registry {
             let mut added = Vec::new();
             let mut has_changed = false;
             for draft in drafts {
-                let is_same = |known: &&Record| known.instance_id == draft.instance_id;
+                let is_same = |known: &&Record| known.place.instance_id == draft.place.instance_id;
                 if let Some(known) = content.sessions.iter().find(is_same) {
                     added.push(known.clone());
                     continue;
@@ -203,7 +193,7 @@ impl Registry {
         }
         self.update(|content| {
             let before = content.sessions.len();
-            content.sessions.retain(|session| !ids.contains(&session.instance_id));
+            content.sessions.retain(|session| !ids.contains(&session.place.instance_id));
             ((), content.sessions.len() < before)
         })
     }
@@ -307,8 +297,7 @@ mod tests {
     use super::*;
 
     fn draft(name: Option<&str>) -> Draft {
-        Draft {
-            name: name.map(str::to_owned),
+        let place = Place {
             instance_id: Uuid::from_u64_pair(1, rand()),
             computer_name: "server01".to_owned(),
             connection_uri: "http://server01:5985/wsman".to_owned(),
@@ -317,7 +306,8 @@ mod tests {
             configuration_name: "Microsoft.PowerShell".to_owned(),
             is_compressed: true,
             session_option: Value::hashtable(vec![("OpenTimeout".to_owned(), Value::Integer(1))]),
-        }
+        };
+        Draft { name: name.map(str::to_owned), place }
     }
 
     fn rand() -> u64 {
@@ -339,10 +329,10 @@ mod tests {
         let (one, two, three) = (add(None), add(Some("web")), add(Some("web")));
         assert_eq!([one.id, two.id, three.id], [1, 2, 3]);
         assert_eq!([one.name.as_str(), &two.name, &three.name], ["Runspace1", "web", "web"]);
-        registry.remove(&[three.instance_id, two.instance_id]).unwrap();
+        registry.remove(&[three.place.instance_id, two.place.instance_id]).unwrap();
         assert_eq!(add(None).id, 4, "a number is not given twice while sessions are there");
         let all: Vec<Uuid> =
-            registry.sessions().unwrap().iter().map(|session| session.instance_id).collect();
+            registry.sessions().unwrap().iter().map(|session| session.place.instance_id).collect();
         registry.remove(&all).unwrap();
         assert_eq!(add(None).id, 1);
     }
@@ -356,7 +346,7 @@ mod tests {
         assert_eq!((again[0].id, again[0].name.as_str()), (first.id, first.name.as_str()));
         let kept = registry.sessions().unwrap();
         assert_eq!(kept.len(), 1);
-        assert_eq!(kept[0].session_option.member("OpenTimeout").text(), "1");
+        assert_eq!(kept[0].place.session_option.member("OpenTimeout").text(), "1");
     }
 
     #[test]
@@ -413,7 +403,7 @@ mod tests {
             let registry = registry.clone();
             thread::spawn(move || {
                 let added = registry.add(vec![draft(None), draft(None)]).unwrap();
-                registry.remove(&[added[0].instance_id]).unwrap();
+                registry.remove(&[added[0].place.instance_id]).unwrap();
             })
         };
         let threads: Vec<_> = (0..20).map(add).collect();
