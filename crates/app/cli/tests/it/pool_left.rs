@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use client::pool::{Leave, PoolOptions, PoolState};
-use client::{BufferMode, Client, Pool};
+use client::pool::{Leave, PipelineEvent, PoolOptions, PoolState};
+use client::{BufferMode, Client, Pipeline, Pool};
+use psrp::client::Record;
 use psrp::clixml::Value;
 use psrp::messages::PipelineState;
 use testkit::Relay;
@@ -23,6 +24,18 @@ fn right() -> Vec<Value> {
 
 async fn open(client: &Client) -> Pool {
     client.open_pool(PoolOptions::default()).await.unwrap()
+}
+
+/// What a pipeline had told by the time that its pool was left.
+async fn had(pipeline: &mut Pipeline) -> Vec<Value> {
+    let mut output = Vec::new();
+    let moment = Duration::from_millis(200);
+    while let Ok(Ok(Some(event))) = tokio::time::timeout(moment, pipeline.next()).await {
+        if let PipelineEvent::Record(Record::Output(value)) = event {
+            output.push(value);
+        }
+    }
+    output
 }
 
 #[test]
@@ -60,7 +73,7 @@ fn pool_that_was_left_is_found_and_taken_over_with_its_pipeline() {
         let first = client_at(service.port);
         let named = PoolOptions { name: Some("left".to_owned()), ..PoolOptions::default() };
         let pool = first.open_pool(named.clone()).await.unwrap();
-        let pipeline = pool.invoke(options(COUNTS)).await.unwrap();
+        let mut pipeline = pool.invoke(options(COUNTS)).await.unwrap();
         let (id, pipeline_id) = (pool.id(), pipeline.id());
 
         let second = client_at(service.port);
@@ -69,6 +82,7 @@ fn pool_that_was_left_is_found_and_taken_over_with_its_pipeline() {
         pool.disconnect(Leave { idle_timeout: Some(Duration::from_secs(600)), ..Leave::default() })
             .await
             .unwrap();
+        let mut output = had(&mut pipeline).await;
         drop((pipeline, pool));
 
         let listed = second.pools().await.unwrap();
@@ -81,7 +95,8 @@ fn pool_that_was_left_is_found_and_taken_over_with_its_pipeline() {
 
         let pool = second.connect_pool(id, PoolOptions::default()).await.unwrap();
         let mut pipeline = pool.connect_pipeline(pipeline_id).await.unwrap();
-        let (output, state) = outputs(&mut pipeline).await.unwrap();
+        let (others, state) = outputs(&mut pipeline).await.unwrap();
+        output.extend(others);
         assert_eq!((output, state), (right(), PipelineState::Completed));
         assert_ne!(pool.private_data(), Value::Null);
         assert_eq!(finish(&pool, "'still here'").await.unwrap().0, [Value::from("still here")]);

@@ -42,8 +42,8 @@ use crate::shell::{context, name};
 
 /// The longest wait for the end of a pool that nobody holds any more.
 const CLEAN_UP: Duration = Duration::from_secs(5);
-/// The OperationTimeout of Receives at a host with a single connection.
-const ALONE: Duration = Duration::from_millis(500);
+/// The OperationTimeout of Receives at a host with a single connection, and of those that show whether something is there.
+const SOON: Duration = Duration::from_millis(500);
 /// So long after the last pipeline's end the host is told of the finished ones.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -293,8 +293,14 @@ impl Actor {
                     None => continue,
                 },
             };
-            // Where there is one connection only, what else is to be said must not wait long for it.
-            let patient = if self.calls.is_alone() { ALONE } else { operation_timeout };
+            let is_lost = match target {
+                None => self.lost.is_some(),
+                Some(id) => self.pipelines.get(&id).is_some_and(|running| running.lost.is_some()),
+            };
+            // Where there is one connection only, what else is to be said must not wait long for it; nor must what waits
+            // for a sign that its Command has arrived.
+            let is_brief = is_lost || self.calls.is_alone();
+            let patient = if is_brief { SOON } else { operation_timeout };
             if let Some(request) = self.machine.receive(target, entropy::uuid(), patient)? {
                 self.fly(request, wait, batches, pause);
             }

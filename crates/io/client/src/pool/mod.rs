@@ -333,6 +333,10 @@ impl Pool {
     ///
     /// [`Error`] when the host could not be told; it ends the pool itself when its idle time is over.
     pub async fn close(&self) -> Result<(), Error> {
-        self.way.ask("Delete", Order::Close).await
+        let closed = self.way.ask("Delete", Order::Close).await;
+        // The task of a pool that broke tells the host as well, and a program that ends must not be faster.
+        let mut state = self.told.state.clone();
+        while state.changed().await.is_ok() {}
+        closed
     }
 }

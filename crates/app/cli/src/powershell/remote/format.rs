@@ -15,6 +15,7 @@ use psrp::messages::{Command, HostInfo, PipelineState, PowerShell};
 
 use super::objects;
 use super::tell::{Teller, Told};
+use crate::command_error::CommandError;
 
 /// The pipelines that a pool must have room for while objects are shown: the command, and the formatter.
 const RUNSPACES: i32 = 2;
@@ -27,15 +28,20 @@ pub(super) struct Formatter {
     pool: Arc<Pool>,
     host_info: HostInfo,
     running: Option<Pipeline>,
-    /// Sent since the pipeline began, until its first line comes.
+    /// Sent since the pipeline began, until its first line that is not blank comes.
     unsure: Vec<clixml::Value>,
+    /// Blank lines that came before it.
+    blanks: usize,
+    /// Whether it has come: objects can be lost then.
+    has_shown: bool,
     /// `None`: not tried yet.
     is_able: Option<bool>,
 }
 
 impl Formatter {
     pub(super) const fn new(pool: Arc<Pool>, host_info: HostInfo) -> Self {
-        Self { pool, host_info, running: None, unsure: Vec::new(), is_able: None }
+        let unsure = Vec::new();
+        Self { pool, host_info, running: None, unsure, blanks: 0, has_shown: false, is_able: None }
     }
 
     /// Shows objects, or tells them as they are where the host cannot.
@@ -47,7 +53,7 @@ impl Formatter {
             return;
         }
         let Some(input) = self.running.as_ref().map(Pipeline::input) else { return };
-        if self.unsure.len() < MAX_UNSURE {
+        if !self.has_shown && self.unsure.len() < MAX_UNSURE {
             self.unsure.extend(objects.iter().cloned());
         }
         let stamped = objects.into_iter().map(|object| objects::sealed(object, &teller.stamp));
@@ -129,20 +135,37 @@ impl Formatter {
         }
     }
 
+    async fn tell_blanks(&mut self, teller: &Teller) {
+        for _ in 0..std::mem::take(&mut self.blanks) {
+            teller.tell(Told::Line(String::new())).await;
+        }
+    }
+
     async fn heard(&mut self, line: Result<String, bool>, teller: &Teller) {
         match line {
+            Ok(line) if line.is_empty() && !self.has_shown => self.blanks += 1,
             Ok(line) => {
                 self.unsure.clear();
+                self.has_shown = true;
+                self.tell_blanks(teller).await;
                 teller.tell(Told::Line(line)).await;
             }
             Err(has_done_well) => {
                 self.running = None;
                 self.is_able = Some(has_done_well);
                 let unsure = std::mem::take(&mut self.unsure);
-                if !has_done_well {
-                    for object in unsure {
-                        teller.output(object).await;
-                    }
+                let has_shown = std::mem::take(&mut self.has_shown);
+                if has_done_well {
+                    self.tell_blanks(teller).await;
+                    return;
+                }
+                self.blanks = 0;
+                for object in unsure {
+                    teller.output(object).await;
+                }
+                if has_shown {
+                    let text = "the host's formatter has ended early: objects may be missing";
+                    teller.failed(CommandError::failed(text)).await;
                 }
             }
         }

@@ -42,6 +42,10 @@ impl Actor {
             }
             (_, Some(id)) => self.give_up(id, error),
             (Operation::Reconnect, None) => self.not_returned(error),
+            // The pool is there; without its key strings would wait for ever.
+            (Operation::Send, None) if !self.is_exchanging => {
+                self.drop_questions(&PoolError::Failed(error.to_string()));
+            }
             (Operation::Disconnect, None) => {
                 if let Some(leaving) = self.leaving.take() {
                     drop(leaving.send(Err(error)));
@@ -325,6 +329,13 @@ impl Actor {
         true
     }
 
+    /// Tells whoever asked the pool something that no answer comes.
+    fn drop_questions(&mut self, cause: &PoolError) {
+        for (_, reply) in std::mem::take(&mut self.questions) {
+            drop(reply.send(Err(self.calls.named_error(cause.clone(), "Send"))));
+        }
+    }
+
     /// Ends everything because the machine cannot go on.
     pub(super) fn fail(&mut self, error: &machine::Error) {
         let error = PoolError::Failed(error.to_string());
@@ -345,9 +356,7 @@ impl Actor {
             let error = self.calls.named_error(cause.clone(), "Receive");
             self.give_up(id, error);
         }
-        for (_, reply) in std::mem::take(&mut self.questions) {
-            drop(reply.send(Err(self.calls.named_error(cause.clone(), "Send"))));
-        }
+        self.drop_questions(cause);
         for (_, reply) in std::mem::take(&mut self.encrypting) {
             drop(reply.send(Err(self.calls.named_error(cause.clone(), "Send"))));
         }
