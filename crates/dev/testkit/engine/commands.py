@@ -7,7 +7,7 @@ from psrpcore import types as ps
 
 import display
 import members
-from clixml import Thing, custom
+from clixml import Thing, bag, custom
 from received import received
 from records import (
     CATEGORIES, COLORS, Failure, argument_missing, host_message, information, informational, parameter_not_found, position_not_found, progress,
@@ -169,6 +169,9 @@ def write_error(call):
     failure = written_error(message, call.get("targetobject"), call.get("errorid"), "Write-Error")
     category = call.text("category", "NotSpecified")
     failure.category = next((one for one in CATEGORIES if one.lower() == category.lower()), "NotSpecified")
+    if inquires(call, "erroraction", "ErrorActionPreference"):
+        inquire(call, message)
+        return
     history = call.runner.session.history_id
     failure.line = call.runner.source.count("\n", 0, call.node[0]) + 1
     failure.where = ("", 0, "", history, call.runner.source.strip("\n"), "")
@@ -188,9 +191,27 @@ def informing(stream, kind, host_method, variable, switch):
             redirected = call.runner.write(stream, informational(kind, message))
             if not redirected:
                 call.pipeline.show(host_method, [message])
+        if preference == "inquire":
+            inquire(call, "Continue with this operation?")
         yield from ()
 
     return write
+
+
+def inquires(call, name, variable):
+    return str(call.get(name, call.runner.variable(variable))).lower() == "inquire"
+
+
+def inquire(call, message):
+    """Asks whether to go on; the pipeline ends where it is not."""
+    choices = [
+        bag(label="&Yes", helpMessage="Continue with only the next step of the operation."),
+        bag(label="Yes to &All", helpMessage="Continue with all the steps of the operation."),
+        bag(label="&Halt Command", helpMessage="Stop this command."),
+    ]
+    if int(members.choice(call.pipeline, "Confirm", message, choices, 0) or 0) == 2:
+        text = "The running command stopped because the user selected the Stop option."
+        raise Failure(text, None, "ActionPreferenceStop", "OperationStopped", ends="pipeline")
 
 
 for _stream in (

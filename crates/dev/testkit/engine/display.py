@@ -21,6 +21,10 @@ PROCESS = [(" NPM(K)", "NPM"), ("   PM(M)", "PM"), ("     WS(M)", "WS"), ("    C
            (" SI", "SI"), ("ProcessName", "ProcessName")]
 
 
+# Layouts that a text does not end.
+OPEN = ("table", "credential")
+
+
 class Formatted:
     """An object that Format-List or Format-Table has prepared."""
 
@@ -45,20 +49,47 @@ def green(text):
 def show(values, pipeline):
     """Pairs of the host's method and a line."""
     group, key = [], None
+    # A text within a table does not end it: the empty line behind it comes at the end.
+    is_owed = False
+    room = width_of(pipeline)
     for value in values:
         pipeline.check()
+        if isinstance(value, members.HostObject):
+            value = members.listed(value, pipeline)
+        elif isinstance(value, ps.PSDuration):
+            value = members.span_list(value)
         value = members.shown(value)
         new = layout(value)
+        if group and new and is_plain_table(group[0]) and is_plain_table(value):
+            # The first object of its kind decides the columns of all that follow.
+            new = key
         if group and new != key:
-            yield from flush(group, key, new is not None)
+            yield from flush(group, key, new is not None, room)
+            is_owed = new is None and key[0] in OPEN
             group = []
         if new is None:
-            yield from plain(value)
+            yield from plain(value, pipeline)
         else:
+            if is_owed:
+                yield "WriteLine2", ""
+                is_owed = False
             key = new
             group.append(value)
     if group:
-        yield from flush(group, key)
+        yield from flush(group, key, True, room)
+    elif is_owed:
+        yield "WriteLine2", ""
+
+
+def is_plain_table(value):
+    """An object without a view of its own that is shown as a table."""
+    return isinstance(value, Thing) and value.type_names[:1] != [AUTOMATION + "PathInfo"] and (layout(value) or "")[0] == "table"
+
+
+def width_of(pipeline):
+    """The columns that are written to: one less than the client's window has."""
+    size = pipeline.host_value("BufferSize") if pipeline.has_user() else None
+    return int(size.width) - 1 if getattr(size, "width", None) else None
 
 
 def lines(values, pipeline):
@@ -111,14 +142,14 @@ def is_error(value):
     return any("ErrorRecord" in name for name in kind)
 
 
-def plain(value):
+def plain(value, pipeline):
     from values import text_of
 
     if is_error(value):
         is_native = isinstance(value, Thing) and str(value.get("FullyQualifiedErrorId")).startswith("NativeCommandError")
         # The record of a pipeline that failed, which a client gives back, is shown as any object.
         method = "WriteErrorLine" if isinstance(value, Thing) and not is_native else "WriteLine2"
-        for line in error_text(value).split("\n"):
+        for line in error_text(value, pipeline.view()).split("\n"):
             yield method, line
         return
     if value is None:
@@ -128,8 +159,17 @@ def plain(value):
         yield "WriteLine2", line
 
 
-def error_text(value):
-    """The concise view: the command's name, or the exception's, before the message."""
+def error_text(value, view="ConciseView"):
+    """The concise view: the command's name, or the exception's, before the message. Two others."""
+    if isinstance(value, Thing) and view.lower() == "categoryview":
+        return value.get("ErrorCategory_Message")
+    if isinstance(value, Thing) and view.lower() == "normalview":
+        place = value.get("InvocationInfo")
+        return (
+            f"{value.get('ErrorCategory_Activity')} : {value.text}\n{place and place.get('PositionMessage')}\n"
+            f"+ CategoryInfo          : {value.get('ErrorCategory_Message')}\n"
+            f"+ FullyQualifiedErrorId : {value.get('FullyQualifiedErrorId')}"
+        )
     if not isinstance(value, Thing):
         return f"Error: {getattr(value, 'Exception', None) and value.Exception.Message or value}"
     if value.get("FullyQualifiedErrorId") in ("NativeCommandError", "NativeCommandErrorMessage"):
@@ -142,7 +182,7 @@ def error_text(value):
     return f"{name}: {value.text}"
 
 
-def flush(group, key, is_last=True):
+def flush(group, key, is_last=True, room=None):
     kind, names = key
     rows = [value.value if isinstance(value, Formatted) else value for value in group]
     yield "WriteLine2", ""
@@ -150,7 +190,11 @@ def flush(group, key, is_last=True):
         width = max((len(name) for name in names), default=0)
         for row in rows:
             for name in names:
-                yield "WriteLine2", green(f"{name:<{width}} : ") + text(part(row, name))
+                whole = text(part(row, name))
+                columns = (room or 1 << 30) - width - len(" : ")
+                yield "WriteLine2", green(f"{name:<{width}} : ") + whole[:columns]
+                for begin in range(columns, len(whole), columns):
+                    yield "WriteLine2", " " * (width + len(" : ")) + whole[begin:begin + columns]
             yield "WriteLine2", ""
         return
     if kind == "date":
@@ -181,8 +225,8 @@ def flush(group, key, is_last=True):
         yield "WriteLine2", ""
         yield from files_table(rows)
     else:
-        yield from table(list(names), [[part(row, name) for name in names] for row in rows])
-    if is_last or kind != "table":
+        yield from table(list(names), [[part(row, name) for name in names] for row in rows], room=room)
+    if is_last or kind not in OPEN:
         yield "WriteLine2", ""
 
 
@@ -231,11 +275,22 @@ def text(value):
     return text_of(value)
 
 
-def table(names, rows, widths=None, is_left=False):
+def cut(word, columns):
+    return word if len(word) <= columns else word[:columns - 1] + "…"
+
+
+def table(names, rows, widths=None, is_left=False, room=None):
     cells = [[text(value) for value in row] for row in rows]
-    numeric = [not is_left and all(isinstance(row[place], (int, float)) and not isinstance(row[place], bool) for row in rows)
+    numeric = [not is_left and is_numeric([row[place] for row in rows])
                for place in range(len(names))]
     widths = widths or [max([len(name)] + [len(row[place]) for row in cells]) for place, name in enumerate(names)]
+    # Columns that do not fit are left out, the last one that begins on the line is cut.
+    starts = [sum(widths[:place]) + place for place in range(len(names))]
+    if room is not None:
+        names = [name for name, start in zip(names, starts) if start < room]
+        widths = [min(width, room - start) for width, start in zip(widths, starts) if start < room]
+        names = [cut(name, width) for name, width in zip(names, widths)]
+        cells = [[cut(word, width) for word, width in zip(row, widths)] for row in cells]
     last = len(names) - 1
 
     def line(values, style):
@@ -252,6 +307,11 @@ def table(names, rows, widths=None, is_left=False):
     yield "WriteLine2", " ".join(green(mark) for mark in padded)
     for row in cells:
         yield "WriteLine2", line(row, str)
+
+
+def is_numeric(values):
+    values = [value for value in values if value is not None]
+    return bool(values) and all(isinstance(value, members.Aligned | int | float) for value in values)
 
 
 def files_table(rows):
@@ -328,7 +388,7 @@ def processes():
         }
         notes = {
             "Name": name, "SI": 0, "Handles": 0, "WS": memory, "PM": ps.PSInt64(0), "NPM": ps.PSInt64(0),
-            "CPU": ps.PSDouble(ticks.user + ticks.system), "__NounName": "Process",
+            "PriorityClass": members.Aligned("Normal"), "CPU": ps.PSDouble(ticks.user + ticks.system), "__NounName": "Process",
         }
         yield Thing(kind, f"System.Diagnostics.Process ({name})", props, notes)
 

@@ -4,7 +4,9 @@ import fnmatch
 import os
 import queue
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import threading
 
@@ -13,7 +15,7 @@ import members
 from clixml import Thing, bag
 from commands import command
 from records import (
-    Failure, drive_not_found, file_failure, item_exists, item_not_found, native_error, path_not_found,
+    AUTOMATION, RUNTIME, Failure, drive_not_found, file_failure, item_exists, item_not_found, native_error, path_not_found,
 )
 
 # How long it is waited for a program's output before it is looked whether to stop, in seconds.
@@ -78,6 +80,11 @@ def native(runner, name, arguments, source):
         code = process.wait()
         runner.session.variables["lastexitcode"] = code if code >= 0 else 128 - code
         runner.has_failed |= code != 0
+    preference = runner.variable("PSNativeCommandUseErrorActionPreference")
+    if code > 0 and preference is True:
+        raise Failure(
+            f'Program "{name}" ended with non-zero exit code: {code} (0x{code:02X}).',
+            [AUTOMATION + "NativeCommandExitException", *RUNTIME], "ProgramExitedWithNonZeroCode", "NotSpecified", name)
 
 
 def read(pipe, is_error, said):
@@ -193,33 +200,41 @@ def add_content(call):
     yield from written(call, "a", "Add-Content")
 
 
-@command("New-Item", "Path", takes="ItemType Name Value", switches="Force Confirm", needs=("Path", "String[]"))
+@command("New-Item", "Path", takes="ItemType Name Value", switches="Force Confirm WhatIf", needs=("Path", "String[]"))
 def new_item(call):
-    path = located(call.runner.session, os.path.join(members.text_of_one(call.get("path")), call.text("name")), "New-Item")
+    from values import items_of, text_of
+
     is_folder = call.text("itemtype", "File").lower() in ("directory", "container")
-    if os.path.lexists(path) and not (call.get("force")):
-        raise item_exists(path)
-    operation = ("Create Directory", "Create File")[not is_folder]
-    if call.get("confirm") and not confirmed(call, operation, f"Destination: {path}"):
-        return
-    if is_folder:
-        os.makedirs(path, exist_ok=True)
-    else:
-        with opened(path, "w", "New-Item") as file:
-            file.write(call.text("value"))
-    yield display.item(path)
+    operation = "Create Directory" if is_folder else "Create File"
+    for one in items_of(call.get("path")):
+        path = located(call.runner.session, os.path.join(text_of(one), call.text("name")), "New-Item")
+        if not proceeds(call, operation, f"Destination: {path}"):
+            continue
+        if os.path.lexists(path) and not call.get("force"):
+            raise item_exists(path)
+        if is_folder:
+            os.makedirs(path, exist_ok=True)
+        else:
+            with opened(path, "w", "New-Item") as file:
+                file.write(call.text("value"))
+        yield display.item(path)
 
 
-@command("Remove-Item", "Path", takes="LiteralPath", switches="Confirm Force Recurse", needs=("Path", "String[]"))
+@command("Remove-Item", "Path", takes="LiteralPath", switches="Confirm Force Recurse WhatIf", needs=("Path", "String[]"))
 def remove_item(call):
     for path in each_path(call, "Remove-Item"):
         is_folder = os.path.isdir(path) and not os.path.islink(path)
-        if call.get("confirm") and not confirmed(call, "Remove Directory" if is_folder else "Remove File", path):
+        if not proceeds(call, "Remove Directory" if is_folder else "Remove File", path):
             continue
+        is_whole = call.get("recurse")
+        if is_folder and os.listdir(path) and not is_whole:
+            if not asked(call, CHILDREN.format(path)):
+                continue
+            is_whole = True
         try:
             if not is_folder:
                 os.remove(path)
-            elif call.get("recurse"):
+            elif is_whole:
                 shutil.rmtree(path)
             else:
                 os.rmdir(path)
@@ -228,14 +243,29 @@ def remove_item(call):
     yield from ()
 
 
-def confirmed(call, operation, target):
+CHILDREN = (
+    "The item at {} has children and the Recurse parameter was not specified. If you continue, all children will be removed "
+    "with the item. Are you sure you want to continue?"
+)
+
+
+def proceeds(call, operation, target):
+    """Whether something is done: it is told only, or asked for before."""
+    if call.get("whatif"):
+        call.pipeline.show("WriteLine2", [f'What if: Performing the operation "{operation}" on target "{target}".'])
+        return False
+    is_asked = call.get("confirm", str(call.runner.variable("ConfirmPreference")).lower() == "low")
+    message = f'Are you sure you want to perform this action?\nPerforming the operation "{operation}" on target "{target}".'
+    return asked(call, message) if is_asked else True
+
+
+def asked(call, message):
     choices = [
         bag(label="&Yes", helpMessage="Continue with only the next step of the operation."),
         bag(label="Yes to &All", helpMessage="Continue with all the steps of the operation."),
         bag(label="&No", helpMessage="Skip this operation and proceed with the next operation."),
         bag(label="No to A&ll", helpMessage="Skip this operation and all subsequent operations."),
     ]
-    message = f'Are you sure you want to perform this action?\nPerforming the operation "{operation}" on target "{target}".'
     if call.to_all is None:
         answer = int(members.choice(call.pipeline, "Confirm", message, choices, 0) or 0)
         # The second and the fourth hold for all that follow.
@@ -259,6 +289,43 @@ def set_location(call):
         call.fail(failure)
     if call.get("passthru"):
         yield location(path)
+
+
+@command("Tee-Object", "FilePath", takes="InputObject Variable", switches="Append")
+def tee_object(call):
+    values = list(call.input())
+    yield from to_file(call.runner, values, call.text("filepath"), bool(call.get("append")), "Tee-Object")
+    yield from values
+
+
+@command("Start-Process", "FilePath", "ArgumentList", takes="WorkingDirectory", switches="Wait NoNewWindow", needs=("FilePath", "String"))
+def start_process(call):
+    from values import items_of, text_of
+
+    name = call.text("filepath")
+    if program(name) is None:
+        call.fail(Failure(
+            f"This command cannot be run due to the error: An error occurred trying to start process '{name}'.",
+            ["System.InvalidOperationException", "System.SystemException", "System.Exception", "System.Object"],
+            "InvalidOperationException,Microsoft.PowerShell.Commands.StartProcessCommand", "InvalidOperation", None, "nothing",
+            "Start-Process"))
+        return
+    # As PowerShell joins them, and a shell parts them again.
+    words = shlex.split(" ".join(text_of(one) for one in items_of(call.get("argumentlist", []))))
+    process = subprocess.Popen([program(name), *words], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL, cwd=call.runner.session.location)
+    while call.get("wait") and process.poll() is None:
+        call.pipeline.sleep(LOOK)
+    yield from ()
+
+
+@command("Stop-Process", "Id", switches="Force", needs=("Id", "Int32[]"))
+def stop_process(call):
+    from values import items_of
+
+    for one in items_of(call.get("id")):
+        os.kill(int(one), signal.SIGKILL)
+    yield from ()
 
 
 @command("Get-Location")

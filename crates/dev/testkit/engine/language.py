@@ -437,6 +437,9 @@ class Parser:
             return self.quoted()
         if re.match(r"@['\"]", self.text[self.at:]):
             return self.here_string()
+        hexadecimal = self.match(r"0x[0-9a-f]+")
+        if hexadecimal:
+            return ("literal", int(hexadecimal[0], 16))
         number = self.match(r"(\d+(?:\.\d+)?)(kb|mb|gb)?")
         if number:
             value = float(number[1]) if "." in number[1] else int(number[1])

@@ -3,6 +3,7 @@
 import datetime
 import os
 import re
+import time
 import uuid
 
 from psrpcore import types as ps
@@ -35,6 +36,10 @@ RAW = {
 }
 
 
+class Aligned(str):
+    """A name of an enumeration: it stands at the right of its column."""
+
+
 class Type:
     def __init__(self, name):
         self.name = name
@@ -61,6 +66,37 @@ def shown(value):
         return Thing([kind, "System.Object"], kind, names)
     return Thing(["System.RuntimeType", "System.Type", "System.Object"], value.name, {
         "Name": value.name.rpartition(".")[2], "FullName": value.name,
+    })
+
+
+INSTANCE = uuid.uuid4()
+
+
+def listed(value, pipeline):
+    """The host and its window as Out-Default lists them."""
+    internal = AUTOMATION + "Internal.Host.InternalHostUserInterface"
+    if value.part == "Host":
+        return Thing([AUTOMATION + "Internal.Host.InternalHost", "System.Object"], "", {
+            "Name": "ServerRemoteHost", "Version": ps.PSVersion("7.6.5"), "InstanceId": INSTANCE, "UI": internal,
+            "CurrentCulture": "en-US", "CurrentUICulture": "en-US", "PrivateData": None, "DebuggerEnabled": True,
+            "IsRunspacePushed": False, "Runspace": AUTOMATION + "Runspaces.LocalRunspace",
+        })
+    if value.part != "RawUI":
+        return shown(value)
+    found = {name: raw_value(pipeline, key) for key, (name, _) in RAW.items()}
+    title = found.pop("WindowTitle")
+    return Thing([AUTOMATION + "Internal.Host.InternalHostRawUserInterface", "System.Object"], "",
+                 found | {"KeyAvailable": None, "WindowTitle": title})
+
+
+def span_list(value):
+    """A TimeSpan as Out-Default lists it."""
+    seconds = value.total_seconds()
+    whole = int(abs(seconds))
+    return Thing(["System.TimeSpan", "System.ValueType", "System.Object"], "", {
+        "Days": whole // 86400, "Hours": whole // 3600 % 24, "Minutes": whole // 60 % 60, "Seconds": whole % 60,
+        "Milliseconds": round(abs(seconds) * 1000) % 1000, "Ticks": round(seconds * 10**7), "TotalDays": seconds / 86400,
+        "TotalHours": seconds / 3600, "TotalMinutes": seconds / 60, "TotalSeconds": seconds, "TotalMilliseconds": seconds * 1000,
     })
 
 
@@ -144,7 +180,8 @@ def own(value, lower):
             return None
         return len(value.items) if value.items is not None else 1
     if isinstance(value, str) and lower == "length":
-        return len(value)
+        # In UTF-16 units.
+        return len(value.encode("utf-16-le", "surrogatepass")) // 2
     if isinstance(value, (dict, ps.PSDictBase)):
         return len(value)
     return len(value) if isinstance(value, (list, range, bytes, ps.PSListBase)) else 1
@@ -332,9 +369,19 @@ def static(runner, kind, lower, arguments):
         return bag(Id=runner.session.number)
     if short == "environment" and lower == "exit":
         runner.pipeline.end_process(int(arguments[0]))
-    if short == "console":
+    if short == "console" and not lower.endswith("redirected"):
         # What it writes does not reach the client: there is no console behind the engine's streams.
         return Console() if lower in ("out", "error", "in") else VOID
+    if short == "console" and lower.endswith("redirected"):
+        return True
+    if short == "thread" and lower == "sleep":
+        # Nothing stops it.
+        time.sleep(int(arguments[0]) / 1000)
+        runner.pipeline.check()
+        return VOID
+    if short == "file" and lower == "readallbytes":
+        with open(str(arguments[0]), "rb") as file:
+            return list(file.read())
     if short == "thread" and lower == "currentthread":
         return bag(ManagedThreadId=5)
     if short == "guid" and lower == "newguid":
@@ -450,7 +497,7 @@ def key_info(answer):
         [AUTOMATION + "Host.KeyInfo", "System.ValueType", "System.Object"],
         f"{int(get('virtualKeyCode') or 0)},{get('character') or ''},{held},{get('keyDown')}",
         {"VirtualKeyCode": get("virtualKeyCode"), "Character": get("character"),
-         "ControlKeyState": held, "KeyDown": get("keyDown")},
+         "ControlKeyState": Aligned(held), "KeyDown": get("keyDown")},
     )
 
 

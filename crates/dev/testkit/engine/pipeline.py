@@ -136,6 +136,10 @@ class Pipeline:
         own = self.host_info
         return self.engine.pool.host if own is None or own.UseRunspaceHost else own
 
+    def view(self):
+        """How errors are shown."""
+        return str(self.session.variable("errorview", self))
+
     def has_user(self):
         host = self.host()
         return host is not None and not host.IsHostNull and not host.IsHostUINull

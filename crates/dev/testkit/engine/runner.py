@@ -10,7 +10,7 @@ import files
 import members
 import session_commands  # noqa: F401: registers its commands
 from language import Unknown, parse
-from records import Failure, command_not_found
+from records import Failure, Stopped, command_not_found
 from values import PULSE, binary, cast, index, is_true, items_of, real, single, text_of
 
 
@@ -371,6 +371,12 @@ class Runner:
                 yield from self.block(catch)
             finally:
                 self.scopes.pop()
+        except Stopped:
+            # What it writes then is lost.
+            for _ in self.pipeline.undisturbed(self.block(last or [])):
+                pass
+            last = None
+            raise
         finally:
             if last:
                 yield from self.pipeline.undisturbed(self.block(last))

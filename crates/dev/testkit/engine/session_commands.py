@@ -10,7 +10,7 @@ import files
 import members
 from clixml import Thing, custom
 from commands import command, find, names
-from records import command_not_found, variable_not_found
+from records import Failure, command_not_found, variable_not_found
 
 
 @command("prompt")
@@ -30,9 +30,26 @@ def get_history(call):
     yield from list(call.runner.session.history)
 
 
-@command("Get-Date", "Date", takes="Format")
+@command("Invoke-History", "Id")
+def invoke_history(call):
+    session = call.runner.session
+    wanted = int(call.get("id", session.history_id - 1))
+    line = next((one.get("CommandLine") for one in session.history if int(one.get("Id")) == wanted), None)
+    if line is None:
+        call.fail(Failure(f"Cannot locate the history for Id {wanted}.", None, "InvokeHistoryNoHistoryForId", "ObjectNotFound", wanted,
+                          "nothing", "Invoke-History"))
+        return
+    # It is shown, and stands in the history for this command.
+    call.pipeline.show("WriteLine2", [line])
+    call.pipeline.powershell.history = line
+    yield from call.runner.script(line, scope=False)
+
+
+@command("Get-Date", "Date", takes="Format Year Month Day Hour Minute Second")
 def get_date(call):
     when = members.moment(call.text("date")) if "date" in call.given else ps.PSDateTime.now().astimezone()
+    given = [name for name in ("year", "month", "day", "hour", "minute", "second") if name in call.given]
+    when = when.replace(**{name: int(call.get(name)) for name in given})
     yield members.formatted_date(when, call.text("format")) if "format" in call.given else when
 
 
@@ -43,7 +60,7 @@ def convert_from_secure_string(call):
     yield members.plain(call.get("securestring"))
 
 
-@command("ConvertTo-SecureString", "String", switches="AsPlainText Force")
+@command("ConvertTo-SecureString", "String", switches="AsPlainText Force", needs=("String", "String"))
 def convert_to_secure_string(call):
     if not call.get("asplaintext"):
         raise command_not_found("ConvertTo-SecureString")

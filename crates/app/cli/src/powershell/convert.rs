@@ -228,7 +228,7 @@ fn choice(parameter: &Parameter, text: &str, choices: &[&str]) -> Result<Value, 
     }
     Err(BindError::new(format!(
         "Cannot bind parameter '{}'. Cannot convert value \"{text}\" to type \"{}\". Error: \"Unable to match the identifier \
-         name {text} to a valid enumerator name. Specify one of the following enumerator names and try again: {}\"",
+         name {text} to a valid enumerator name. Specify one of the following enumerator names and try again:\n{}\"",
         parameter.name,
         parameter.kind.type_name(),
         choices.join(", ")

@@ -16,7 +16,7 @@ use crate::tool::{self, Ran, pssession, transom};
 /// A service with an engine.
 pub(crate) struct Host {
     pub(crate) service: Service,
-    _engine: Reachable,
+    pub(crate) engine: Reachable,
 }
 
 impl Host {
@@ -25,10 +25,14 @@ impl Host {
     }
 
     pub(crate) fn with(settings: &str) -> Self {
-        let engine = Reachable::find();
+        Self::of(Reachable::find(), settings)
+    }
+
+    /// The same with an engine of one's own.
+    pub(crate) fn of(engine: Reachable, settings: &str) -> Self {
         report(&engine.name.peer("Invoke-Command"));
         let settings = format!("{}{settings}", engine.settings());
-        Self { service: Service::configured(flavours()[0], &settings), _engine: engine }
+        Self { service: Service::configured(flavours()[0], &settings), engine }
     }
 
     /// `Invoke-Command` on these computers with the rest of its line.

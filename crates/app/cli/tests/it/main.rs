@@ -49,6 +49,7 @@ mod prompt;
 mod pssession;
 mod relay;
 mod run;
+mod screens;
 mod security;
 mod service;
 mod session_list;

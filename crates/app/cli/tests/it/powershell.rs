@@ -38,6 +38,16 @@ impl Reachable {
         Self { words, name, _folder: folder }
     }
 
+    /// The same, started in this folder as in the home of `user`, who has a terminal.
+    pub(crate) fn at_home(mut self, home: &Path) -> Self {
+        let home = home.to_str().unwrap();
+        let mut words = vec!["/usr/bin/env".to_owned(), format!("--chdir={home}")];
+        words.push(format!("HOME={home}"));
+        words.extend(["USER=user", "TERM=xterm-256color"].map(str::to_owned));
+        words.append(&mut self.words);
+        Self { words, ..self }
+    }
+
     /// Settings that name it.
     pub(crate) fn settings(&self) -> String {
         format!("[PowerShell]\nCommand = {:?}\n", self.words)

@@ -49,8 +49,16 @@ impl Terminal {
         let (mut reader, kept) = (master.try_clone().unwrap(), Arc::clone(&shown));
         thread::spawn(move || {
             let mut piece = [0; 4096];
+            let mut bytes = Vec::new();
             while let Ok(length @ 1..) = reader.read(&mut piece) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&piece[..length]));
+                bytes.extend(&piece[..length]);
+                // A letter may come in two pieces.
+                let whole = match str::from_utf8(&bytes) {
+                    Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                    _ => bytes.len(),
+                };
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&bytes[..whole]));
+                bytes.drain(..whole);
             }
         });
         Self { master, _slave: slave, shown, child, read: Mutex::new(0) }
@@ -58,6 +66,11 @@ impl Terminal {
 
     pub(crate) fn shown(&self) -> String {
         self.shown.lock().unwrap().clone()
+    }
+
+    /// What was shown behind so many bytes.
+    pub(crate) fn shown_from(&self, from: usize) -> String {
+        self.shown.lock().unwrap()[from..].to_owned()
     }
 
     pub(crate) fn expect(&self, text: &str) {

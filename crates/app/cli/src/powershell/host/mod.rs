@@ -123,6 +123,20 @@ impl Host {
         self.keep(ended);
     }
 
+    /// Ends a line that the host has left open, where a prompt would cover it.
+    ///
+    /// # Errors
+    /// Nobody reads it any more, or stdout fails.
+    pub(crate) fn fresh_line(&mut self) -> Result<(), CommandError> {
+        self.screen.fresh_line()
+    }
+
+    /// Takes away what the terminal has echoed for Ctrl-C, as PowerShell shows nothing of it.
+    pub(crate) fn take_back_echo(&mut self) {
+        let taken = self.screen.take_back_echo();
+        self.keep(taken);
+    }
+
     /// Ends the line of a question that was given up.
     pub(crate) fn break_line(&mut self) {
         let ended = self.screen.question(&[(NO_COLOR, "\n")]);

@@ -34,7 +34,8 @@ impl Bar {
         if std::mem::take(&mut self.is_drawn) { b"\r\x1b[2K".to_vec() } else { Vec::new() }
     }
 
-    /// The line of the outermost activity, if there is one, as wide as the terminal without its last column.
+    /// The line of the outermost activity, if there is one, as wide as the terminal without its last two columns, as in PowerShell.
+    /// The cursor goes to its beginning.
     pub(super) fn draw(&mut self, width: usize, has_colors: bool) -> Vec<u8> {
         let Some((_, progress)) = self.activities.first() else { return Vec::new() };
         self.is_drawn = true;
@@ -46,9 +47,9 @@ impl Bar {
             seconds @ 0.. => format!("{seconds}s"),
             _ => String::new(),
         };
-        let room = width.saturating_sub(1);
+        let room = width.saturating_sub(2);
         // Half of the line at most for the name, as long as there is something to say behind it.
-        let activity = cut(&text(&progress.activity), room / 2);
+        let activity = cut(&text(&progress.activity), width / 2 + 1);
         let inner = room.saturating_sub(activity.chars().count() + " [".len() + "]".len());
         let mut inside = cut(&text(&progress.status), inner.saturating_sub(left.len()));
         let rest = inner.saturating_sub(inside.chars().count() + left.len());
@@ -60,7 +61,7 @@ impl Bar {
         let (begin, end) = if has_colors { (YELLOW, RESET) } else { ("", "") };
         let (full, rest): (String, String) =
             (inside.chars().take(done).collect(), inside.chars().skip(done).collect());
-        format!("{begin}{activity} [{bright}{full}{dark}{rest}]{end}").into_bytes()
+        format!("{begin}{activity} [{bright}{full}{dark}{rest}]{end}\r").into_bytes()
     }
 }
 
@@ -93,8 +94,8 @@ mod tests {
     fn line_is_full_as_far_as_the_work_and_tells_the_time_left() {
         let mut bar = Bar::default();
         bar.update(0, &of("Copying", "file one", 50, 75));
-        let line = String::from_utf8(bar.draw(31, true)).unwrap();
-        assert_eq!(line, "\x1b[33;1mCopying [\x1b[7mfile one  \x1b[27m       75s]\x1b[0m");
+        let line = String::from_utf8(bar.draw(32, true)).unwrap();
+        assert_eq!(line, "\x1b[33;1mCopying [\x1b[7mfile one  \x1b[27m       75s]\x1b[0m\r");
         assert_eq!(bar.erase(), b"\r\x1b[2K");
         assert_eq!(bar.erase(), b"");
         bar.update(0, &Progress { is_completed: true, ..Progress::default() });
@@ -108,6 +109,7 @@ mod tests {
         bar.update(0, &of(&long, &long, 1_000_000, i32::MAX));
         for width in [0, 1, 2, 5, 40] {
             let line = String::from_utf8(bar.draw(width, false)).unwrap();
+            let line = line.trim_end_matches('\r');
             assert!(!line.contains(char::is_control), "{line:?}");
             assert!(width < 20 || line.chars().count() < width, "{width}: {line:?}");
         }

@@ -4,9 +4,10 @@
 //! sends keeps no escape sequence that could make the terminal answer, rename it or write files.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd;
 
 use psrp::clixml::Progress;
-use rustix::termios::tcgetwinsize;
+use rustix::termios::{LocalModes, tcgetattr, tcgetwinsize};
 
 use super::progress::Bar;
 use crate::command_error::CommandError;
@@ -43,6 +44,8 @@ pub(super) struct Screen {
     has_colors: bool,
     is_json: bool,
     bar: Bar,
+    /// The host's last text has no end of its line.
+    is_within_line: bool,
     /// The colours that were set for all text.
     pub(super) foreground: Color,
     pub(super) background: Color,
@@ -58,6 +61,7 @@ impl Screen {
             has_colors: !no_color,
             is_json,
             bar: Bar::default(),
+            is_within_line: false,
             foreground: NO_COLOR,
             background: NO_COLOR,
             title: String::new(),
@@ -86,6 +90,9 @@ impl Screen {
         let stream = if self.is_json { Stream::Message } else { Stream::Output };
         let or = |color: Color, set: Color| if color == NO_COLOR { set } else { color };
         let colors = (or(foreground, self.foreground), or(background, self.background));
+        if let Some(last) = text.chars().chain(end.chars()).last() {
+            self.is_within_line = last != '\n';
+        }
         let text = self.colored(stream, &sequence(colors), text);
         self.write(stream, &[text.as_slice(), end.as_bytes()].concat())
     }
@@ -95,6 +102,7 @@ impl Screen {
     /// # Errors
     /// See [`Screen::output`].
     pub(super) fn message(&mut self, color: &str, text: &str) -> Result<(), CommandError> {
+        self.is_within_line = false;
         let text = self.colored(Stream::Message, color, text);
         self.write(Stream::Message, &[text.as_slice(), b"\n"].concat())
     }
@@ -104,6 +112,8 @@ impl Screen {
     /// # Errors
     /// See [`Screen::output`].
     pub(super) fn question(&mut self, pieces: &[(Color, &str)]) -> Result<(), CommandError> {
+        // Its answer ends the line.
+        self.is_within_line = false;
         let mut bytes = Vec::new();
         for (color, text) in pieces {
             bytes.extend(self.colored(Stream::Message, &sequence((*color, NO_COLOR)), text));
@@ -166,6 +176,25 @@ impl Screen {
     pub(super) fn end_line(&mut self) -> Result<(), CommandError> {
         let erased = self.bar.erase();
         if erased.is_empty() { Ok(()) } else { put(Stream::Message, &erased) }
+    }
+
+    /// Ends a line that the host has left open, where a prompt would cover it.
+    ///
+    /// # Errors
+    /// See [`Screen::output`].
+    pub(super) fn fresh_line(&mut self) -> Result<(), CommandError> {
+        if std::mem::take(&mut self.is_within_line) { self.control("\n") } else { Ok(()) }
+    }
+
+    /// Takes away the `^C` that the terminal has echoed for a key: the cursor stands behind it.
+    ///
+    /// # Errors
+    /// See [`Screen::output`].
+    pub(super) fn take_back_echo(&self) -> Result<(), CommandError> {
+        if self.messages_are_terminal && echoes_control(io::stderr()) {
+            put(Stream::Message, b"\x08 \x08\x08 \x08")?;
+        }
+        Ok(())
     }
 
     /// The columns in which a question is broken between words; `None` where it is shown on no terminal.
@@ -245,6 +274,12 @@ impl Screen {
         }
         Ok(())
     }
+}
+
+/// Whether a terminal shows control characters that are typed, as `^C`.
+fn echoes_control(terminal: impl AsFd) -> bool {
+    let shows = LocalModes::ECHO | LocalModes::ECHOCTL | LocalModes::ISIG;
+    tcgetattr(terminal).is_ok_and(|mode| mode.local_modes.contains(shows))
 }
 
 /// Writes all of it now.

@@ -26,6 +26,8 @@ pub(super) struct Conversation<'a> {
     pub(super) computer: &'a str,
     pub(super) host: &'a mut Host,
     pub(super) signals: &'a mut Signals,
+    /// An error is shown: Ctrl-C came for what ran before.
+    pub(super) is_showing: bool,
 }
 
 impl Conversation<'_> {
@@ -49,7 +51,10 @@ impl Conversation<'_> {
                 started = &mut started => break started.map_err(|error| CommandError::chain(&error))?,
                 signal = self.signals.next() => match signal {
                     // It can be stopped once the host knows of it.
-                    Interruption::CtrlC => is_stopped = true,
+                    Interruption::CtrlC => {
+                        self.host.take_back_echo();
+                        is_stopped = !self.is_showing;
+                    }
                     Interruption::CtrlBreak | Interruption::End => return Err(interrupted(signal)),
                 },
             }
@@ -87,7 +92,10 @@ impl Conversation<'_> {
                     continue;
                 }
                 signal = self.signals.next() => {
-                    stop(pipeline, signal)?;
+                    self.host.take_back_echo();
+                    if !(self.is_showing && signal == Interruption::CtrlC) {
+                        stop(pipeline, signal)?;
+                    }
                     continue;
                 }
             };
@@ -149,7 +157,10 @@ impl Conversation<'_> {
             takes_input: true,
             ..PipelineOptions::new(lines::of(vec![lines::out_default()]))
         };
-        match self.run(options, Some(error.into()), |_| Ok(())).await {
+        self.is_showing = true;
+        let shown = self.run(options, Some(error.into()), |_| Ok(())).await;
+        self.is_showing = false;
+        match shown {
             Ok(ended) if ended.state == PipelineState::Completed => {}
             Err(lost) if lost.ends_everything() => return Err(lost),
             // A host that cannot show it, as it is gone.

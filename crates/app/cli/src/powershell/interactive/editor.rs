@@ -6,11 +6,14 @@
 //! ```
 
 use std::fmt;
+use std::fs::File;
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::sync::mpsc as blocking;
 use std::thread;
 
 use nix::sys::termios::{self, SetArg, Termios};
+use rustix::termios::tcgetwinsize;
 use rustyline::completion::{Completer, Pair};
 use rustyline::config::Behavior;
 use rustyline::error::ReadlineError;
@@ -23,6 +26,10 @@ use tokio::sync::mpsc;
 
 use super::history;
 use crate::command_error::CommandError;
+
+/// How long the rest of a key's sequence is waited for, in milliseconds, before it is the key Escape:
+/// the key after that one is its own.
+const ESCAPE: u16 = 100;
 
 /// What somebody typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,6 +105,7 @@ impl Editor {
             .behavior(Behavior::PreferTerm)
             .completion_type(CompletionType::List)
             .bracketed_paste(true)
+            .keyseq_timeout(Some(ESCAPE))
             .max_history_size(history::MAX_ENTRIES)
             .map_err(failed)?
             .build();
@@ -110,7 +118,7 @@ impl Editor {
         }
         editor.set_helper(Some(Asker { asks: asks.clone() }));
         let before = OwnedFd::from(
-            std::fs::File::options()
+            File::options()
                 .read(true)
                 .open("/dev/tty")
                 .map_err(|error| CommandError::caused("opening the terminal", &error))?,
@@ -127,7 +135,10 @@ impl Editor {
                     }
                 };
                 let typed = match editor.readline(&prompt) {
-                    Ok(line) => Ok(Typed::Line(line)),
+                    Ok(line) => {
+                        go_back_up(&prompt, &line);
+                        Ok(Typed::Line(line))
+                    }
                     Err(ReadlineError::Interrupted) => Ok(Typed::Interrupted),
                     Err(ReadlineError::Eof) => Ok(Typed::End),
                     Err(error) => Err(error.to_string()),
@@ -171,6 +182,19 @@ impl Editor {
             // An editor that is gone needs no memory.
             drop(self.orders.send(Order::Remember(text.to_owned())));
         }
+    }
+}
+
+/// The editor begins a new line behind a last column that is full, and Enter another one: one of them is too many.
+fn go_back_up(prompt: &str, line: &str) {
+    let Ok(mut terminal) = File::options().write(true).open("/dev/tty") else { return };
+    let Ok(size) = tcgetwinsize(&terminal) else { return };
+    let columns = usize::from(size.ws_col).max(1);
+    // Wider letters and colours are not worth a count of their own.
+    let is_plain = |text: &str| text.chars().all(|letter| matches!(letter, ' '..='~'));
+    if is_plain(prompt) && is_plain(line) && (prompt.len() + line.len()).is_multiple_of(columns) {
+        // A terminal that is gone shows nothing.
+        let _gone = terminal.write_all(b"\x1b[A");
     }
 }
 

@@ -99,8 +99,19 @@ pub(super) fn completion(line: &str, cursor: i32) -> PowerShell {
 fn command(line: &str) -> Option<Command> {
     let mut words = line.split([' ', '\t']).filter(|word| !word.is_empty());
     let name = words.next()?;
-    let is_name = name.starts_with(|letter: char| letter.is_ascii_alphabetic())
-        && name.chars().all(|letter| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_'));
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+    // A program may be named by its path.
+    let path = ["/", "./"].into_iter().find_map(|begin| name.strip_prefix(begin));
+    let is_name = match path {
+        Some(path) => {
+            path.starts_with(is_letter)
+                && path.chars().all(|letter| is_letter(letter) || matches!(letter, '/' | '.'))
+        }
+        None => {
+            name.starts_with(|letter: char| letter.is_ascii_alphabetic())
+                && name.chars().all(is_letter)
+        }
+    };
     // Such a line is a script.
     let begins_statement =
         KEYWORDS.iter().chain(&["exit"]).any(|keyword| keyword.eq_ignore_ascii_case(name));
@@ -142,6 +153,9 @@ mod tests {
             ("Get-Date 1", None),
             ("exit 3", None),
             ("foreach", None),
+            ("/usr/bin/id", Some(1)),
+            ("./program -x a", Some(3)),
+            (". ./script", None),
             ("1+1", None),
             ("a; b", None),
             ("Get-Item a*", None),

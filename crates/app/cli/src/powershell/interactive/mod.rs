@@ -70,8 +70,13 @@ pub(super) fn enter(context: &mut Context, session: &Entered) -> Result<(), Comm
         .hint("an interactive session needs Get-Command, Out-Default and Exit-PSSession")
     };
     waiter.hear(async |signals| {
-        let mut conversation =
-            Conversation { pool: &session.pool, computer: &session.computer, host, signals };
+        let mut conversation = Conversation {
+            pool: &session.pool,
+            computer: &session.computer,
+            host,
+            signals,
+            is_showing: false,
+        };
         let (ended, values) = conversation.ask(lines::needed()).await?;
         if let Some(error) =
             ended.error.as_ref().filter(|_| ended.state != PipelineState::Completed)
@@ -101,8 +106,13 @@ pub(super) fn talk(context: &mut Context, session: &Entered) -> Result<(), Comma
     host.speak_with(&session.computer);
     let shown = *shown;
     let talked = waiter.hear(async |signals| {
-        let conversation =
-            Conversation { pool: &session.pool, computer: &session.computer, host, signals };
+        let conversation = Conversation {
+            pool: &session.pool,
+            computer: &session.computer,
+            host,
+            signals,
+            is_showing: false,
+        };
         let talk =
             Talk { conversation, editor, computer: &session.computer, shown, is_lost: false };
         talk.until_left().await
@@ -185,6 +195,7 @@ impl Talk<'_> {
         };
         let ran = self.conversation.run(options, None, |value| show(value, &mut sheet)).await;
         sheet.finish()?;
+        self.conversation.host.fresh_line()?;
         let ended = ran.map_err(|error| lost(self.computer, error))?;
         match ended.error {
             _ if ended.leaving.is_some() => Ok(Turn::Left),
@@ -327,8 +338,9 @@ pub(super) fn line(
     context: &mut Context,
     is_continued: bool,
 ) -> Result<Option<Option<String>>, CommandError> {
-    let Context { waiter, variables, editor, .. } = context;
+    let Context { waiter, variables, editor, host, .. } = context;
     let prompt = if is_continued { CONTINUED } else { "PS> " };
+    host.fresh_line()?;
     let typed = waiter.hear(async |signals| {
         let editor = match editor {
             Some(editor) => editor,

@@ -11,16 +11,23 @@ enum Open {
     Subexpression,
 }
 
-/// Operators after which an expression goes on.
-const OPERATORS: &[&str] = &["|", "&&", "||", "+", "*", "/", "%", "=", ",", "..", "!"];
+/// Operators after which every statement goes on.
+const OPERATORS: &[&str] = &["|", "&&", "||", ","];
+/// Operators after which an expression goes on. Behind a command's name they are words: `Format-List *`.
+const OF_EXPRESSIONS: &[&str] = &["+", "*", "/", "%", "=", "..", "!"];
 /// The deepest nesting that is looked at.
 const MAX_DEPTH: usize = 1000;
 
 /// Whether no more lines are needed.
 pub(super) fn is_whole(text: &str) -> bool {
     let letters: Vec<char> = text.trim_end_matches(['\n', '\r']).chars().collect();
-    let mut scanner =
-        Scanner { letters: &letters, place: 0, open: Vec::new(), last: String::new() };
+    let mut scanner = Scanner {
+        letters: &letters,
+        place: 0,
+        open: Vec::new(),
+        begun: vec![0],
+        last: String::new(),
+    };
     scanner.scan() && scanner.open.is_empty() && !scanner.goes_on()
 }
 
@@ -29,6 +36,8 @@ struct Scanner<'a> {
     letters: &'a [char],
     place: usize,
     open: Vec<Open>,
+    /// Where the statements that are not over begin, the outermost first.
+    begun: Vec<usize>,
     /// The last word outside of texts and comments.
     last: String,
 }
@@ -80,7 +89,12 @@ impl Scanner<'_> {
             '}' => self.close(Open::Brace),
             ')' => self.close(Open::Parenthesis),
             ']' => self.close(Open::Bracket),
+            ';' | '|' | '\n' => self.begin(),
+            '=' if !self.is_command() => self.begin(),
             _ => {}
+        }
+        if matches!(letter, '{' | '(' | '[') {
+            self.begun.push(self.place + 1);
         }
         if letter.is_whitespace() {
             if !self.last.ends_with(' ') {
@@ -98,7 +112,24 @@ impl Scanner<'_> {
     fn close(&mut self, what: Open) {
         if self.open.last() == Some(&what) {
             self.open.pop();
+            self.begun.pop();
         }
+    }
+
+    /// A statement, or what is assigned, begins behind this letter.
+    fn begin(&mut self) {
+        if let Some(begun) = self.begun.last_mut() {
+            *begun = self.place + 1;
+        }
+    }
+
+    /// Whether the statement here begins with the name of a command.
+    fn is_command(&self) -> bool {
+        let begun = self.begun.last().and_then(|begun| self.letters.get(*begun..));
+        let first = begun.unwrap_or_default().iter().find(|letter| !letter.is_whitespace());
+        first.is_some_and(|letter| {
+            letter.is_alphabetic() || matches!(letter, '_' | '.' | '/' | '&' | '?' | '%')
+        })
     }
 
     /// Whether only blanks follow on the line.
@@ -219,7 +250,9 @@ impl Scanner<'_> {
     /// Whether the last word wants another one behind it.
     fn goes_on(&self) -> bool {
         let last = self.last.trim_end();
-        OPERATORS.contains(&last) || last.ends_with(['|', ','])
+        OPERATORS.contains(&last)
+            || last.ends_with(['|', ','])
+            || (OF_EXPRESSIONS.contains(&last) && !self.is_command())
     }
 }
 
@@ -250,6 +283,9 @@ mod tests {
             "a ||",
             "{ ( [",
             "1 +\n\n",
+            "Get-Date; 1 +",
+            "(Get-Item x).Length *",
+            "$x = 5 *",
         ] {
             assert!(!is_whole(text), "{text:?}");
         }
@@ -282,6 +318,11 @@ mod tests {
             "1 %{ }",
             "'a' + 'b'",
             "a=b",
+            "Get-Process | Format-List *",
+            "Get-ChildItem *",
+            "cd /",
+            "$x = Get-ChildItem *",
+            "git log --format= %",
         ] {
             assert!(is_whole(text), "{text:?}");
         }
