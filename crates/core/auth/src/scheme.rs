@@ -8,6 +8,8 @@ use std::{fmt, str::FromStr};
 pub enum Scheme {
     /// User name and password as they are (RFC 7617).
     Basic,
+    /// The TLS client certificate of the connection speaks; the word is a URI (DSP0226 C.3.5).
+    Certificate,
     /// Delegation of the password through an inner TLS session ([MS-CSSP]).
     CredSsp,
     /// A Kerberos token without SPNEGO around it.
@@ -24,6 +26,9 @@ impl Scheme {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Basic => "Basic",
+            Self::Certificate => {
+                "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+            }
             Self::CredSsp => "CredSSP",
             Self::Kerberos => "Kerberos",
             Self::Negotiate => "Negotiate",
@@ -48,7 +53,7 @@ impl FromStr for Scheme {
 
     /// Compares without regard to case, as HTTP asks.
     fn from_str(word: &str) -> Result<Self, UnknownScheme> {
-        [Self::Basic, Self::CredSsp, Self::Kerberos, Self::Negotiate, Self::Ntlm]
+        [Self::Basic, Self::Certificate, Self::CredSsp, Self::Kerberos, Self::Negotiate, Self::Ntlm]
             .into_iter()
             .find(|scheme| scheme.as_str().eq_ignore_ascii_case(word))
             .ok_or_else(|| UnknownScheme(word.to_owned()))

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use session::client::timing::Timing;
 use session::client::trusted_hosts::TrustedHosts;
-use transport::tls::{Authorities, Pin, Trust};
+use transport::tls::{Authorities, Pin, Revocation, Trust};
 
 use crate::error::ConfigError;
 
@@ -57,6 +57,11 @@ struct Tls {
     skip_ca_check: bool,
     #[serde(rename = "SkipCNCheck")]
     skip_cn_check: bool,
+    /// A file or folder with the revocation lists that count.
+    #[serde(rename = "CRLPath")]
+    crl_path: Option<PathBuf>,
+    /// The lists do not count.
+    skip_revocation_check: bool,
     /// The name that every host's certificate must have.
     server_name: Option<String>,
 }
@@ -70,6 +75,7 @@ impl Tls {
             skip_ca_check: self.skip_ca_check,
             skip_cn_check: self.skip_cn_check,
             server_name: self.server_name,
+            revocation: Revocation { lists: self.crl_path, skip: self.skip_revocation_check },
         })
     }
 }
@@ -186,11 +192,13 @@ mod tests {
         assert_eq!(found.configuration_name.as_deref(), Some("c"));
         assert_eq!(found.session_option.unwrap().get("OpenTimeout"), Some(&1.into()));
         let tls =
-            "[TLS]\nCAPath = \"/ca\"\nSkipCACheck = true\nSkipCNCheck = true\nServerName = \"n\"";
+            "[TLS]\nCAPath = \"/ca\"\nSkipCACheck = true\nSkipCNCheck = true\nServerName = \"n\"\n\
+             CRLPath = \"/crl\"\nSkipRevocationCheck = true";
         let trust = Settings::parse(tls).unwrap().trust;
         assert_eq!(trust.authorities, Authorities::Path("/ca".into()));
         assert!(trust.skip_ca_check && trust.skip_cn_check);
         assert_eq!(trust.server_name.as_deref(), Some("n"));
+        assert_eq!(trust.revocation, Revocation { lists: Some("/crl".into()), skip: true });
     }
 
     #[test]

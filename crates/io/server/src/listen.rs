@@ -103,7 +103,9 @@ fn secure(
         let identity = found.choose(wanted).map_err(failed)?;
         tell_certificate(listener, &identity);
         let content = |source| failed(CertificatesError::Unusable { source });
-        tls::Server::new(&identity).map(|tls| Some(Arc::new(tls))).map_err(content)
+        let clients = clients(settings, listener);
+        let options = tls::ServerOptions { identity: Arc::new(identity), clients };
+        tls::Server::new(&options).map(|tls| Some(Arc::new(tls))).map_err(content)
     };
     let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
     if let Some(certificate) = certificate
@@ -112,6 +114,20 @@ fn secure(
         warn!(%certificate, "no listener takes the certificate: none is https, or each names its own");
     }
     settings.listeners.iter().map(secure).collect()
+}
+
+/// When clients of an https listener are asked for their certificates.
+fn clients(settings: &Settings, listener: &Listener) -> tls::ClientCertificates {
+    match (settings.service.auth.certificate, listener.client_cert_negotiation) {
+        (true, true) => tls::ClientCertificates::First,
+        (true, false) => tls::ClientCertificates::Late,
+        (false, asked) => {
+            if asked {
+                warn!(%listener, "ClientCertNegotiation asks nobody while Certificate of Service.Auth is false");
+            }
+            tls::ClientCertificates::Never
+        }
+    }
 }
 
 fn tell_certificate(listener: &Listener, identity: &Identity) {

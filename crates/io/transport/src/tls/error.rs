@@ -67,6 +67,32 @@ pub enum CertificateError {
     /// It was made for something else than a server.
     #[error("the certificate of the host is not meant for servers (extended key usage)")]
     WrongPurpose,
+    /// Its authority took it back.
+    #[error("the certificate {subject} was revoked by its authority")]
+    Revoked {
+        /// Which certificate of the chain.
+        subject: String,
+    },
+    /// The list that would tell is out of date.
+    #[error("the revocation list of {issuer} ({file}) counts until {until}; now it is {now}")]
+    RevocationListExpired {
+        /// Whose list it is.
+        issuer: String,
+        /// Where it comes from.
+        file: String,
+        /// The last moment of its validity.
+        until: Moment,
+        /// The clock of this machine.
+        now: Moment,
+    },
+    /// The list that would tell cannot be believed.
+    #[error("a revocation list cannot be used ({file}): {problem}")]
+    RevocationListWrong {
+        /// Where it comes from.
+        file: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// It cannot be read.
     #[error("the certificate of the host is malformed")]
     Malformed,
@@ -118,6 +144,17 @@ impl CertificateError {
             Self::WrongPin { .. } => vec![
                 "the host has a new certificate, or somebody else answers: ask its administrator before you change the pin".to_owned(),
             ],
+            Self::Revoked { .. } => vec![
+                "the host needs another certificate: whoever has the key of this one is not believed any more".to_owned(),
+            ],
+            Self::RevocationListExpired { file, .. } => vec![
+                format!("get the authority's new list, and put it in the place of {file}: lists are not fetched from the network"),
+                SKIP_REVOCATION.to_owned(),
+            ],
+            Self::RevocationListWrong { .. } => vec![
+                "name the lists of the host's authorities only (setting CRLPath)".to_owned(),
+                SKIP_REVOCATION.to_owned(),
+            ],
             Self::WrongPurpose | Self::Malformed | Self::Absent | Self::Unacceptable(_) => {
                 vec!["the host needs another certificate".to_owned()]
             }
@@ -125,6 +162,7 @@ impl CertificateError {
     }
 }
 
+const SKIP_REVOCATION: &str = "SkipRevocationCheck = true leaves revocation lists out: a certificate that was taken back then passes";
 const SKIP_AUTHORITY: &str =
     "--skip-ca-check accepts any signer: somebody on the way could then play the host";
 

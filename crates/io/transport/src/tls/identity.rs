@@ -243,6 +243,18 @@ impl fmt::Debug for Identity {
     }
 }
 
+/// A certificate (DER) as PEM.
+#[must_use]
+pub fn certificate_pem(der: &[u8]) -> String {
+    pem("CERTIFICATE", der).to_string()
+}
+
+/// A revocation list (DER) as PEM.
+#[must_use]
+pub fn list_pem(der: &[u8]) -> String {
+    pem("X509 CRL", der).to_string()
+}
+
 /// RFC 7468: lines of 64 characters.
 fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(STANDARD.encode(der));

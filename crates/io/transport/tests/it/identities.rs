@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use auth::Secret;
 use base64::Engine as _;
-use transport::tls::{Identity, IdentityError, Server};
+use transport::tls::{Identity, IdentityError};
 
-use crate::support::openssl;
+use crate::support::{openssl, server};
 
 /// A folder with `cert.pem` and `key.pem`.
 fn folder(algorithm: &str) -> tempfile::TempDir {
@@ -29,8 +30,8 @@ fn password() -> Secret {
 
 #[track_caller]
 fn usable(identity: Result<Identity, IdentityError>) {
-    let identity = identity.unwrap();
-    Server::new(&identity).unwrap();
+    let identity = Arc::new(identity.unwrap());
+    server(Arc::clone(&identity));
     // What is written can be read again.
     let (certificates, key) = (identity.certificates_pem(), identity.key_pem());
     let again = Identity::read(certificates.as_bytes(), Some(key.as_bytes()), None).unwrap();

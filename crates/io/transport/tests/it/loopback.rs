@@ -7,11 +7,9 @@ use rustls::SupportedProtocolVersion;
 use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use transport::tls::{
-    Authorities, CertificateError, Client, Facts, Identity, Server, TlsError, Trust,
-};
+use transport::tls::{Authorities, CertificateError, Client, Facts, Identity, TlsError, Trust};
 
-use crate::support::{Authority, PATIENCE, connect, expired, self_signed};
+use crate::support::{Authority, PATIENCE, connect, expired, self_signed, server};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
@@ -97,13 +95,13 @@ async fn every_certificate_gets_its_verdict_in_both_versions() {
 #[tokio::test]
 async fn own_ends_talk_and_have_the_same_binding() {
     let identity = self_signed(&["localhost", "::1"]);
-    let server = Arc::new(Server::new(&identity).unwrap());
+    let server = Arc::new(server(Arc::new(identity)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepting = Arc::clone(&server);
     let task = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = accepting.accept(stream, PATIENCE).await.unwrap();
+        let mut stream = accepting.accept(stream, PATIENCE).await.unwrap().stream;
         stream.write_all(b"hello").await.unwrap();
         stream.shutdown().await.unwrap();
     });
@@ -119,7 +117,7 @@ async fn own_ends_talk_and_have_the_same_binding() {
 
 #[tokio::test]
 async fn client_that_says_nothing_is_cut_off() {
-    let server = Server::new(&self_signed(&["h"])).unwrap();
+    let server = server(Arc::new(self_signed(&["h"])));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();

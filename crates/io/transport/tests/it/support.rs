@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationList,
+    CertificateRevocationListParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, RevokedCertParams,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -15,7 +16,9 @@ use tempfile::NamedTempFile;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use transport::tls::{Client, Connected, Identity, TlsError, Trust};
+use transport::tls::{
+    Client, ClientCertificates, Connected, Identity, Server, ServerOptions, TlsError, Trust,
+};
 
 /// Longer than any handshake on loopback; a test that meets it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,7 +31,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -47,6 +50,26 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         identity(vec![certificate.der().clone()], &key)
+    }
+
+    /// A list of what this authority takes back, good for so many seconds from now, made so many before.
+    pub(crate) fn list(&self, serials: &[u64], from: i64, until: i64) -> CertificateRevocationList {
+        let now = OffsetDateTime::now_utc();
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: (*serial).into(),
+            revocation_time: now,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: now + time::Duration::seconds(from),
+            next_update: now + time::Duration::seconds(until),
+            crl_number: 1_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.0).unwrap()
     }
 
     /// A file with this authority's certificate.
@@ -136,4 +159,10 @@ pub(crate) fn openssl(folder: &std::path::Path, line: &str) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A service that asks clients for nothing.
+pub(crate) fn server(identity: Arc<Identity>) -> Server {
+    let clients = ClientCertificates::Never;
+    Server::new(&ServerOptions { identity, clients }).unwrap()
 }

@@ -84,10 +84,6 @@ impl SessionOptions {
                 "IncludePortInSPN",
                 "IncludePortInSPN waits for logins by Kerberos, which are not in this version",
             ),
-            (
-                "SkipRevocationCheck",
-                "this version asks nobody whether a certificate was revoked, with SkipRevocationCheck or without",
-            ),
         ];
         notes.iter().filter(|(name, _)| self.0.is_set(name)).map(|(_, note)| *note).collect()
     }
@@ -106,6 +102,7 @@ impl SessionOptions {
         let trust = &mut config.settings.trust;
         trust.skip_ca_check |= bound.is_set("SkipCACheck");
         trust.skip_cn_check |= bound.is_set("SkipCNCheck");
+        trust.revocation.skip |= bound.is_set("SkipRevocationCheck");
         config.unencrypted |= bound.is_set("NoEncryption");
         if bound.is_set("UseUTF16") {
             config.charset = Charset::Utf16;
@@ -343,7 +340,7 @@ mod tests {
         let notes = |json: &str| {
             SessionOptions::read(&serde_json::from_str(json).unwrap()).unwrap().notes().len()
         };
-        assert_eq!(notes(r#"{"IncludePortInSPN":true,"SkipRevocationCheck":true}"#), 2);
+        assert_eq!(notes(r#"{"IncludePortInSPN":true,"SkipRevocationCheck":true}"#), 1);
         assert_eq!(notes(r#"{"IncludePortInSPN":false,"NoCompression":true}"#), 0);
     }
 
