@@ -191,8 +191,7 @@ mod tests {
         assert_eq!(found.application_name.as_deref(), Some("a"));
         assert_eq!(found.configuration_name.as_deref(), Some("c"));
         assert_eq!(found.session_option.unwrap().get("OpenTimeout"), Some(&1.into()));
-        let tls =
-            "[TLS]\nCAPath = \"/ca\"\nSkipCACheck = true\nSkipCNCheck = true\nServerName = \"n\"\n\
+        let tls = "[TLS]\nCAPath = \"/ca\"\nSkipCACheck = true\nSkipCNCheck = true\nServerName = \"n\"\n\
              CRLPath = \"/crl\"\nSkipRevocationCheck = true";
         let trust = Settings::parse(tls).unwrap().trust;
         assert_eq!(trust.authorities, Authorities::Path("/ca".into()));

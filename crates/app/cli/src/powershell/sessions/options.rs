@@ -79,12 +79,10 @@ impl SessionOptions {
 
     /// What a user should know: options that wait for something else. Told with `-Verbose`.
     pub(in crate::powershell) fn notes(&self) -> Vec<&'static str> {
-        let notes = [
-            (
-                "IncludePortInSPN",
-                "IncludePortInSPN waits for logins by Kerberos, which are not in this version",
-            ),
-        ];
+        let notes = [(
+            "IncludePortInSPN",
+            "IncludePortInSPN waits for logins by Kerberos, which are not in this version",
+        )];
         notes.iter().filter(|(name, _)| self.0.is_set(name)).map(|(_, note)| *note).collect()
     }
 

@@ -95,6 +95,11 @@ impl Http {
         Ok((http, connected.binding.unwrap()))
     }
 
+    /// Over a stream of any kind.
+    pub(crate) fn over(stream: impl Stream + 'static, address: SocketAddr) -> Self {
+        Self { stream: Box::new(stream), address, buffer: Vec::new() }
+    }
+
     /// Our own end of the connection.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
