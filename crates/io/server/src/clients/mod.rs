@@ -27,12 +27,14 @@
 mod judge;
 mod record;
 
-use session::mapping::{Entry, SubjectPattern, UriPattern};
 use transport::tls::revocation::{self, ListError};
-use transport::tls::{CertificateDer, Facts, ListFacts, Usage};
+use transport::tls::{CertificateDer, DamagedPem, Facts, Usage, certificates};
 
 use crate::certificates::Thumbprint;
 use record::File;
+
+pub use session::mapping::{Entry, InvalidPattern, SubjectPattern, UriPattern};
+pub use transport::tls::ListFacts;
 
 pub use judge::{Judge, JudgeError, Presented, Refused, Verdict};
 
@@ -79,6 +81,12 @@ pub enum ClientsError {
     /// Another version wrote the file.
     #[error("the clients file has version {0}; this program knows version 1")]
     Version(u32),
+    /// Text that is no PEM.
+    #[error(transparent)]
+    Pem(#[from] DamagedPem),
+    /// There is no certificate.
+    #[error("there is no certificate")]
+    NoCertificate,
     /// The certificate cannot be read.
     #[error("the certificate is malformed")]
     Certificate,
@@ -183,6 +191,24 @@ impl Clients {
         }
         certificates.push(der.to_vec().into());
         Ok(facts)
+    }
+
+    /// Adds the certificates of a file (PEM, or one in DER) to a store.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::add`], [`ClientsError::Pem`], [`ClientsError::NoCertificate`].
+    pub fn import(&mut self, store: Store, bytes: Vec<u8>) -> Result<Vec<Facts>, ClientsError> {
+        let found = certificates(bytes)?;
+        if found.is_empty() {
+            return Err(ClientsError::NoCertificate);
+        }
+        found.iter().map(|der| self.add(store, der)).collect()
+    }
+
+    /// What the certificates of a store say.
+    pub fn facts(&self, store: Store) -> impl Iterator<Item = Facts> {
+        self.certificates(store).iter().filter_map(|der| Facts::read(der).ok())
     }
 
     /// Removes a certificate from a store.
