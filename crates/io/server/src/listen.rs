@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use session::client::endpoint::Transport;
 use spawner::network::Inherited;
 use tracing::{info, warn};
-use transport::tls::{self, Facts, Identity};
+use transport::tls::{self, ClientCertificates, Facts, Identity, ServerOptions};
 
 use crate::RunError;
 use crate::certificates::{Certificates, CertificatesError, Thumbprint};
@@ -103,7 +103,9 @@ fn secure(
         let identity = found.choose(wanted).map_err(failed)?;
         tell_certificate(listener, &identity);
         let content = |source| failed(CertificatesError::Unusable { source });
-        tls::Server::new(&identity).map(|tls| Some(Arc::new(tls))).map_err(content)
+        let options =
+            ServerOptions { identity: Arc::new(identity), clients: ClientCertificates::Never };
+        tls::Server::new(&options).map(|tls| Some(Arc::new(tls))).map_err(content)
     };
     let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
     if let Some(certificate) = certificate

@@ -409,9 +409,9 @@ impl Gate {
             () = reached(&mut self.stopped) => return,
         };
         match secured {
-            Ok(stream) => {
+            Ok(accepted) => {
                 let channel = Channel::Tls(tls.channel_binding());
-                self.serve(stream, peer, path, channel, place).await;
+                self.serve(accepted.stream, peer, path, channel, place).await;
             }
             Err(error) => {
                 count(&self.core.metrics.failed_handshakes);

@@ -17,10 +17,8 @@ use webpki::EndEntityCert;
 use x509_parser::pem::Pem;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::certificate::{Facts, thumbprint};
+use super::certificate::{Facts, MAX_CHAIN, thumbprint};
 
-/// Certificates in one chain; more are a mistake.
-const MAX_CHAIN: usize = 16;
 /// Rounds of PBKDF2 that a password is taken through, the same as for a PFX.
 const MAX_ROUNDS: u32 = 1_000_000;
 /// Bytes of memory that scrypt may want for a password; OpenSSL's own files want 16 MiB.
