@@ -4,7 +4,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`basic`] | user name and password as they are |
-//! | [`certificate`] | the client certificate of the TLS connection, the service's half |
+//! | [`certificate`] | the certificate that TLS has seen, both roles |
 //! | [`ntlm`] | NTLMv2, both roles; the verdict over a response; sealing |
 //! | [`spnego`] | the negotiation around NTLM and, later, Kerberos |
 //!

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use session::client::endpoint::Transport;
 use spawner::network::Inherited;
 use tracing::{info, warn};
-use transport::tls::{self, Facts, Identity};
+use transport::tls::{self, ClientCertificates, Facts, Identity, ServerOptions};
 
 use crate::RunError;
 use crate::certificates::{Certificates, CertificatesError, Thumbprint};
@@ -104,7 +104,7 @@ fn secure(
         tell_certificate(listener, &identity);
         let content = |source| failed(CertificatesError::Unusable { source });
         let clients = clients(settings, listener);
-        let options = tls::ServerOptions { identity: Arc::new(identity), clients };
+        let options = ServerOptions { identity: Arc::new(identity), clients };
         tls::Server::new(&options).map(|tls| Some(Arc::new(tls))).map_err(content)
     };
     let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
@@ -117,15 +117,15 @@ fn secure(
 }
 
 /// When clients of an https listener are asked for their certificates.
-fn clients(settings: &Settings, listener: &Listener) -> tls::ClientCertificates {
+fn clients(settings: &Settings, listener: &Listener) -> ClientCertificates {
     match (settings.service.auth.certificate, listener.client_cert_negotiation) {
-        (true, true) => tls::ClientCertificates::First,
-        (true, false) => tls::ClientCertificates::Late,
+        (true, true) => ClientCertificates::First,
+        (true, false) => ClientCertificates::Late,
         (false, asked) => {
             if asked {
                 warn!(%listener, "ClientCertNegotiation asks nobody while Certificate of Service.Auth is false");
             }
-            tls::ClientCertificates::Never
+            ClientCertificates::Never
         }
     }
 }

@@ -111,13 +111,8 @@ pub enum Refused {
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The scheme is known but not offered.
-    #[error("{} is not offered{}", name(*.0), how_to_offer(*.0))]
+    #[error("{} is not offered{}", .0, how_to_offer(*.0))]
     NotOffered(Scheme),
-}
-
-/// A scheme in words: that of certificates is a URI.
-fn name(scheme: Scheme) -> &'static str {
-    if scheme == Scheme::Certificate { "Certificate" } else { scheme.as_str() }
 }
 
 fn how_to_offer(scheme: Scheme) -> &'static str {

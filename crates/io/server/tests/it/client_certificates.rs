@@ -168,10 +168,11 @@ async fn connect(address: SocketAddr, client: Option<&Client>) -> Http {
     Http::over(stream, own)
 }
 
-fn asking(text: &str) -> Settings {
-    let mut settings = https(&format!("[Service.Auth]\nCertificate = true\n{text}"));
+/// Settings of a service that asks clients for their certificates, in the first handshake or late.
+fn asking(first: bool) -> Settings {
+    let mut settings = https("[Service.Auth]\nCertificate = true\n");
     for listener in &mut settings.listeners {
-        listener.client_cert_negotiation = true;
+        listener.client_cert_negotiation = first;
     }
     settings
 }
@@ -196,7 +197,7 @@ impl Place {
     /// Alice's UPN leads to Alice.
     async fn new() -> Self {
         let place = Self {
-            service: Service::start_with(asking("")).await,
+            service: Service::start_with(asking(true)).await,
             authority: Authority::new("CA"),
         };
         place.write(&place.clients());

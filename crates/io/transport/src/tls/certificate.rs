@@ -14,6 +14,8 @@ use x509_parser::prelude::FromDer;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 use x509_parser::x509::AlgorithmIdentifier;
 
+/// Certificates in one chain; more are a mistake, or an attack.
+pub(super) const MAX_CHAIN: usize = 16;
 /// Names beyond these are left out of texts.
 const MAX_NAMES: usize = 100;
 /// The otherName of a user principal name (szOID_NT_PRINCIPAL_NAME).

@@ -13,13 +13,10 @@
 use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::certificate::{Facts, Usage};
+use super::certificate::{Facts, MAX_CHAIN, Usage};
 use super::error::CertificateError;
 use super::revocation::{Lists, options};
 use super::trust::{anchors, check_dates, refusal};
-
-/// Certificates in the chain of a client; more are no chain.
-const MAX_CHAIN: usize = 16;
 
 /// Why a client certificate is not believed. For the log: the client hears nothing of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +29,7 @@ pub enum ClientCertificateError {
     #[error("the client certificate is malformed")]
     Malformed,
     /// The chain is too long.
-    #[error("the client certificate came with more than {MAX_CHAIN} others")]
+    #[error("the client certificate came in a chain of more than {MAX_CHAIN}")]
     TooLong,
     /// It was made for something else than a client.
     #[error(
@@ -105,7 +102,7 @@ impl ClientValidator {
     ) -> Result<Vec<String>, ClientCertificateError> {
         use ClientCertificateError::{Absent, Certificate, Malformed, TooLong, WrongPurpose};
         let (own, others) = chain.split_first().ok_or(Absent)?;
-        if others.len() > MAX_CHAIN {
+        if chain.len() > MAX_CHAIN {
             return Err(TooLong);
         }
         let facts = Facts::read(own).map_err(|_| Malformed)?;
@@ -188,6 +185,8 @@ impl ClientValidator {
             | CertificateError::WrongName { .. }
             | CertificateError::WrongPin { .. }
             | CertificateError::Absent
+            | CertificateError::TooMany
+            | CertificateError::Changed
             | CertificateError::Revoked { .. }
             | CertificateError::RevocationListExpired { .. }
             | CertificateError::RevocationListWrong { .. }

@@ -17,10 +17,8 @@ use webpki::EndEntityCert;
 use x509_parser::pem::Pem;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::certificate::{Facts, thumbprint};
+use super::certificate::{Facts, MAX_CHAIN, thumbprint};
 
-/// Certificates in one chain; more are a mistake.
-const MAX_CHAIN: usize = 16;
 /// The name of the entry in a PFX that is written.
 const PFX_NAME: &str = "transom";
 /// Rounds of PBKDF2 in a PFX that is written.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use auth::Secret;
 use base64::Engine as _;
-use transport::tls::{Identity, IdentityError};
+use transport::tls::{ClientCertificates, Identity, IdentityError, Server, ServerOptions};
 
-use crate::support::{openssl, server};
+use crate::support::openssl;
 
 /// A folder with `cert.pem` and `key.pem`.
 fn folder(algorithm: &str) -> tempfile::TempDir {
@@ -31,7 +31,10 @@ fn password() -> Secret {
 #[track_caller]
 fn usable(identity: Result<Identity, IdentityError>) {
     let identity = Arc::new(identity.unwrap());
-    server(Arc::clone(&identity));
+    // Both libraries can use it.
+    for clients in [ClientCertificates::Never, ClientCertificates::Late] {
+        Server::new(&ServerOptions { identity: Arc::clone(&identity), clients }).unwrap();
+    }
     // What is written can be read again.
     let (certificates, key) = (identity.certificates_pem(), identity.key_pem());
     let again = Identity::read(certificates.as_bytes(), Some(key.as_bytes()), None).unwrap();

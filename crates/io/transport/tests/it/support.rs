@@ -17,7 +17,8 @@ use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use transport::tls::{
-    Client, ClientCertificates, Connected, Identity, Server, ServerOptions, TlsError, Trust,
+    Client, ClientCertificates, Connected, Identity, IdentityError, Server, ServerOptions,
+    TlsError, Trust,
 };
 
 /// Longer than any handshake on loopback; a test that meets it fails.
@@ -110,6 +111,14 @@ pub(crate) fn key_of(key: &KeyPair) -> PrivateKeyDer<'static> {
     key.serialize_der().try_into().unwrap()
 }
 
+/// A server that shows this certificate.
+pub(crate) fn server(
+    identity: Identity,
+    clients: ClientCertificates,
+) -> Result<Server, IdentityError> {
+    Server::new(&ServerOptions { identity: Arc::new(identity), clients })
+}
+
 pub(crate) fn file(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
@@ -142,7 +151,8 @@ pub(crate) async fn connect(
         TlsAcceptor::from(Arc::new(config)).accept(stream).await
     });
     let stream = TcpStream::connect(address).await.unwrap();
-    let connected = Client::new(trust).unwrap().connect(stream, host, PATIENCE).await;
+    let connected =
+        Client::new(&trust.clone().into()).unwrap().connect(stream, host, PATIENCE).await;
     if connected.is_ok() {
         server.await.unwrap().unwrap();
     }
@@ -159,10 +169,4 @@ pub(crate) fn openssl(folder: &std::path::Path, line: &str) {
         .output()
         .unwrap();
     assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
-}
-
-/// A service that asks clients for nothing.
-pub(crate) fn server(identity: Arc<Identity>) -> Server {
-    let clients = ClientCertificates::Never;
-    Server::new(&ServerOptions { identity, clients }).unwrap()
 }
