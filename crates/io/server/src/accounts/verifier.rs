@@ -219,7 +219,7 @@ impl Verifier {
             Question::Password { user, password } => {
                 Ok(self.judge_password(&*self.accounts().await?, &user, &password))
             }
-            _ => Err(VerifyError::Question),
+            Question::Certificate | _ => Err(VerifyError::Question),
         }
     }
 

@@ -187,6 +187,9 @@ fn entry(issuer: &str, subject: &str, account: u8) -> Entry {
     }
 }
 
+/// What is done to the file.
+type Change<'a> = &'a dyn Fn(&mut Clients);
+
 /// A service with an authority for its clients.
 struct Place {
     service: Service,
@@ -335,12 +338,12 @@ async fn changes_count_at_the_next_request_of_a_connection() {
     let mut status = async || http.ask(&[SOAP, MUTUAL], &identify()).await.status;
     assert_eq!(status().await, 200);
     let thumbprint = place.authority.thumbprint();
-    let with = |change: &dyn Fn(&mut Clients)| {
+    let with = |change: Change<'_>| {
         let mut clients = place.clients();
         change(&mut clients);
         place.write(&clients);
     };
-    let changes: [(&str, &dyn Fn(&mut Clients)); 4] = [
+    let changes: [(&str, Change<'_>); 4] = [
         ("revoked", &|clients| drop(clients.add_lists(&place.authority.list(7)).unwrap())),
         ("ambiguous", &|clients| {
             let other = Entry {

@@ -256,7 +256,7 @@ impl Identity {
             PrivateKeyDer::Pkcs8(der) => {
                 return Ok(Zeroizing::new(der.secret_pkcs8_der().to_vec()));
             }
-            other => other.secret_der(),
+            other @ (PrivateKeyDer::Pkcs1(_) | PrivateKeyDer::Sec1(_) | _) => other.secret_der(),
         };
         let unusable = || IdentityError::Write("the key is of an unknown kind".to_owned());
         let own = self.chain.first().ok_or(IdentityError::NoCertificate)?;

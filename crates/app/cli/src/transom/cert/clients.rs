@@ -131,7 +131,16 @@ fn wrong(error: &ClientsError) -> CommandError {
         ClientsError::MappingTaken { .. } => {
             told.hint("`transom cert map remove` with the same words removes it")
         }
-        _ => told,
+        ClientsError::TooLong
+        | ClientsError::NotText
+        | ClientsError::Malformed { .. }
+        | ClientsError::Version(_)
+        | ClientsError::Pem(_)
+        | ClientsError::Certificate
+        | ClientsError::Taken(_)
+        | ClientsError::List(_)
+        | ClientsError::OlderList(_)
+        | _ => told,
     }
 }
 
