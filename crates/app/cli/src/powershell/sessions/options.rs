@@ -299,12 +299,13 @@ mod tests {
             r#"{"nocompression":true,"NoMachineProfile":true,"Culture":"de-DE","UICulture":"fr-FR","OutputBufferingMode":"drop",
                 "MaximumReceivedDataSizePerCommand":7,"MaximumReceivedObjectSize":8,"MaxConnectionRetryCount":9,
                 "ApplicationArguments":{"Team":"IT"},"OpenTimeout":1000,"CancelTimeoutMSec":2000,"IdleTimeout":60000,
-                "ProxyAccessType":"NoProxyServer","SkipCACheck":true,"SkipCNCheck":true,"OperationTimeout":3000,
+                "ProxyAccessType":"NoProxyServer","SkipCACheck":true,"SkipCNCheck":true,"SkipRevocationCheck":true,"OperationTimeout":3000,
                 "NoEncryption":true,"UseUTF16":true,"MaximumConnectionRedirectionCount":1}"#,
         )
         .unwrap();
         let trust = &config.settings.trust;
-        assert!(trust.skip_ca_check && trust.skip_cn_check && config.unencrypted);
+        assert!(trust.skip_ca_check && trust.skip_cn_check && trust.revocation.skip);
+        assert!(config.unencrypted);
         assert_eq!((config.charset, config.locale.as_str()), (Charset::Utf16, "fr-FR"));
         assert_eq!(config.data_locale.as_deref(), Some("de-DE"));
         assert_eq!(config.settings.timing.operation, Duration::from_secs(3));
