@@ -260,6 +260,10 @@ impl Connection {
                     self.core.metrics.logins.add((mechanism, Outcome::Refused), 1);
                     state.attempt.clear();
                     return Err(match status {
+                        // Nothing slows refused certificates down but the handshake of the next connection.
+                        StatusCode::UNAUTHORIZED if mechanism == Mechanism::Certificate => {
+                            answer::last_challenge(offered)
+                        }
                         StatusCode::UNAUTHORIZED => answer::challenge(offered),
                         status => answer::last(status),
                     });

@@ -234,7 +234,7 @@ fn certificates_of_our_own_authority_log_in_until_they_are_taken_back() {
         place.cert(&["remove", "--crl", &fingerprint[..12]]).ended(0);
         assert_eq!(curl(&[]), "200 ");
     }
-    report("PEER curl: client certificates by TLS 1.2 and 1.3, asked for first and late");
+    report("PEER curl 8: client certificates by TLS 1.2 and 1.3, asked for first and late");
 }
 
 #[test]
@@ -395,7 +395,7 @@ fn pem_becomes_pfx_and_pfx_pem_for_us_and_for_openssl() {
     assert!(wrong.stderr.contains("a.pem"), "{wrong:?}");
     let wrong = place.make("convert r.pem --key e.key --out x.pem").ended(1);
     assert!(wrong.stderr.contains("belongs to none"), "{wrong:?}");
-    report("PEER openssl: reads our PFX, we read its");
+    report("PEER openssl 3: reads our PFX, we read its");
 }
 
 #[test]
