@@ -141,6 +141,9 @@ pub enum Refusal {
     /// on purpose.
     #[error("wrong user name or password")]
     WrongCredentials,
+    /// The connection has no client certificate, or one that is not accepted. The owner of the certificate knows more.
+    #[error("no acceptable client certificate")]
+    Certificate,
     /// A login without a user name or without a response ([MS-NLMP] 3.2.5.1.2).
     #[error("anonymous login")]
     Anonymous,

@@ -4,6 +4,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`basic`] | user name and password as they are |
+//! | [`certificate`] | the certificate that TLS has seen, both roles |
 //! | [`ntlm`] | NTLMv2, both roles; the verdict over a response; sealing |
 //! | [`spnego`] | the negotiation around NTLM and, later, Kerberos |
 //!
@@ -11,6 +12,7 @@
 
 mod account;
 pub mod basic;
+pub mod certificate;
 mod channel_binding;
 mod entropy;
 mod error;

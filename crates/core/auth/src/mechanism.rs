@@ -109,6 +109,9 @@ pub enum Question {
         /// The password.
         password: Secret,
     },
+    /// A verdict on the client certificate of the connection: [`Answer::Accepted`] without session key, or
+    /// [`Answer::Refused`].
+    Certificate,
 }
 
 /// What the owner of the accounts says.

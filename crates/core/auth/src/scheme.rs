@@ -8,6 +8,8 @@ use std::{fmt, str::FromStr};
 pub enum Scheme {
     /// User name and password as they are (RFC 7617).
     Basic,
+    /// The certificate of the client's side of TLS (DSP0226 13.1); the word is a URI, and no token follows it.
+    Certificate,
     /// Delegation of the password through an inner TLS session ([MS-CSSP]).
     CredSsp,
     /// A Kerberos token without SPNEGO around it.
@@ -19,11 +21,23 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The word as Windows spells it.
+    const ALL: [Self; 6] = [
+        Self::Basic,
+        Self::Certificate,
+        Self::CredSsp,
+        Self::Kerberos,
+        Self::Negotiate,
+        Self::Ntlm,
+    ];
+
+    /// The word in HTTP headers, as Windows spells it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Basic => "Basic",
+            Self::Certificate => {
+                "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+            }
             Self::CredSsp => "CredSSP",
             Self::Kerberos => "Kerberos",
             Self::Negotiate => "Negotiate",
@@ -33,8 +47,9 @@ impl Scheme {
 }
 
 impl fmt::Display for Scheme {
+    /// For people: the word, and `Certificate` instead of its URI.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(if *self == Self::Certificate { "Certificate" } else { self.as_str() })
     }
 }
 
@@ -48,7 +63,7 @@ impl FromStr for Scheme {
 
     /// Compares without regard to case, as HTTP asks.
     fn from_str(word: &str) -> Result<Self, UnknownScheme> {
-        [Self::Basic, Self::CredSsp, Self::Kerberos, Self::Negotiate, Self::Ntlm]
+        Self::ALL
             .into_iter()
             .find(|scheme| scheme.as_str().eq_ignore_ascii_case(word))
             .ok_or_else(|| UnknownScheme(word.to_owned()))
@@ -65,5 +80,7 @@ mod tests {
         assert_eq!("CREDSSP".parse(), Ok(Scheme::CredSsp));
         assert_eq!("Digest".parse::<Scheme>(), Err(UnknownScheme("Digest".to_owned())));
         assert_eq!(Scheme::CredSsp.to_string(), "CredSSP");
+        assert_eq!(Scheme::Certificate.as_str().parse(), Ok(Scheme::Certificate));
+        assert_eq!(Scheme::Certificate.to_string(), "Certificate");
     }
 }

@@ -7,6 +7,8 @@
 use auth::Account;
 use wsman::ns::resource;
 
+use crate::mapping::Grant;
+
 /// The group whose members may do everything.
 pub const ADMINISTRATORS: &str = "Administrators";
 /// The group whose members may use PowerShell's endpoints, and list shells, but not open a command shell.
@@ -65,6 +67,9 @@ pub enum Denied {
     /// The account is in no group that may do this: the fault is `w:AccessDenied`, code 5.
     #[error("the account is in no group that may do this")]
     NotAllowed,
+    /// The login came by a certificate whose mapping is about other resources: the fault is `w:AccessDenied`, code 5.
+    #[error("no mapping of the certificate is about this resource")]
+    NotMapped,
     /// The shell belongs to somebody else: the answer is that of a shell that does not exist.
     #[error("the shell belongs to another account")]
     NotOwner,
@@ -83,6 +88,21 @@ pub fn decide(account: &Account, operation: Operation, target: Target<'_>) -> Re
         (_, Target::ShellKind(uri)) if !is_open_to_users(operation, uri) => Err(Denied::NotAllowed),
         _ if is_in(account, REMOTE_MANAGEMENT_USERS) => Ok(()),
         _ => Err(Denied::NotAllowed),
+    }
+}
+
+/// Decides whether a login by certificate may do `operation` on `target`, beside what its account may: its mapping says
+/// which resources it is about.
+///
+/// # Errors
+///
+/// [`Denied::NotMapped`].
+pub fn decide_grant(grant: &Grant, operation: Operation, target: Target<'_>) -> Result<(), Denied> {
+    match target {
+        Target::ShellKind(uri) if operation != Operation::Identify && !grant.covers(uri) => {
+            Err(Denied::NotMapped)
+        }
+        Target::ShellKind(_) | Target::Service | Target::Shell(_) => Ok(()),
     }
 }
 

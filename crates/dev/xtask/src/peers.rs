@@ -20,6 +20,7 @@ struct Required {
 
 const REQUIRED: &[Required] = &[
     Required { name: "ansible-core", possible: |_| true },
+    Required { name: "curl", possible: |_| true },
     Required { name: "openssl", possible: |_| true },
     Required { name: "prometheus-client", possible: |_| true },
     Required { name: "pypsrp", possible: |_| true },
@@ -77,6 +78,9 @@ fn stamp_text(requirements: &Path) -> Result<String, String> {
 /// The Debian packages that are not there.
 fn missing_packages(on_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut packages = Vec::new();
+    if !on_path("curl") {
+        packages.push("curl");
+    }
     if !on_path("xmllint") {
         packages.push("libxml2-utils");
     }
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn absent_programs_name_their_debian_packages() {
-        let all = ["libxml2-utils", "openssl", "python3", "python3-venv"];
+        let all = ["curl", "libxml2-utils", "openssl", "python3", "python3-venv"];
         assert_eq!(missing_packages(|_| false), all);
         assert!(!missing_packages(|_| true).contains(&"libxml2-utils"));
     }

@@ -1,7 +1,10 @@
 //! What a client is made of: where, who, and by which login.
 
+use std::sync::Arc;
+
 use auth::Secret;
 use session::client::endpoint::{Endpoint, Transport};
+use transport::tls::{ClientOptions, Identity};
 use wsman::Charset;
 
 use crate::error::ConfigError;
@@ -16,6 +19,9 @@ pub struct Config {
     pub credentials: Credentials,
     /// By which login.
     pub authentication: Authentication,
+    /// The certificate that is shown to a host that asks for one; [`Authentication::Certificate`] logs in by it, other
+    /// logins may need it as well where something in front of the host asks for one.
+    pub identity: Option<Arc<Identity>>,
     /// Leaves messages readable on plain HTTP, where the login could seal them: `winrs -unencrypted`. The settings of
     /// both sides must allow it; https has its own encryption, and this changes nothing there.
     pub unencrypted: bool,
@@ -35,13 +41,20 @@ pub struct Config {
     pub charset: Charset,
 }
 
-/// A user with a password.
+/// A user with a password; both are empty for a login by certificate.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     /// `name`, `DOMAIN\name` or `name@domain`.
     pub user: String,
     /// The password.
     pub password: Secret,
+}
+
+impl Default for Credentials {
+    /// Nobody, for a login by certificate.
+    fn default() -> Self {
+        Self { user: String::new(), password: Secret::from("") }
+    }
 }
 
 /// The logins that this version knows.
@@ -55,6 +68,8 @@ pub enum Authentication {
     Negotiate,
     /// NTLM without SPNEGO around it.
     Ntlm,
+    /// The certificate in [`Config::identity`], which the host maps to an account. On https only.
+    Certificate,
 }
 
 /// What protects messages from others on the way.
@@ -77,6 +92,7 @@ impl Config {
             endpoint,
             credentials,
             authentication: Authentication::default(),
+            identity: None,
             unencrypted: false,
             settings: Settings::default(),
             locale: "en-US".to_owned(),
@@ -90,13 +106,22 @@ impl Config {
     pub(crate) fn is_unsealed(&self) -> bool {
         self.unencrypted
             && self.endpoint.transport == Transport::Http
-            && self.authentication != Authentication::Basic
+            && !matches!(self.authentication, Authentication::Basic | Authentication::Certificate)
+    }
+
+    /// What TLS needs to know.
+    pub(crate) fn tls(&self) -> ClientOptions {
+        ClientOptions { identity: self.identity.clone(), ..self.settings.tls() }
     }
 
     /// Refuses what must not be sent, before anything is.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let is_plain = self.endpoint.transport == Transport::Http;
         match self.authentication {
+            Authentication::Certificate if is_plain => Err(ConfigError::CertificateUnencrypted),
+            Authentication::Certificate if self.identity.is_none() => {
+                Err(ConfigError::NoCertificate)
+            }
             Authentication::Basic if is_plain && !self.settings.allow_unencrypted => {
                 Err(ConfigError::BasicUnencrypted)
             }
@@ -106,7 +131,10 @@ impl Config {
             _ if !self.settings.trusted_hosts.allows(&self.endpoint) => {
                 Err(ConfigError::NotTrusted)
             }
-            Authentication::Basic | Authentication::Negotiate | Authentication::Ntlm => Ok(()),
+            Authentication::Basic
+            | Authentication::Certificate
+            | Authentication::Negotiate
+            | Authentication::Ntlm => Ok(()),
         }
     }
 }

@@ -55,7 +55,7 @@ impl Shared {
         config.check()?;
         let tls = match config.endpoint.transport {
             Transport::Http => None,
-            Transport::Https => Some(tls::Client::new(&config.settings.trust)?),
+            Transport::Https => Some(tls::Client::new(&config.tls())?),
         };
         Ok(Self { config, tls, rides: AtomicBool::new(true), requests: AtomicU64::new(0) })
     }
@@ -446,6 +446,7 @@ fn initiator(
         ErrorKind::Config(ConfigError::Credentials(auth::Error::ApiMisuse(error)))
     };
     match config.authentication {
+        Authentication::Certificate => Ok(Box::new(auth::certificate::Initiator::new())),
         Authentication::Basic => {
             let credentials = &config.credentials;
             let basic = auth::basic::Initiator::new(&credentials.user, &credentials.password);

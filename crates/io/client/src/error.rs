@@ -66,6 +66,14 @@ pub enum ConfigError {
     /// Basic would show the password to everybody on the way.
     #[error("Basic over plain HTTP shows the password and all messages to everybody on the way")]
     BasicUnencrypted,
+    /// A login by certificate without TLS.
+    #[error(
+        "a login by certificate needs https: on plain HTTP there is nothing that could show it"
+    )]
+    CertificateUnencrypted,
+    /// A login by certificate without one.
+    #[error("a login by certificate needs a certificate with its private key")]
+    NoCertificate,
     /// Windows's error 2150858974: messages would be readable, and `AllowUnencrypted` is false.
     #[error(
         "the WinRM client cannot process the request: unencrypted traffic is disabled in the client's settings (error 2150858974)"

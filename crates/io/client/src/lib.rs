@@ -27,6 +27,9 @@ pub use pool::{
 pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
 pub use settings::{Preferences, Settings};
 pub use shell::{Command, Event, Input, Shell, Signal};
-pub use transport::tls::{Authorities, Pin, Trust, TrustError};
+pub use transport::tls::{
+    Authorities, ClientOptions as TlsOptions, Identity, IdentityError, Level, Pin, Trust,
+    TrustError, UnknownLevel,
+};
 pub use wsman::Charset;
 pub use wsman::shell::BufferMode;

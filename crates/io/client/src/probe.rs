@@ -20,11 +20,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use transport::tls::{self, Trust};
+use transport::tls;
 use wsman::identify::{self, Identify, IdentifyResponse};
 use wsman::xml::Limits;
 use wsman::{Charset, Envelope};
 
+use crate::TlsOptions;
 use crate::connection::AGENT;
 use crate::error::{ConfigError, ConnectionError, Error, ErrorKind, ProtocolError};
 
@@ -95,16 +96,16 @@ pub struct Answer {
 ///
 /// # Errors
 ///
-/// [`Error`]: no connection, a certificate that `trust` refuses, no HTTP behind it, or nothing within
+/// [`Error`]: no connection, a certificate that is not believed, no HTTP behind it, or nothing within
 /// `limit`.
 pub async fn ask(
     endpoint: &Endpoint,
-    trust: &Trust,
+    options: &TlsOptions,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, Error> {
     let error = |kind| Error::new(kind, &endpoint.authority(), OPERATION);
-    match timeout(limit, connected(endpoint, trust, question, limit)).await {
+    match timeout(limit, connected(endpoint, options, question, limit)).await {
         Ok(result) => result.map_err(error),
         Err(_) => Err(error(ErrorKind::Timeout(limit))),
     }
@@ -112,7 +113,7 @@ pub async fn ask(
 
 async fn connected(
     endpoint: &Endpoint,
-    trust: &Trust,
+    options: &TlsOptions,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, ErrorKind> {
@@ -122,7 +123,7 @@ async fn connected(
     match endpoint.transport {
         Transport::Http => exchange(stream, endpoint, question).await,
         Transport::Https => {
-            let tls = tls::Client::new(trust).map_err(ConfigError::from)?;
+            let tls = tls::Client::new(options).map_err(ConfigError::from)?;
             let connected = tls.connect(stream, &endpoint.host, limit).await;
             let stream = connected.map_err(ConnectionError::Tls)?.stream;
             exchange(stream, endpoint, question).await

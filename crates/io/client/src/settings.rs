@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use session::client::timing::Timing;
 use session::client::trusted_hosts::TrustedHosts;
-use transport::tls::{Authorities, Pin, Trust};
+use transport::tls::{Authorities, ClientOptions, Level, Pin, Revocation, Trust};
 
 use crate::error::ConfigError;
 
@@ -26,6 +26,8 @@ pub struct Settings {
     pub trusted_hosts: TrustedHosts,
     /// What is asked of a host's certificate: the table `[TLS]`.
     pub trust: Trust,
+    /// Which TLS is spoken: `Level` in the table `[TLS]`.
+    pub level: Level,
     /// `NetworkDelayms` and the time that an operation may take.
     pub timing: Timing,
     /// What PowerShell has in preference variables.
@@ -57,11 +59,23 @@ struct Tls {
     skip_ca_check: bool,
     #[serde(rename = "SkipCNCheck")]
     skip_cn_check: bool,
+    /// A file or folder with the revocation lists that count.
+    #[serde(rename = "CRLPath")]
+    crl_path: Option<PathBuf>,
+    /// The lists do not count.
+    skip_revocation_check: bool,
     /// The name that every host's certificate must have.
     server_name: Option<String>,
+    /// `modern`, `compat` or `legacy`.
+    level: Option<String>,
 }
 
 impl Tls {
+    fn level(&self) -> Result<Level, String> {
+        let level = self.level.as_deref().map(str::parse::<Level>).transpose();
+        level.map(Option::unwrap_or_default).map_err(|error| error.to_string())
+    }
+
     fn trust(self) -> Result<Trust, String> {
         let pins = self.pins.iter().map(|pin| pin.parse::<Pin>());
         Ok(Trust {
@@ -70,6 +84,7 @@ impl Tls {
             skip_ca_check: self.skip_ca_check,
             skip_cn_check: self.skip_cn_check,
             server_name: self.server_name,
+            revocation: Revocation { lists: self.crl_path, skip: self.skip_revocation_check },
         })
     }
 }
@@ -94,6 +109,12 @@ struct File {
 }
 
 impl Settings {
+    /// What TLS needs to know, without a certificate of the client's.
+    #[must_use]
+    pub fn tls(&self) -> ClientOptions {
+        ClientOptions { trust: self.trust.clone(), level: self.level, identity: None }
+    }
+
     /// Reads the user's `client.toml`; the defaults where there is none.
     ///
     /// # Errors
@@ -139,6 +160,7 @@ impl Settings {
             }
             timing.network_delay = Duration::from_millis(delay.into());
         }
+        let level = file.tls.level()?;
         let trust = file.tls.trust()?;
         let preferences = Preferences {
             application_name: file.application_name,
@@ -149,6 +171,7 @@ impl Settings {
             allow_unencrypted: file.allow_unencrypted,
             trusted_hosts,
             trust,
+            level,
             timing,
             preferences,
         })
@@ -185,12 +208,15 @@ mod tests {
         assert_eq!(found.application_name.as_deref(), Some("a"));
         assert_eq!(found.configuration_name.as_deref(), Some("c"));
         assert_eq!(found.session_option.unwrap().get("OpenTimeout"), Some(&1.into()));
-        let tls =
-            "[TLS]\nCAPath = \"/ca\"\nSkipCACheck = true\nSkipCNCheck = true\nServerName = \"n\"";
-        let trust = Settings::parse(tls).unwrap().trust;
+        let tls = "[TLS]\nCAPath = \"/ca\"\nSkipCACheck = true\nSkipCNCheck = true\nServerName = \"n\"\nLevel = \"Compat\"\n\
+             CRLPath = \"/crl\"\nSkipRevocationCheck = true";
+        let found = Settings::parse(tls).unwrap();
+        assert_eq!(found.tls().level, Level::Compat);
+        let trust = found.trust;
         assert_eq!(trust.authorities, Authorities::Path("/ca".into()));
         assert!(trust.skip_ca_check && trust.skip_cn_check);
         assert_eq!(trust.server_name.as_deref(), Some("n"));
+        assert_eq!(trust.revocation, Revocation { lists: Some("/crl".into()), skip: true });
     }
 
     #[test]
@@ -201,6 +227,7 @@ mod tests {
             ("NetworkDelayms = 1", "NetworkDelayms"),
             ("[TLS]\nPins = [\"12\"]", "fingerprint"),
             ("[TLS]\nSkipCa = true", "SkipCa"),
+            ("[TLS]\nLevel = \"old\"", "modern, compat or legacy"),
         ] {
             assert!(Settings::parse(text).unwrap_err().contains(part), "{text}");
         }

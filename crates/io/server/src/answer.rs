@@ -50,6 +50,11 @@ pub(crate) fn challenge(values: Vec<HeaderValue>) -> Answer {
     with_challenges(empty(StatusCode::UNAUTHORIZED), values)
 }
 
+/// The same, after which the connection ends.
+pub(crate) fn last_challenge(values: Vec<HeaderValue>) -> Answer {
+    with_challenges(last(StatusCode::UNAUTHORIZED), values)
+}
+
 /// Adds `WWW-Authenticate` headers.
 pub(crate) fn with_challenges(
     mut answer: Answer,

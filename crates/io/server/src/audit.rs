@@ -9,6 +9,8 @@ use std::time::Duration;
 use tracing::{info, warn};
 use uuid::Uuid;
 
+use crate::clients::Presented;
+
 /// The target of every line.
 pub const TARGET: &str = "audit";
 /// The longest text from a client that a line takes.
@@ -25,7 +27,8 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }
 
-pub(crate) fn login_accepted(actor: Actor<'_>, mechanism: &str) {
+/// `certificate`: the one that the login came by.
+pub(crate) fn login_accepted(actor: Actor<'_>, mechanism: &str, certificate: Option<&Presented>) {
     info!(
         target: TARGET,
         event = "login",
@@ -33,10 +36,17 @@ pub(crate) fn login_accepted(actor: Actor<'_>, mechanism: &str) {
         peer = %actor.peer,
         user = cut(actor.user),
         mechanism,
+        thumbprint = certificate.map(|one| one.thumbprint.as_str()),
+        subject = certificate.map(|one| cut(&one.subject)),
     );
 }
 
-pub(crate) fn login_refused(actor: Actor<'_>, mechanism: &str, reason: &str) {
+pub(crate) fn login_refused(
+    actor: Actor<'_>,
+    mechanism: &str,
+    reason: &str,
+    certificate: Option<&Presented>,
+) {
     warn!(
         target: TARGET,
         event = "login",
@@ -45,6 +55,8 @@ pub(crate) fn login_refused(actor: Actor<'_>, mechanism: &str, reason: &str) {
         user = cut(actor.user),
         mechanism,
         reason = cut(reason),
+        thumbprint = certificate.map(|one| one.thumbprint.as_str()),
+        subject = certificate.map(|one| cut(&one.subject)),
     );
 }
 

@@ -12,20 +12,23 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use auth::Question;
+use auth::{Account, Question};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body, Incoming};
 use session::http::sealed;
+use session::mapping::Grant;
 use session::server::login::{Acceptors as _, Established, Login, Turn};
 use tokio::sync::Mutex;
 use tracing::error;
+use transport::tls::{ClientCertificateError, PeerCertificates, UnixTime};
 use wsman::Charset;
 
 use crate::answer::{self, Answer};
 use crate::audit;
 use crate::body::{self, BodyError};
+use crate::clients::{Presented, Refused, Verdict};
 use crate::dispatch::{Caller, Reply};
 use crate::metrics::{Mechanism, Outcome, count};
 use crate::offer::{Channel, Offer};
@@ -56,11 +59,31 @@ pub(crate) struct Connection {
     path: String,
     /// The logins that this connection offers.
     offer: Offer,
+    /// The client's certificate, inside TLS.
+    certificates: Option<PeerCertificates>,
     place: Arc<Place>,
     pace: Arc<Pace>,
     /// Requests of a connection come one after the other: nobody ever waits for this lock, but for what is prepared
     /// for the next one.
     state: Mutex<State>,
+}
+
+/// What a complete login says of a request beside the account.
+#[derive(Debug)]
+struct Granted {
+    login_id: [u8; 16],
+    grant: Option<Grant>,
+}
+
+impl Granted {
+    fn caller<'a>(
+        &'a self,
+        account: &'a Account,
+        peer: SocketAddr,
+        charset: Charset,
+    ) -> Caller<'a> {
+        Caller { account, peer, login: self.login_id, grant: self.grant.as_ref(), charset }
+    }
 }
 
 #[derive(Debug)]
@@ -70,8 +93,19 @@ struct State {
     login_id: [u8; 16],
     /// The user name of the login that is under way, for the log.
     attempt: String,
-    /// Whose Basic login was logged last: it comes anew with each request.
+    /// Whose login by Basic or by certificate was logged last: it comes anew with each request.
     told: Option<[u8; 16]>,
+    /// A login by certificate: what is known of it.
+    client: Client,
+}
+
+/// What a connection knows of its client's certificate.
+#[derive(Debug, Default)]
+struct Client {
+    presented: Option<Presented>,
+    verdict: Option<Verdict>,
+    /// What the mapping of the complete login allows.
+    grant: Option<Grant>,
 }
 
 impl Connection {
@@ -88,9 +122,16 @@ impl Connection {
             login_id: [0; 16],
             attempt: String::new(),
             told: None,
+            client: Client::default(),
         };
         let offer = Offer::new(&core.settings.service, channel);
-        Self { core, peer, path, offer, place, pace, state: Mutex::new(state) }
+        let state = Mutex::new(state);
+        Self { core, peer, path, offer, certificates: None, place, pace, state }
+    }
+
+    /// The same with the certificate of the client.
+    pub(crate) fn with_certificates(self, certificates: Option<PeerCertificates>) -> Self {
+        Self { certificates, ..self }
     }
 
     /// Answers a request, counts the answer, and prepares for the next one while the client takes the answer.
@@ -135,13 +176,15 @@ impl Connection {
         if let Err(answer) = logged_in {
             return self.discard(body, answer).await;
         }
-        let login_id = state.login_id;
-        let Some(established) = state.login.established() else {
+        let State { login, login_id, client, .. } = &mut *state;
+        let (login_id, grant) = (*login_id, client.grant.clone());
+        let Some(established) = login.established() else {
             return answer::last(StatusCode::UNAUTHORIZED);
         };
         let last_token = established.last_token.take();
-        let (answer, broken) =
-            self.handle_known(established, login_id, &head, body, has_body).await;
+        let (answer, broken) = self
+            .handle_known(established, Granted { login_id, grant }, &head, body, has_body)
+            .await;
         if broken {
             state.login.reset();
             // Where the place is gone, so is the connection once this is written.
@@ -176,9 +219,19 @@ impl Connection {
     ) -> Result<(), Answer> {
         let offer = &self.offer;
         let (mut note, mut mechanism) = (None, None);
+        if headers.contains_key(AUTHORIZATION) {
+            // Another login begins, or this one comes again.
+            state.client = Client { verdict: state.client.verdict.take(), ..Client::default() };
+        }
         let mut turn = state.login.handle_request(headers, has_body, offer);
         loop {
             turn = match turn {
+                Turn::Ask(Question::Certificate) => {
+                    mechanism = Some(Mechanism::Certificate);
+                    let (answer, reason) = self.judge_certificate(state).await;
+                    note = reason;
+                    state.login.handle_answer(answer, offer)
+                }
                 Turn::Ask(question) => {
                     if let Some(user) = user_of(&question) {
                         state.attempt = user;
@@ -201,11 +254,16 @@ impl Connection {
                         None => reason.to_string(),
                     };
                     let scheme = scheme_word(headers);
-                    audit::login_refused(actor, scheme, &reason);
+                    let certificate = state.client.presented.take();
+                    audit::login_refused(actor, scheme, &reason, certificate.as_ref());
                     let mechanism = mechanism.unwrap_or_else(|| Mechanism::of_name(scheme));
                     self.core.metrics.logins.add((mechanism, Outcome::Refused), 1);
                     state.attempt.clear();
                     return Err(match status {
+                        // Nothing slows refused certificates down but the handshake of the next connection.
+                        StatusCode::UNAUTHORIZED if mechanism == Mechanism::Certificate => {
+                            answer::last_challenge(offered)
+                        }
                         StatusCode::UNAUTHORIZED => answer::challenge(offered),
                         status => answer::last(status),
                     });
@@ -223,16 +281,57 @@ impl Connection {
     fn tell_login(&self, state: &mut State) {
         state.attempt.clear();
         let Some(established) = state.login.established() else { return };
-        let is_basic = established.scheme == auth::Scheme::Basic;
+        let comes_again =
+            matches!(established.scheme, auth::Scheme::Basic | auth::Scheme::Certificate);
         let id = established.account.id;
-        if is_basic && state.told == Some(id) {
+        if comes_again && state.told == Some(id) {
             return;
         }
-        audit::login_accepted(self.actor(&established.account.name), established.mechanism);
+        let certificate = state.client.presented.as_ref();
+        let actor = self.actor(&established.account.name);
+        audit::login_accepted(actor, established.mechanism, certificate);
         let mechanism = Mechanism::of_name(established.mechanism);
         self.core.metrics.logins.add((mechanism, Outcome::Accepted), 1);
-        state.told = is_basic.then_some(id);
+        state.told = comes_again.then_some(id);
         state.login_id = random::bytes16();
+    }
+
+    /// The verdict over the client's certificate, and for the log why it is not accepted. Nothing of it slows later
+    /// logins down: a certificate cannot be guessed, and nobody shall lock an account by showing wrong ones.
+    async fn judge_certificate(&self, state: &mut State) -> (auth::Answer, Option<String>) {
+        let refused = |reason: String| (auth::Answer::Refused, Some(reason));
+        let Some(certificates) = &self.certificates else {
+            return refused(ClientCertificateError::Absent.to_string());
+        };
+        let time = self.core.settings.packet_retrieval_time();
+        let chain = match certificates.request(time).await {
+            Ok(chain) => chain.unwrap_or_default(),
+            Err(error) => {
+                return refused(format!("the client was asked for its certificate: {error}"));
+            }
+        };
+        let client = &mut state.client;
+        client.presented = Presented::of(&chain);
+        state.attempt =
+            client.presented.as_ref().map(|one| one.subject.clone()).unwrap_or_default();
+        match self.core.judge.judge(&chain, UnixTime::now(), &mut client.verdict).await {
+            Ok(Ok(grant)) => match self.core.verifier.account(&grant.account()).await {
+                Ok(Some(account)) => {
+                    client.grant = Some(grant);
+                    (auth::Answer::Accepted { account, session_key: None }, None)
+                }
+                Ok(None) => refused(Refused::NoAccount.to_string()),
+                Err(error) => {
+                    error!(%error, "no verdict over a login");
+                    refused(error.to_string())
+                }
+            },
+            Ok(Err(reason)) => refused(reason.to_string()),
+            Err(error) => {
+                error!(%error, "no verdict over a login");
+                refused(error.to_string())
+            }
+        }
     }
 
     /// Throws the body away, so that the client reads the answer and the connection can go on.
@@ -266,7 +365,7 @@ impl Connection {
     async fn handle_known(
         &self,
         established: &mut Established,
-        login_id: [u8; 16],
+        granted: Granted,
         head: &Parts,
         body: Incoming,
         has_body: bool,
@@ -282,7 +381,7 @@ impl Connection {
         };
         let is_chunked = head.headers.contains_key(TRANSFER_ENCODING);
         if sealed::is_sealed(content_type) {
-            return self.handle_sealed(established, login_id, content_type, body, is_chunked).await;
+            return self.handle_sealed(established, granted, content_type, body, is_chunked).await;
         }
         if !self.offer.takes_unsealed() {
             let actor = self.actor(&established.account.name);
@@ -302,7 +401,7 @@ impl Connection {
         };
         let charset = charset_of(content_type, &bytes);
         let account = &established.account;
-        let caller = Caller { account, peer: self.peer, login: login_id, charset };
+        let caller = granted.caller(account, self.peer, charset);
         let answer = match self.core.dispatch(caller, bytes, is_chunked).await {
             Reply::Message { status, envelope } => {
                 let bytes = envelope.encode_as(charset);
@@ -317,7 +416,7 @@ impl Connection {
     async fn handle_sealed(
         &self,
         established: &mut Established,
-        login_id: [u8; 16],
+        granted: Granted,
         content_type: &str,
         body: Incoming,
         is_chunked: bool,
@@ -350,7 +449,7 @@ impl Connection {
             return (answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE), false);
         }
         let charset = charset_of(&opened.content_type, &opened.body);
-        let caller = Caller { account, peer: self.peer, login: login_id, charset };
+        let caller = granted.caller(account, self.peer, charset);
         let (status, message) = match self.core.dispatch(caller, opened.body, is_chunked).await {
             Reply::Message { status, envelope } => (status, envelope.encode_as(charset)),
             Reply::Bare(status) => return (answer::empty(status), false),
@@ -397,7 +496,7 @@ fn user_of(question: &Question) -> Option<String> {
         Question::Ntlm(attempt) if attempt.domain.is_empty() => Some(attempt.user.clone()),
         Question::Ntlm(attempt) => Some(format!("{}\\{}", attempt.domain, attempt.user)),
         Question::Password { user, .. } => Some(user.clone()),
-        Question::Challenge | _ => None,
+        Question::Challenge | Question::Certificate | _ => None,
     }
 }
 
@@ -406,6 +505,7 @@ fn mechanism_of(question: &Question) -> Option<Mechanism> {
     match question {
         Question::Ntlm(_) => Some(Mechanism::Ntlm),
         Question::Password { .. } => Some(Mechanism::Basic),
+        Question::Certificate => Some(Mechanism::Certificate),
         Question::Challenge | _ => None,
     }
 }

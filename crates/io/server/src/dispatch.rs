@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 
 use auth::Account;
 use http::StatusCode;
-use session::access::{Denied, Operation, Target, decide};
+use session::access::{Denied, Operation, Target, decide, decide_grant};
+use session::mapping::Grant;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::identify::{Identify, IdentifyResponse, profile};
 use wsman::ns::{self, action, resource};
@@ -28,6 +29,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) account: &'a Account,
     pub(crate) peer: SocketAddr,
     pub(crate) login: [u8; 16],
+    /// For a login by certificate: what its mapping allows.
+    pub(crate) grant: Option<&'a Grant>,
     /// How the message is written, and its answer.
     pub(crate) charset: Charset,
 }
@@ -164,7 +167,11 @@ impl Core {
         let enabled = &self.settings.service.auth;
         let basic = [profile::HTTP_BASIC, profile::HTTPS_BASIC].into_iter();
         let spnego = [profile::HTTP_SPNEGO, profile::HTTPS_SPNEGO].into_iter();
-        let profiles = basic.filter(|_| enabled.basic).chain(spnego.filter(|_| enabled.negotiate));
+        let mutual = enabled.certificate.then_some(profile::HTTPS_MUTUAL);
+        let profiles = basic
+            .filter(|_| enabled.basic)
+            .chain(spnego.filter(|_| enabled.negotiate))
+            .chain(mutual);
         IdentifyResponse {
             protocol_versions: vec![ns::PROTOCOL_VERSION.to_owned()],
             product_vendor: Some("Transom".to_owned()),
@@ -195,7 +202,8 @@ fn message(envelope: Envelope) -> Reply {
 
 /// Asks whether the caller may.
 fn access(caller: Caller<'_>, operation: Operation, target: Target<'_>) -> Result<(), Refusal> {
-    decide(caller.account, operation, target).map_err(|denied| {
+    let granted = caller.grant.map_or(Ok(()), |grant| decide_grant(grant, operation, target));
+    granted.and_then(|()| decide(caller.account, operation, target)).map_err(|denied| {
         let fault = match denied {
             Denied::NotOwner => crate::shells::faults::no_such_shell(),
             Denied::NotAllowed | _ => {

@@ -1,11 +1,11 @@
-//! Async WS-Management service: listeners, certificates, accounts, settings, dispatch, plug-in traits.
+//! Async WS-Management service: listeners, certificates, accounts, client certificates, settings, dispatch, plug-in traits.
 //!
 //! ```text
 //!  TCP ──► listen ──► connection (one login each) ──► dispatch ──► shells ──► one actor per shell
 //!                          │                             │                        │
 //!                     session::server::login        session::access      wsman::shell::server (machine)
 //!                          │                                                      │
-//!                     accounts::Verifier                                   plugin (its commands' pipes)
+//!               accounts::Verifier, clients::Judge                           plugin (its commands' pipes)
 //! ```
 //!
 //! What is decided without I/O is decided in `session` and `wsman`; this crate moves bytes, time
@@ -16,6 +16,7 @@ mod answer;
 pub mod audit;
 mod body;
 pub mod certificates;
+pub mod clients;
 mod connection;
 mod dispatch;
 mod gatekeeper;

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use session::client::endpoint::Transport;
 use spawner::network::Inherited;
 use tracing::{info, warn};
-use transport::tls::{self, Facts, Identity};
+use transport::tls::{self, ClientCertificates, Facts, Identity, ServerOptions};
 
 use crate::RunError;
 use crate::certificates::{Certificates, CertificatesError, Thumbprint};
@@ -103,7 +103,9 @@ fn secure(
         let identity = found.choose(wanted).map_err(failed)?;
         tell_certificate(listener, &identity);
         let content = |source| failed(CertificatesError::Unusable { source });
-        tls::Server::new(&identity).map(|tls| Some(Arc::new(tls))).map_err(content)
+        let clients = clients(settings, listener);
+        let options = ServerOptions { identity: Arc::new(identity), clients };
+        tls::Server::new(&options).map(|tls| Some(Arc::new(tls))).map_err(content)
     };
     let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
     if let Some(certificate) = certificate
@@ -112,6 +114,20 @@ fn secure(
         warn!(%certificate, "no listener takes the certificate: none is https, or each names its own");
     }
     settings.listeners.iter().map(secure).collect()
+}
+
+/// When clients of an https listener are asked for their certificates.
+fn clients(settings: &Settings, listener: &Listener) -> ClientCertificates {
+    match (settings.service.auth.certificate, listener.client_cert_negotiation) {
+        (true, true) => ClientCertificates::First,
+        (true, false) => ClientCertificates::Late,
+        (false, asked) => {
+            if asked {
+                warn!(%listener, "ClientCertNegotiation asks nobody while Certificate of Service.Auth is false");
+            }
+            ClientCertificates::Never
+        }
+    }
 }
 
 fn tell_certificate(listener: &Listener, identity: &Identity) {

@@ -2,7 +2,7 @@
 
 use auth::ntlm::{self, AcceptorOptions, Protection};
 use auth::spnego::{self, AcceptorMechanism};
-use auth::{Acceptor, CbtPolicy, ChannelBinding, Scheme, basic};
+use auth::{Acceptor, CbtPolicy, ChannelBinding, Scheme, basic, certificate};
 use http::HeaderValue;
 use session::server::login::Acceptors;
 
@@ -22,6 +22,7 @@ pub(crate) enum Channel {
 pub(crate) struct Offer {
     negotiate: bool,
     basic: bool,
+    certificate: bool,
     /// Whether messages may travel unsealed.
     unsealed: bool,
     binding: Option<ChannelBinding>,
@@ -39,6 +40,8 @@ impl Offer {
             negotiate: service.auth.negotiate,
             // A password would pass in the clear.
             basic: service.auth.basic && unsealed,
+            // Over plain HTTP there is nobody's certificate.
+            certificate: service.auth.certificate && channel != Channel::Plain,
             unsealed,
             binding,
             policy: service.auth.cbt_hardening_level.into(),
@@ -48,6 +51,11 @@ impl Offer {
     /// Whether messages may travel unsealed.
     pub(crate) const fn takes_unsealed(&self) -> bool {
         self.unsealed
+    }
+
+    /// Whether anybody can log in.
+    pub(crate) const fn is_empty(&self) -> bool {
+        !self.negotiate && !self.basic && !self.certificate
     }
 
     fn start_negotiate(&self) -> Option<Box<dyn Acceptor>> {
@@ -65,6 +73,8 @@ impl Offer {
 }
 
 impl Acceptors for Offer {
+    /// Certificates are not among them, as on Windows: their word is a URI, which is no challenge of HTTP's, and clients
+    /// that have one say so by themselves.
     fn offered(&self) -> Vec<HeaderValue> {
         let negotiate = self.negotiate.then_some(HeaderValue::from_static("Negotiate"));
         let basic = self.basic.then_some(HeaderValue::from_static("Basic realm=\"WSMAN\""));
@@ -75,7 +85,8 @@ impl Acceptors for Offer {
         match scheme {
             Scheme::Negotiate if self.negotiate => self.start_negotiate(),
             Scheme::Basic if self.basic => Some(Box::new(basic::Acceptor::new())),
-            Scheme::Basic | Scheme::Negotiate => None,
+            Scheme::Certificate if self.certificate => Some(Box::new(certificate::Acceptor::new())),
+            Scheme::Basic | Scheme::Negotiate | Scheme::Certificate => None,
             Scheme::CredSsp | Scheme::Kerberos | Scheme::Ntlm | _ => None,
         }
     }

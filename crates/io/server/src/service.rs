@@ -20,7 +20,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, getrlimit};
 use session::client::endpoint::Transport;
-use session::server::login::Acceptors as _;
 use spawner::network::Spawner;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -28,11 +27,12 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
-use transport::tls;
+use transport::tls::{self, PeerCertificates};
 
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
 use crate::certificates::CertificatesError;
+use crate::clients::Judge;
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
 use crate::listen::{Listeners, Open};
@@ -162,6 +162,7 @@ pub enum RunError {
 pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) verifier: Verifier,
+    pub(crate) judge: Judge,
     pub(crate) gatekeeper: Gatekeeper,
     pub(crate) shells: Arc<Shells>,
     pub(crate) metrics: Arc<Metrics>,
@@ -227,6 +228,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let metrics = Arc::<Metrics>::default();
     let shells = Shells::new(limits, Arc::clone(&metrics));
     let core = Arc::new(Core {
+        judge: Judge::new(Arc::clone(&accounts)),
         verifier: Verifier::new(accounts, names),
         gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
         shells: Arc::clone(&shells),
@@ -280,7 +282,7 @@ fn warn_of(settings: &Settings) {
         if channel == Channel::Plain && service.auth.basic && !service.allow_unencrypted {
             warn!(%listener, "Basic is not offered over plain HTTP while AllowUnencrypted is false");
         }
-        if Offer::new(service, channel).offered().is_empty() {
+        if Offer::new(service, channel).is_empty() {
             warn!(%listener, "no login is offered: nobody can log in");
         }
     }
@@ -401,7 +403,7 @@ impl Gate {
             return;
         }
         let Some(tls) = tls else {
-            return self.serve(stream, peer, path, Channel::Plain, place).await;
+            return self.serve(stream, peer, path, Channel::Plain, None, place).await;
         };
         let limit = HANDSHAKE.min(self.core.settings.packet_retrieval_time());
         let secured = tokio::select! {
@@ -409,9 +411,9 @@ impl Gate {
             () = reached(&mut self.stopped) => return,
         };
         match secured {
-            Ok(stream) => {
+            Ok(tls::Accepted { stream, peer: client, .. }) => {
                 let channel = Channel::Tls(tls.channel_binding());
-                self.serve(stream, peer, path, channel, place).await;
+                self.serve(stream, peer, path, channel, Some(client), place).await;
             }
             Err(error) => {
                 count(&self.core.metrics.failed_handshakes);
@@ -426,13 +428,15 @@ impl Gate {
         peer: SocketAddr,
         path: String,
         channel: Channel,
+        client: Option<PeerCertificates>,
         place: &Arc<Place>,
     ) {
         let time = self.core.settings.packet_retrieval_time();
         let (place, pace) = (Arc::clone(place), Arc::new(Pace::default()));
         let stream = Counted::new(stream, Arc::clone(&self.core.metrics));
         let stream = Patient::new(stream, time, Arc::clone(&pace));
-        let connection = Arc::new(Connection::new(self.core, peer, path, channel, place, pace));
+        let connection = Connection::new(self.core, peer, path, channel, place, pace);
+        let connection = Arc::new(connection.with_certificates(client));
         let service = service_fn(move |request| {
             let connection = Arc::clone(&connection);
             async move { Ok::<_, std::convert::Infallible>(connection.handle(request).await) }

@@ -11,13 +11,15 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddr
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser as _;
 use server::Settings;
 use server::accounts::{self, Accounts};
 use server::certificates::{Certificates, Thumbprint};
+use server::clients::{self, Clients};
 use server::settings::{ListenAddress, Listener, MetricsAddress, Transport};
-use spawner::store::{ACCOUNTS, SERVICE, Store};
+use spawner::store::{ACCOUNTS, CLIENTS, SERVICE, Store};
 use spawner::users::Users;
 use spawner::{Finding, LogFormat, Verdict};
 
@@ -47,7 +49,8 @@ fn try_run(start: Start) -> Result<bool, CommandError> {
     if let Some(store) = &report.store {
         findings.extend(known_accounts(store));
     }
-    findings.extend(settings(args, report.service_uid, report.running));
+    let store = report.store.as_ref();
+    findings.extend(settings(args, report.service_uid, report.running, store));
     let mut text = String::new();
     for finding in &findings {
         let _infallible = writeln!(text, "{}", shown(finding, format));
@@ -104,7 +107,12 @@ fn known_accounts(store: &Store) -> Vec<Finding> {
 }
 
 /// The settings, and the listeners that they and the command line ask for.
-fn settings(args: NetworkArgs, service_uid: Option<u32>, running: bool) -> Vec<Finding> {
+fn settings(
+    args: NetworkArgs,
+    service_uid: Option<u32>,
+    running: bool,
+    store: Option<&Store>,
+) -> Vec<Finding> {
     let finding = |verdict, text: String| Finding::new("settings", verdict, text);
     let (path, settings) = match args.config {
         Some(path) => {
@@ -138,9 +146,53 @@ fn settings(args: NetworkArgs, service_uid: Option<u32>, running: bool) -> Vec<F
     findings.extend(metrics.map(|address| metrics_listener(address, running)));
     let folder = args.state.join(SERVICE);
     let secure = listeners.iter().filter(|listener| listener.transport == Transport::Https);
+    if settings.service.auth.certificate
+        && let Some(store) = store
+    {
+        findings.extend(client_certificates(store, secure.clone().count() > 0));
+    }
     findings.extend(secure.map(|listener| {
         certificate(&folder, listener.certificate.as_ref().or(args.certificate.as_ref()))
     }));
+    findings
+}
+
+/// Whether anybody can log in by a certificate, and nobody because of a list whose time is over.
+fn client_certificates(store: &Store, has_https: bool) -> Vec<Finding> {
+    let finding = |verdict, text: String| Finding::new("client certificates", verdict, text);
+    let limit = u64::try_from(clients::MAX_FILE).unwrap_or(u64::MAX);
+    let clients = match store.read(CLIENTS, limit) {
+        Ok(Some(bytes)) => match Clients::parse(&bytes) {
+            Ok(clients) => clients,
+            Err(error) => {
+                return vec![finding(Verdict::Failed, store.content(CLIENTS, &error).to_string())];
+            }
+        },
+        Ok(None) => Clients::default(),
+        Err(error) => return vec![finding(Verdict::Failed, error.to_string())],
+    };
+    let mut findings = vec![if !has_https {
+        let text = "no listener is https: nobody can log in by certificate";
+        finding(Verdict::Warning, text.to_owned())
+    } else if clients.mappings().is_empty() {
+        let text = "none is mapped to an account; `transom cert map add` does that";
+        finding(Verdict::Warning, text.to_owned())
+    } else {
+        finding(Verdict::Ok, format!("{} mappings", clients.mappings().len()))
+    }];
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    for (_, list) in clients.lists().filter(|(_, list)| list.next_update.unix() < now) {
+        let text = format!(
+            "its time was over on {}: clients of this authority are refused; `transom cert import --crl` with its new list",
+            list.next_update
+        );
+        findings.push(Finding::new(
+            format!("revocation list of {}", list.issuer),
+            Verdict::Failed,
+            text,
+        ));
+    }
     findings
 }
 

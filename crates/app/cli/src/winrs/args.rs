@@ -490,6 +490,7 @@ mod tests {
             skip_ca_check: true,
             skip_cn_check: true,
             server_name: Some("n".to_owned()),
+            ..Trust::default()
         };
         assert_eq!(trust, expected);
         let mut kept = expected.clone();

@@ -12,6 +12,7 @@ mod account;
 mod administrator;
 mod bulk;
 mod cert;
+mod certificate_login;
 mod chaos;
 mod check;
 mod demo;

@@ -62,6 +62,8 @@ struct Setup<'a> {
     wrapper: &'a [&'a str],
     make_state: Option<&'a dyn Fn(&Path)>,
     log: Option<File>,
+    /// The settings have the listener.
+    configured: bool,
 }
 
 impl Setup<'_> {
@@ -74,6 +76,7 @@ impl Setup<'_> {
             wrapper: &[],
             make_state: None,
             log: None,
+            configured: false,
         }
     }
 }
@@ -95,6 +98,12 @@ impl Service {
     #[track_caller]
     pub(crate) fn https(flavour: Flavour, settings: &str) -> Self {
         Self::on("https", flavour, settings, &[])
+    }
+
+    /// The same where the settings say on which port, which is 0.
+    #[track_caller]
+    pub(crate) fn https_as_configured(flavour: Flavour, settings: &str) -> Self {
+        Self::set_up(Setup { scheme: "https", settings, configured: true, ..Setup::new(flavour) })
     }
 
     /// Starts a service with these settings and further options of `serve`.
@@ -134,7 +143,8 @@ impl Service {
 
     #[track_caller]
     fn set_up(setup: Setup<'_>) -> Self {
-        let Setup { scheme, flavour, settings, options, wrapper, make_state, log } = setup;
+        let Setup { scheme, flavour, settings, options, wrapper, make_state, log, configured } =
+            setup;
         let folder = tempfile::Builder::new().prefix("transom-test-").tempdir().unwrap();
         fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
         // Whoever runs the service may not be able to reach the build folder.
@@ -154,6 +164,7 @@ impl Service {
             make_certificate(&program, flavour, folder.path());
         }
 
+        let scheme = if configured { None } else { Some(scheme) };
         let mut command = serve(scheme, flavour, &program, folder.path());
         command.args(options);
         if let Some((first, rest)) = wrapper.split_first() {
@@ -187,7 +198,7 @@ impl Service {
         if flavour == Flavour::Root {
             chown(service.state().join("service"), Some(0), Some(0)).unwrap();
         }
-        let mut command = serve("http", flavour, &service.program, service.folder.path());
+        let mut command = serve(Some("http"), flavour, &service.program, service.folder.path());
         command.args(["--log", "json", "--log-file"]).arg(file).args(options);
         service.child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         let url = || {
@@ -221,7 +232,7 @@ impl Service {
             chown(self.state().join("service"), Some(0), Some(0)).unwrap();
         }
         let scheme = self.url.split(':').next().unwrap();
-        let again = serve(scheme, self.flavour, &self.program, self.folder.path());
+        let again = serve(Some(scheme), self.flavour, &self.program, self.folder.path());
         let (child, log, url) = listen(again);
         self.port = port_of(&url);
         (self.child, self.log, self.url) = (child, log, url);
@@ -374,10 +385,13 @@ fn add_account(
 }
 
 /// `transom serve` on the state and the settings in a folder.
-fn serve(scheme: &str, flavour: Flavour, program: &Path, folder: &Path) -> Command {
+fn serve(scheme: Option<&str>, flavour: Flavour, program: &Path, folder: &Path) -> Command {
     let mut command = as_flavour(flavour, program);
     command.arg("serve").arg("--state").arg(folder.join("state")).arg("--config");
-    command.arg(folder.join("config.toml")).args(["--listen", &format!("{scheme}://127.0.0.1:0")]);
+    command.arg(folder.join("config.toml"));
+    if let Some(scheme) = scheme {
+        command.args(["--listen", &format!("{scheme}://127.0.0.1:0")]);
+    }
     command
 }
 

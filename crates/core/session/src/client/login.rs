@@ -27,7 +27,7 @@ pub struct Login {
     /// Messages travel as they are: the login need not protect them.
     as_is: bool,
     state: State,
-    /// Basic proves each request anew.
+    /// Basic proves each request anew, and a login by certificate says with each that it is one.
     standing: Option<HeaderValue>,
 }
 
@@ -177,7 +177,7 @@ impl Login {
         self.state == State::Complete
     }
 
-    /// The header that each further request must carry: Basic has one, the others have none.
+    /// The header that each further request must carry: Basic and certificates have one, the others have none.
     #[must_use]
     pub const fn standing_authorization(&self) -> Option<&HeaderValue> {
         self.standing.as_ref()
@@ -215,7 +215,8 @@ impl Login {
             }
             Step::Last(token) => {
                 self.state = State::AwaitEnd;
-                let carries = if scheme == Scheme::Basic || self.as_is {
+                let is_standing = matches!(scheme, Scheme::Basic | Scheme::Certificate);
+                let carries = if is_standing || self.as_is {
                     Carries::Message
                 } else if self.initiator.can_seal() {
                     Carries::Sealed
@@ -223,7 +224,7 @@ impl Login {
                     Carries::Nothing
                 };
                 let leg = leg(token, carries);
-                if scheme == Scheme::Basic {
+                if is_standing {
                     self.standing = leg.as_ref().map(|leg| leg.authorization.clone());
                 }
                 leg

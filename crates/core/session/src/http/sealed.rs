@@ -60,7 +60,9 @@ impl Protocol {
         match scheme {
             Scheme::CredSsp => Self::CredSsp,
             Scheme::Kerberos => Self::Kerberos,
-            Scheme::Basic | Scheme::Negotiate | Scheme::Ntlm | _ => Self::Spnego,
+            Scheme::Basic | Scheme::Certificate | Scheme::Negotiate | Scheme::Ntlm | _ => {
+                Self::Spnego
+            }
         }
     }
 

@@ -56,7 +56,7 @@ struct Stepping {
 pub struct Established {
     /// Who came in.
     pub account: Account,
-    /// The mechanism that proved it: `NTLM`, `Basic`.
+    /// The mechanism that proved it: `NTLM`, `Basic`, `Certificate`.
     pub mechanism: &'static str,
     /// The context that opens and seals the connection's messages, where there is one.
     pub sealer: Option<Box<dyn Sealer>>,
@@ -111,8 +111,18 @@ pub enum Refused {
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The scheme is known but not offered.
-    #[error("{} is not offered{}", .0, if *.0 == Scheme::Basic { "; the settings AllowUnencrypted of Service and Basic of Service.Auth allow it" } else { "" })]
+    #[error("{} is not offered{}", .0, how_to_offer(*.0))]
     NotOffered(Scheme),
+}
+
+fn how_to_offer(scheme: Scheme) -> &'static str {
+    if scheme == Scheme::Basic {
+        "; the settings AllowUnencrypted of Service and Basic of Service.Auth allow it"
+    } else if scheme == Scheme::Certificate {
+        "; it takes an https listener, and the setting Certificate of Service.Auth allows it"
+    } else {
+        ""
+    }
 }
 
 impl Login {
@@ -161,7 +171,7 @@ impl Login {
     /// over, since some clients authenticate anew before each message that way.
     fn handle_bare(&mut self, has_body: bool, acceptors: &dyn Acceptors) -> Turn {
         match &self.state {
-            State::Complete(established) if has_body && established.scheme != Scheme::Basic => {
+            State::Complete(established) if has_body && !speaks_each_time(established.scheme) => {
                 Turn::Proceed { fresh: false }
             }
             State::Complete(_) | State::Stepping(_) | State::Idle => {
@@ -179,7 +189,7 @@ impl Login {
             let Some(acceptor) = acceptors.acceptor(found.scheme) else {
                 return self.refuse(Refused::NotOffered(found.scheme), acceptors);
             };
-            if found.token.is_empty() {
+            if found.token.is_empty() && found.scheme != Scheme::Certificate {
                 return Turn::Challenge(acceptors.offered());
             }
             self.state = State::Stepping(Stepping { scheme: found.scheme, acceptor });
@@ -221,6 +231,11 @@ impl Login {
         let status = StatusCode::UNAUTHORIZED;
         Turn::Refuse { status, offered: acceptors.offered(), reason }
     }
+}
+
+/// Basic and certificates: their header comes with each request, and each is judged anew.
+fn speaks_each_time(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::Basic | Scheme::Certificate)
 }
 
 /// True for a token that starts a login: an NTLM NEGOTIATE_MESSAGE or a GSS-API initial token.

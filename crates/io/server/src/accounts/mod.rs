@@ -19,6 +19,7 @@ use auth::ntlm::{NtHash, nt_hash};
 use auth::{Account, Secret};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use verifier::Stamp;
 pub use verifier::{AccountSource, FileSource, MachineNames, Verifier, VerifyError};
 
 /// The file may have so many bytes.
@@ -56,7 +57,7 @@ struct Record {
 /// 16 bytes in hexadecimal digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-struct Hex([u8; 16]);
+pub(crate) struct Hex(pub(crate) [u8; 16]);
 
 /// 16 bytes in hexadecimal digits that are never printed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,6 +226,12 @@ impl Accounts {
     #[must_use]
     pub fn find(&self, name: &str) -> Option<Account> {
         self.record(name).map(Record::account)
+    }
+
+    /// The account with that id.
+    #[must_use]
+    pub fn find_by_id(&self, id: &[u8; 16]) -> Option<Account> {
+        self.records.iter().find(|record| record.id.0 == *id).map(Record::account)
     }
 
     fn record(&self, name: &str) -> Option<&Record> {

@@ -12,8 +12,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use auth::ntlm::{NtHash, NtlmAttempt, TargetNames, nt_hash, verify, verify_unknown};
-use auth::{Answer, FileTime, Question, Secret, UserName};
-use spawner::network::Spawner;
+use auth::{Account, Answer, FileTime, Question, Secret, UserName};
+use rustix::io::Errno;
+use spawner::frames::root::Reason;
+use spawner::network::{RequestError, Spawner};
+use spawner::store::CLIENTS;
 
 use super::{Accounts, AccountsError, MAX_FILE, Record};
 use crate::BoxFuture;
@@ -23,6 +26,9 @@ use crate::BoxFuture;
 pub trait AccountSource: Send + Sync + fmt::Debug {
     /// Opens the file as it is now, to be read from its start.
     fn open(&self) -> BoxFuture<'_, io::Result<File>>;
+
+    /// The same for the file of client certificates, which lies beside it; `None` where there is none.
+    fn open_clients(&self) -> BoxFuture<'_, io::Result<Option<File>>>;
 }
 
 /// Accounts in a file that this process may read itself.
@@ -34,11 +40,34 @@ impl AccountSource for FileSource {
         let opened = File::open(&self.0);
         Box::pin(async move { opened })
     }
+
+    fn open_clients(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
+        let opened = match File::open(self.0.with_file_name(CLIENTS)) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        Box::pin(async move { opened })
+    }
 }
 
 impl AccountSource for Spawner {
     fn open(&self) -> BoxFuture<'_, io::Result<File>> {
         Box::pin(async move { self.accounts().await.map_err(io::Error::other) })
+    }
+
+    fn open_clients(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
+        Box::pin(async move {
+            match self.clients().await {
+                Ok(file) => Ok(Some(file)),
+                Err(RequestError::Refused { reason: Reason::ClientsFile, errno })
+                    if errno == Errno::NOENT.raw_os_error() =>
+                {
+                    Ok(None)
+                }
+                Err(error) => Err(io::Error::other(error)),
+            }
+        })
     }
 }
 
@@ -127,7 +156,7 @@ struct Known {
 
 /// Tells two states of a file apart: an editor puts a new file in the old one's place.
 #[derive(Debug, PartialEq, Eq)]
-struct Stamp([i64; 4], u64, u64, u64);
+pub(crate) struct Stamp([i64; 4], u64, u64, u64);
 
 /// Why no verdict came about; the login is refused.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +202,8 @@ impl Verifier {
                 let parsed = UserName::parse(user);
                 Some(of(&parsed.domain, &parsed.user))
             }
-            Question::Challenge | _ => None,
+            // A certificate is no password that somebody could guess.
+            Question::Challenge | Question::Certificate | _ => None,
         }
     }
 
@@ -189,8 +219,13 @@ impl Verifier {
             Question::Password { user, password } => {
                 Ok(self.judge_password(&*self.accounts().await?, &user, &password))
             }
-            _ => Err(VerifyError::Question),
+            Question::Certificate | _ => Err(VerifyError::Question),
         }
+    }
+
+    /// The account with an id; `None` where it is gone.
+    pub(crate) async fn account(&self, id: &[u8; 16]) -> Result<Option<Account>, VerifyError> {
+        Ok(self.accounts().await?.find_by_id(id))
     }
 
     fn challenge(&self) -> Result<Answer, VerifyError> {
@@ -252,7 +287,7 @@ fn read_bounded(file: File) -> io::Result<Vec<u8>> {
 }
 
 impl Stamp {
-    fn of(file: &File) -> io::Result<Self> {
+    pub(crate) fn of(file: &File) -> io::Result<Self> {
         let data = file.metadata()?;
         let times = [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()];
         Ok(Self(times, data.dev(), data.ino(), data.len()))

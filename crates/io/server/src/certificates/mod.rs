@@ -27,8 +27,8 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
-pub use new::{New, NewError};
-pub use transport::tls::{Facts, Identity, IdentityError, Moment};
+pub use new::{New, NewAuthority, NewClient, NewError};
+pub use transport::tls::{Facts, Identity, IdentityError, Moment, certificates as certificates_in};
 
 /// The folder's name.
 const FOLDER: &str = "certificates";

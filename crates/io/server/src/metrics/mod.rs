@@ -145,6 +145,7 @@ impl Mechanism {
         let named = |word: &str| name.eq_ignore_ascii_case(word);
         match () {
             () if named("Basic") => Self::Basic,
+            () if named("Certificate") => Self::Certificate,
             () if named("NTLM") => Self::Ntlm,
             () if named("Negotiate") => Self::Negotiate,
             () => Self::Other,

@@ -54,7 +54,10 @@ values! {
     /// Whether something was let in.
     Outcome { Accepted = "accepted", Refused = "refused", }
     /// How somebody logged in, or tried to.
-    Mechanism { Basic = "Basic", Ntlm = "NTLM", Negotiate = "Negotiate", Other = "other", }
+    Mechanism {
+        Basic = "Basic", Certificate = "Certificate", Ntlm = "NTLM", Negotiate = "Negotiate",
+        Other = "other",
+    }
     /// What a message asks for.
     Operation {
         Identify = "Identify", Create = "Create", Command = "Command", Send = "Send",

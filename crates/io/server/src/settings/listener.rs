@@ -28,6 +28,9 @@ pub struct Listener {
     pub transport: Transport,
     /// The certificate of an HTTPS listener; `None` for the only one that the service has.
     pub certificate: Option<Thumbprint>,
+    /// Whether clients of an HTTPS listener are asked for their certificate in the first handshake; false asks those only
+    /// that want to log in by it, later. It counts where the setting `Certificate` of `Service.Auth` is true.
+    pub client_cert_negotiation: bool,
 }
 
 /// What a listener listens on.
@@ -55,6 +58,9 @@ pub enum ListenerError {
     /// A certificate where none can be shown.
     #[error("CertificateThumbprint belongs to a listener with Transport = \"HTTPS\"")]
     CertificateOverHttp,
+    /// Client certificates where none can be shown.
+    #[error("ClientCertNegotiation belongs to a listener with Transport = \"HTTPS\"")]
+    NegotiationOverHttp,
     /// Neither an address, a name, nor `*`.
     #[error("`{0}` is neither an address, a host name nor `*`")]
     Address(String),
@@ -80,6 +86,8 @@ struct Table {
     prefix: Option<String>,
     #[serde(rename = "CertificateThumbprint", default)]
     certificate: Option<String>,
+    #[serde(rename = "ClientCertNegotiation", default)]
+    client_cert_negotiation: bool,
 }
 
 impl TryFrom<Table> for Listener {
@@ -96,6 +104,9 @@ impl TryFrom<Table> for Listener {
         if certificate.is_some() && transport == Transport::Http {
             return Err(ListenerError::CertificateOverHttp);
         }
+        if table.client_cert_negotiation && transport == Transport::Http {
+            return Err(ListenerError::NegotiationOverHttp);
+        }
         let default = Self::default();
         let address = match table.address {
             Some(text) => ListenAddress::parse(text.strip_prefix("IP:").unwrap_or(&text))?,
@@ -111,7 +122,8 @@ impl TryFrom<Table> for Listener {
             Some(text) => parse_prefix(&text)?,
             None => default.prefix,
         };
-        Ok(Self { address, port, prefix, transport, certificate })
+        let client_cert_negotiation = table.client_cert_negotiation;
+        Ok(Self { address, port, prefix, transport, certificate, client_cert_negotiation })
     }
 }
 
@@ -123,6 +135,7 @@ impl Default for Listener {
             prefix: PREFIX.to_owned(),
             transport: Transport::Http,
             certificate: None,
+            client_cert_negotiation: false,
         }
     }
 }
@@ -189,7 +202,7 @@ impl FromStr for Listener {
             text => parse_prefix(text)?,
         };
         let address = ListenAddress::parse(host)?;
-        Ok(Self { address, port, prefix, transport, certificate: None })
+        Ok(Self { address, port, prefix, transport, ..Self::default() })
     }
 }
 
@@ -253,13 +266,15 @@ mod tests {
 
     #[test]
     fn malformed_urls_are_refused_by_part() {
-        use ListenerError::{Address, Certificate, CertificateOverHttp, NotHttp, Port, Prefix};
+        use ListenerError::{
+            Address, Certificate, CertificateOverHttp, NegotiationOverHttp, NotHttp, Port, Prefix,
+        };
         let culprit = |url: &str| match read(url).unwrap_err() {
             NotHttp(_) => "scheme",
             Address(_) => "address",
             Port(_) => "port",
             Prefix(_) => "prefix",
-            Certificate(_) | CertificateOverHttp => "certificate",
+            Certificate(_) | CertificateOverHttp | NegotiationOverHttp => "certificate",
         };
         for (url, part) in [
             ("127.0.0.1:5985", "scheme"),

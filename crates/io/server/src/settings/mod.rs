@@ -117,6 +117,9 @@ pub struct Auth {
     /// SPNEGO and NTLM; default true.
     #[serde(rename = "Negotiate")]
     pub negotiate: bool,
+    /// Certificates of clients on HTTPS, mapped to accounts; default false.
+    #[serde(rename = "Certificate")]
+    pub certificate: bool,
     /// What is asked of channel bindings on HTTPS; default `Relaxed`.
     #[serde(rename = "CbtHardeningLevel")]
     pub cbt_hardening_level: CbtHardeningLevel,
@@ -217,7 +220,12 @@ impl Default for Service {
 
 impl Default for Auth {
     fn default() -> Self {
-        Self { basic: false, negotiate: true, cbt_hardening_level: CbtHardeningLevel::default() }
+        Self {
+            basic: false,
+            negotiate: true,
+            certificate: false,
+            cbt_hardening_level: CbtHardeningLevel::default(),
+        }
     }
 }
 

@@ -14,6 +14,8 @@ mod replay;
 
 #[path = "../../../../../fuzz/fuzz_targets/server_accounts.rs"]
 mod server_accounts;
+#[path = "../../../../../fuzz/fuzz_targets/server_clients.rs"]
+mod server_clients;
 #[path = "../../../../../fuzz/fuzz_targets/server_settings.rs"]
 mod server_settings;
 
@@ -22,6 +24,11 @@ use replay::replay;
 #[test]
 fn server_accounts_passes_its_saved_inputs() {
     replay("server_accounts", server_accounts::run);
+}
+
+#[test]
+fn server_clients_passes_its_saved_inputs() {
+    replay("server_clients", server_clients::run);
 }
 
 #[test]

@@ -99,7 +99,9 @@ async fn bindings_are_judged_by_the_hardening_level() {
 /// Somebody in between with a certificate of its own, who passes on what is inside TLS.
 async fn relay(target: SocketAddr) -> SocketAddr {
     let identity = New { names: vec!["localhost".to_owned()], days: 1 }.make().unwrap();
-    let server = Arc::new(tls::Server::new(&identity).unwrap());
+    let clients = tls::ClientCertificates::Never;
+    let options = tls::ServerOptions { identity: Arc::new(identity), clients };
+    let server = Arc::new(tls::Server::new(&options).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -108,10 +110,10 @@ async fn relay(target: SocketAddr) -> SocketAddr {
             let server = Arc::clone(&server);
             tokio::spawn(async move {
                 let limit = std::time::Duration::from_secs(20);
-                let mut inner = server.accept(stream, limit).await.unwrap();
+                let mut inner = server.accept(stream, limit).await.unwrap().stream;
                 let trust = Trust { skip_ca_check: true, ..Trust::default() };
                 let stream = TcpStream::connect(target).await.unwrap();
-                let client = tls::Client::new(&trust).unwrap();
+                let client = tls::Client::new(&trust.into()).unwrap();
                 let mut outer = client.connect(stream, "box", limit).await.unwrap().stream;
                 drop(copy_bidirectional(&mut inner, &mut outer).await);
             });

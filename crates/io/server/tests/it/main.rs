@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod client_certificates;
 mod clock;
 mod encodings;
 mod failed_logins;

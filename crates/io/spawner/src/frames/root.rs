@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0 version   u8    1
-//!  1 verb      u8    1-6 a request, 129-134 an event
+//!  1 verb      u8    1-7 a request, 129-134 an event
 //!  2 zeros     2
 //!  4 sequence  u32   chosen by the requester, echoed by the answer; 0 in an event that nobody asked for
 //!  8 shell     u64   chosen by the spawner, never reused
@@ -34,6 +34,8 @@ pub enum Request {
     Ready,
     /// A read-only descriptor of `accounts`. Answer: File or Refused.
     Accounts,
+    /// A read-only descriptor of `clients`. Answer: File or Refused.
+    Clients,
     /// A shell for an account. Answer: Opened or Refused.
     Open {
         /// Whose shell.
@@ -157,6 +159,8 @@ reasons! {
     NotListed = 13, "the address is not listed as a privileged listener";
     /// The system refused the address.
     BindFailed = 14, "the address cannot be bound";
+    /// `clients` is absent, or cannot be trusted or read.
+    ClientsFile = 15, "the file of client certificates cannot be used";
     /// The local user does not exist (any longer).
     NoSuchUser = 20, "the local user does not exist";
     /// The local user has another uid than when the account was mapped.
@@ -311,6 +315,7 @@ impl Request {
                 let address = Ipv6Addr::from(fields.account).to_canonical();
                 (Self::Bind { address: SocketAddr::new(address, port) }, &["account", "argument"])
             }
+            7 => (Self::Clients, &[]),
             other => return Err(FrameError::Verb(other)),
         };
         fields.only(used)?;
@@ -324,6 +329,7 @@ impl Request {
         match *self {
             Self::Ready => Fields { verb: 1, ..none },
             Self::Accounts => Fields { verb: 2, ..none },
+            Self::Clients => Fields { verb: 7, ..none },
             Self::Open { account, login } => Fields { verb: 3, account, login, ..none },
             Self::Close { shell } => Fields { verb: 4, shell, ..none },
             Self::KillSession { shell, session } => {

@@ -151,6 +151,14 @@ impl Spawner {
         Ok(File::from(self.file(&Request::Accounts).await?))
     }
 
+    /// A read-only descriptor of the file `clients` as it is now, likewise.
+    ///
+    /// # Errors
+    /// [`Reason::ClientsFile`] with `ENOENT` while nothing says which client certificates count.
+    pub async fn clients(&self) -> Result<File, RequestError> {
+        Ok(File::from(self.file(&Request::Clients).await?))
+    }
+
     async fn file(&self, request: &Request) -> Result<OwnedFd, RequestError> {
         match self.0.ask(request).await? {
             Answer { event: Event::File, descriptor: Some(descriptor), .. } => Ok(descriptor),

@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use super::shells::Refusal;
 use super::{Life, Root};
 use crate::frames::root::{Event, Reason, Request};
-use crate::store::{ACCOUNTS, Store};
+use crate::store::{ACCOUNTS, CLIENTS, Store};
 
 /// Ports that only root may bind.
 const PRIVILEGED_PORTS: u16 = 1024;
@@ -32,7 +32,8 @@ impl Root {
         };
         let done = match request {
             Request::Ready => self.ready(),
-            Request::Accounts => self.accounts(sequence),
+            Request::Accounts => self.file(sequence, ACCOUNTS, Reason::AccountsFile),
+            Request::Clients => self.file(sequence, CLIENTS, Reason::ClientsFile),
             Request::Open { account, login } => self.open(sequence, account, login),
             Request::Close { shell } => self.close(shell),
             Request::KillSession { shell, session } => self.kill_session(shell, session),
@@ -49,6 +50,7 @@ impl Root {
             let request = match request {
                 Request::Ready => "Ready".to_owned(),
                 Request::Accounts => "Accounts".to_owned(),
+                Request::Clients => "Clients".to_owned(),
                 Request::Open { account, .. } => format!("Open {}", super::shells::hex(account)),
                 Request::Close { shell } => format!("Close {shell}"),
                 Request::KillSession { shell, session } => format!("KillSession {shell} {session}"),
@@ -72,10 +74,11 @@ impl Root {
         Ok(())
     }
 
-    fn accounts(&self, sequence: u32) -> Result<(), Refusal> {
-        let file = Store::open(&self.state).and_then(|store| store.open_file(ACCOUNTS));
-        let file = file.map_err(|error| Refusal::file(Reason::AccountsFile, &error))?;
-        let file = file.ok_or_else(|| Refusal::errno(Reason::AccountsFile, Errno::NOENT))?;
+    /// A file that root's tool writes and the network process reads, as it is now.
+    fn file(&self, sequence: u32, name: &str, reason: Reason) -> Result<(), Refusal> {
+        let file = Store::open(&self.state).and_then(|store| store.open_file(name));
+        let file = file.map_err(|error| Refusal::file(reason, &error))?;
+        let file = file.ok_or_else(|| Refusal::errno(reason, Errno::NOENT))?;
         self.send_with(sequence, Event::File, &file.into())
             .map_err(|error| Refusal::errno(Reason::Resources, error))
     }

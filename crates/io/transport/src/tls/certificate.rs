@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use auth::ChannelBinding;
+use rustls::pki_types::UnixTime;
 use sha1::Sha1;
 use sha2::{Digest, Sha224, Sha256, Sha384, Sha512};
 use x509_parser::certificate::X509Certificate;
@@ -13,8 +14,14 @@ use x509_parser::prelude::FromDer;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
 use x509_parser::x509::AlgorithmIdentifier;
 
+/// Certificates in one chain; more are a mistake, or an attack.
+pub(super) const MAX_CHAIN: usize = 16;
 /// Names beyond these are left out of texts.
 const MAX_NAMES: usize = 100;
+/// The otherName of a user principal name (szOID_NT_PRINCIPAL_NAME).
+const UPN: &str = "1.3.6.1.4.1.311.20.2.3";
+/// UTF8String, PrintableString, IA5String.
+const TEXT_TAGS: [u8; 3] = [0x0c, 0x13, 0x16];
 /// Texts are cut here, in characters.
 const MAX_TEXT: usize = 256;
 
@@ -37,6 +44,13 @@ pub struct Facts {
     /// DNS names and IP addresses of the subjectAltName (RFC 5280 4.2.1.6), the only names that
     /// count.
     pub names: Vec<String>,
+    /// User principal names of the subjectAltName (otherName 1.3.6.1.4.1.311.20.2.3), by which Windows maps client
+    /// certificates to accounts.
+    pub upns: Vec<String>,
+    /// What it was made for (extendedKeyUsage, RFC 5280 4.2.1.12); nothing where it does not say.
+    pub usages: Vec<Usage>,
+    /// True when it may vouch for others (basicConstraints, keyUsage).
+    pub is_authority: bool,
     /// From when it is valid.
     pub not_before: Moment,
     /// Until when.
@@ -48,6 +62,70 @@ pub struct Facts {
     /// SHA-256 of its public key (SubjectPublicKeyInfo) in lower-case hexadecimal digits; it stays
     /// when the certificate is renewed with the same key.
     pub key_fingerprint: String,
+}
+
+/// What a certificate was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Usage {
+    /// TLS servers: `serverAuth`.
+    ServerAuth,
+    /// TLS clients: `clientAuth`.
+    ClientAuth,
+    /// Something else.
+    Other,
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ServerAuth => "serverAuth",
+            Self::ClientAuth => "clientAuth",
+            Self::Other => "other",
+        })
+    }
+}
+
+/// The names of a certificate by which it can be mapped to an account, exactly as they stand there: one that is longer
+/// than any account's needs, or has a character that no name has, is none.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Subjects {
+    /// User principal names.
+    pub upns: Vec<String>,
+    /// DNS names.
+    pub dns: Vec<String>,
+}
+
+impl Subjects {
+    /// Reads the names of a certificate (DER).
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`].
+    pub fn read(der: &[u8]) -> Result<Self, Malformed> {
+        let certificate = parse(der)?;
+        let mut found = Self::default();
+        let extension = certificate.subject_alternative_name().map_err(|_| Malformed)?;
+        let Some(extension) = extension else { return Ok(found) };
+        for name in extension.value.general_names.iter().take(MAX_NAMES) {
+            if let Some(upn) = upn(name).filter(|name| is_exact(name)) {
+                found.upns.push(upn.to_owned());
+            }
+            if let GeneralName::DNSName(name) = name
+                && is_exact(name)
+            {
+                found.dns.push((*name).to_owned());
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn is_exact(name: &str) -> bool {
+    !name.is_empty()
+        && name.chars().count() <= MAX_TEXT
+        && !name.contains(|c: char| c.is_control() || c.is_whitespace())
 }
 
 /// A time in a certificate.
@@ -100,6 +178,9 @@ impl Facts {
             issuer: printable(&certificate.issuer().to_string()),
             is_self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),
             names: names(&certificate),
+            upns: upns(&certificate),
+            usages: usages(&certificate),
+            is_authority: is_authority(&certificate),
             not_before: Moment::from_unix(certificate.validity().not_before.timestamp()),
             not_after: Moment::from_unix(certificate.validity().not_after.timestamp()),
             thumbprint: thumbprint(der),
@@ -195,6 +276,67 @@ fn look_up(table: &[(&str, Hash)], oid: &Oid<'_>) -> Option<Hash> {
     table.iter().find(|(known, _)| *known == oid).map(|(_, hash)| *hash)
 }
 
+/// The UPN in one of the names of a certificate: `[0] EXPLICIT UTF8String`, and nothing behind it. Windows writes UTF-8
+/// text; other tools the ASCII types.
+fn upn<'a>(name: &GeneralName<'a>) -> Option<&'a str> {
+    let GeneralName::OtherName(oid, value) = name else { return None };
+    if oid.to_id_string() != UPN {
+        return None;
+    }
+    let (inner, []) = element(value, 0xa0)? else { return None };
+    let (text, []) = TEXT_TAGS.iter().find_map(|tag| element(inner, *tag))? else { return None };
+    std::str::from_utf8(text).ok()
+}
+
+/// The content of the DER element with this tag at the start of `bytes`, and what follows it. Lengths of up to 65,535,
+/// in their shortest form.
+fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = match bytes {
+        [first, length @ 0..=0x7f, rest @ ..] if *first == tag => (usize::from(*length), rest),
+        [first, 0x81, length @ 0x80..=0xff, rest @ ..] if *first == tag => {
+            (usize::from(*length), rest)
+        }
+        [first, 0x82, high @ 1..=0xff, low, rest @ ..] if *first == tag => {
+            (usize::from(*high) << 8 | usize::from(*low), rest)
+        }
+        _ => return None,
+    };
+    rest.split_at_checked(length)
+}
+
+fn upns(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let names = extension.value.general_names.iter().filter_map(upn);
+    names.map(printable).take(MAX_NAMES).collect()
+}
+
+fn usages(certificate: &X509Certificate<'_>) -> Vec<Usage> {
+    let Ok(Some(extension)) = certificate.extended_key_usage() else { return Vec::new() };
+    let found = extension.value;
+    let is_other = found.any
+        || found.code_signing
+        || found.email_protection
+        || found.time_stamping
+        || found.ocsp_signing
+        || !found.other.is_empty();
+    let all = [
+        (found.server_auth, Usage::ServerAuth),
+        (found.client_auth, Usage::ClientAuth),
+        (is_other, Usage::Other),
+    ];
+    all.into_iter().filter(|(has, _)| *has).map(|(_, usage)| usage).collect()
+}
+
+fn is_authority(certificate: &X509Certificate<'_>) -> bool {
+    let may_sign = match certificate.key_usage() {
+        Ok(Some(usage)) => usage.value.key_cert_sign(),
+        Ok(None) => true,
+        Err(_) => false,
+    };
+    let basic = certificate.basic_constraints();
+    may_sign && matches!(basic, Ok(Some(found)) if found.value.ca)
+}
+
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let Ok(Some(extension)) = certificate.subject_alternative_name() else { return Vec::new() };
     let name = |name: &GeneralName<'_>| match name {
@@ -219,8 +361,13 @@ fn address(bytes: &[u8]) -> Option<String> {
     <[u8; 16]>::try_from(bytes).ok().map(|sixteen| Ipv6Addr::from(sixteen).to_string())
 }
 
+/// A time as rustls has it.
+pub(super) fn moment(time: UnixTime) -> Moment {
+    Moment::from_unix(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
+}
+
 /// Without what a terminal would obey, and not longer than people read.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
     text.chars().map(shown).take(MAX_TEXT).collect()
 }

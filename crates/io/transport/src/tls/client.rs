@@ -5,20 +5,45 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::ChannelBinding;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme};
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::certificate;
 use super::error::{TlsError, TrustError};
+use super::identity::Identity;
+use super::level::Level;
+use super::ossl;
+use super::stream::{Backend, TlsStream};
 use super::trust::{Trust, Validator};
+use super::verifier::Hosts;
 
 /// A TLS connection of a client.
-pub type ClientStream = tokio_rustls::client::TlsStream<TcpStream>;
+pub type ClientStream = TlsStream;
+
+/// What a client asks of hosts, offers them, and shows.
+#[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
+pub struct ClientOptions {
+    /// Whom it believes.
+    pub trust: Trust,
+    /// Which TLS it speaks.
+    pub level: Level,
+    /// The certificate that it shows to hosts that ask for one, in the handshake or later.
+    pub identity: Option<Arc<Identity>>,
+}
+
+impl From<Trust> for ClientOptions {
+    /// Modern TLS, and no certificate.
+    fn from(trust: Trust) -> Self {
+        Self { trust, ..Self::default() }
+    }
+}
 
 /// A connection to a host that is believed.
 #[derive(Debug)]
@@ -33,29 +58,35 @@ pub struct Connected {
 /// What all TLS connections of a client have in common.
 #[derive(Debug, Clone)]
 pub struct Client {
-    config: Arc<ClientConfig>,
+    connector: Connector,
     server_name: Option<ServerName<'static>>,
 }
 
+#[derive(Debug, Clone)]
+enum Connector {
+    Rustls(Arc<ClientConfig>),
+    Openssl(ossl::ClientContext),
+}
+
 impl Client {
-    /// A client that believes hosts as `trust` says.
+    /// A client as the options say. rustls speaks where it can: without a certificate, which hosts may want to see late, and
+    /// without old versions and suites. Else OpenSSL speaks.
     ///
     /// # Errors
     ///
     /// [`TrustError`] names what cannot be used.
-    pub fn new(trust: &Trust) -> Result<Self, TrustError> {
+    pub fn new(options: &ClientOptions) -> Result<Self, TrustError> {
+        let ClientOptions { trust, level, identity } = options;
         let server_name = trust.server_name.as_deref().map(server_name).transpose()?;
-        let provider = super::provider();
-        let verifier =
-            Verifier { validator: Validator::new(trust)?, provider: Arc::clone(&provider) };
-        let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(super::VERSIONS)
-            .map_err(|error| TrustError::Setup(error.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { config: Arc::new(config), server_name })
+        let validator = Validator::new(trust)?;
+        let connector = match (level, identity) {
+            (Level::Modern, None) => Connector::Rustls(Arc::new(rustls(validator)?)),
+            (level, identity) => {
+                let identity = identity.as_deref();
+                Connector::Openssl(ossl::ClientContext::new(validator, *level, identity)?)
+            }
+        };
+        Ok(Self { connector, server_name })
     }
 
     /// Makes the handshake with `host`, a name or an address without brackets, within `limit`.
@@ -77,16 +108,45 @@ impl Client {
             Some(name) => name.clone(),
             None => server_name(host)?,
         };
-        let handshake = TlsConnector::from(Arc::clone(&self.config)).connect(name, stream);
-        let stream = match timeout(limit, handshake).await {
-            Ok(made) => made.map_err(TlsError::of_handshake)?,
-            Err(_) => return Err(TlsError::Timeout(limit)),
-        };
-        let (_, connection) = stream.get_ref();
-        let own = connection.peer_certificates().and_then(<[_]>::first);
-        let binding = own.and_then(|own| certificate::channel_binding(own));
+        let made = timeout(limit, self.handshake(stream, name)).await;
+        let stream = made.unwrap_or(Err(TlsError::Timeout(limit)))?;
+        let own = stream.own_certificate();
+        let binding = own.and_then(|own| certificate::channel_binding(&own));
         Ok(Connected { stream, binding })
     }
+
+    async fn handshake(
+        &self,
+        stream: TcpStream,
+        name: ServerName<'static>,
+    ) -> Result<TlsStream, TlsError> {
+        match &self.connector {
+            Connector::Rustls(config) => {
+                let made = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
+                let refused = |error| TlsError::of_handshake(error).offered(Level::Modern);
+                let stream = made.map_err(refused)?;
+                Ok(TlsStream(Backend::Rustls(Box::new(stream.into()))))
+            }
+            Connector::Openssl(context) => {
+                let made = ossl::Stream::connect(context, stream, &name).await;
+                let stream = made.map_err(|error| error.offered(context.level()))?;
+                Ok(TlsStream(Backend::Openssl(stream)))
+            }
+        }
+    }
+}
+
+fn rustls(validator: Validator) -> Result<ClientConfig, TrustError> {
+    let provider = super::provider();
+    let verifier = Hosts::new(validator, Arc::clone(&provider));
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(super::VERSIONS)
+        .map_err(|error| TrustError::Setup(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(config)
 }
 
 /// A host as certificates name it: the zone of an IPv6 address is no part of it, nor is the dot
@@ -98,58 +158,6 @@ fn server_name(host: &str) -> Result<ServerName<'static>, TrustError> {
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_owned();
     ServerName::try_from(name).map_err(|_| TrustError::Name(host.to_owned()))
-}
-
-/// The validator as rustls asks for it.
-#[derive(Debug)]
-struct Verifier {
-    validator: Validator,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Verifier {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        host: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let chain: Vec<CertificateDer<'_>> =
-            std::iter::once(end_entity).chain(intermediates).cloned().collect();
-        match self.validator.validate(&chain, host, now) {
-            Ok(()) => Ok(ServerCertVerified::assertion()),
-            Err(error) => {
-                let error = rustls::CertificateError::Other(OtherError(Arc::new(error)));
-                Err(rustls::Error::InvalidCertificate(error))
-            }
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

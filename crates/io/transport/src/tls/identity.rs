@@ -17,10 +17,12 @@ use webpki::EndEntityCert;
 use x509_parser::pem::Pem;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::certificate::{Facts, thumbprint};
+use super::certificate::{Facts, MAX_CHAIN, thumbprint};
 
-/// Certificates in one chain; more are a mistake.
-const MAX_CHAIN: usize = 16;
+/// The name of the entry in a PFX that is written.
+const PFX_NAME: &str = "transom";
+/// Rounds of PBKDF2 in a PFX that is written.
+const PFX_ROUNDS: u32 = 100_000;
 /// Rounds of PBKDF2 that a password is taken through, the same as for a PFX.
 const MAX_ROUNDS: u32 = 1_000_000;
 /// Bytes of memory that scrypt may want for a password; OpenSSL's own files want 16 MiB.
@@ -72,6 +74,9 @@ pub enum IdentityError {
     /// The password does not open it.
     #[error("the password is wrong, or the file is damaged")]
     PasswordWrong,
+    /// It cannot be written as a PFX.
+    #[error("the PFX cannot be made: {0}")]
+    Write(String),
     /// OpenSSL's own encryption of PEM, which hashes a password once.
     #[error("the private key has OpenSSL's traditional encryption, which protects little")]
     TraditionalEncryption,
@@ -93,6 +98,7 @@ impl IdentityError {
             | Self::TooMany
             | Self::Certificate
             | Self::SeveralKeys(_)
+            | Self::Write(_)
             | Self::Key(_)
             | Self::KeyOfAnother
             | Self::PasswordWrong => None,
@@ -219,6 +225,53 @@ impl Identity {
         self.chain.iter().map(|one| pem("CERTIFICATE", one).to_string()).collect()
     }
 
+    /// Certificates and key as a PFX (PKCS#12) that the password opens: AES-256 and HMAC-SHA-256 (PBES2), as Windows from
+    /// 10 and Server 2019 on and OpenSSL 3 write it.
+    ///
+    /// # Errors
+    ///
+    /// [`IdentityError::Write`].
+    pub fn to_pfx(&self, password: &Secret) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        let failed = |error: p12_keystore::error::Error| IdentityError::Write(error.to_string());
+        let key = p12_keystore::PrivateKey::from_der(&self.key_pkcs8()?).map_err(failed)?;
+        let certificates = self.chain.iter().map(|one| p12_keystore::Certificate::from_der(one));
+        let certificates = certificates.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        // What ties certificate and key together in the file.
+        let id = self.thumbprint().into_bytes();
+        let mut store = KeyStore::new();
+        let pair = PrivateKeyChain::new(id, key, certificates);
+        store.add_entry(PFX_NAME, KeyStoreEntry::PrivateKeyChain(pair));
+        let writer = store
+            .writer(password.expose())
+            .encryption_algorithm(p12_keystore::EncryptionAlgorithm::PbeWithHmacSha256AndAes256)
+            .encryption_iterations(PFX_ROUNDS)
+            .mac_algorithm(p12_keystore::MacAlgorithm::HmacSha256)
+            .mac_iterations(PFX_ROUNDS);
+        writer.write().map(Zeroizing::new).map_err(failed)
+    }
+
+    /// The key as PKCS#8 (RFC 5958), whatever form it came in: the algorithm is that of the public key.
+    fn key_pkcs8(&self) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        let der = match &self.key {
+            PrivateKeyDer::Pkcs8(der) => {
+                return Ok(Zeroizing::new(der.secret_pkcs8_der().to_vec()));
+            }
+            other @ (PrivateKeyDer::Pkcs1(_) | PrivateKeyDer::Sec1(_) | _) => other.secret_der(),
+        };
+        let unusable = || IdentityError::Write("the key is of an unknown kind".to_owned());
+        let own = self.chain.first().ok_or(IdentityError::NoCertificate)?;
+        let own = EndEntityCert::try_from(own).map_err(|_| IdentityError::Certificate)?;
+        let public = own.subject_public_key_info();
+        let algorithm = first_element(element_content(&public).ok_or_else(unusable)?);
+        let algorithm = algorithm.ok_or_else(unusable)?;
+        let mut inner = Zeroizing::new(vec![0x02, 0x01, 0x00]);
+        inner.extend_from_slice(algorithm);
+        append_element(&mut inner, 0x04, der);
+        let mut whole = Zeroizing::new(Vec::with_capacity(inner.len() + 8));
+        append_element(&mut whole, 0x30, &inner);
+        Ok(whole)
+    }
+
     /// The private key as PEM, not encrypted.
     #[must_use]
     pub fn key_pem(&self) -> Zeroizing<String> {
@@ -231,6 +284,38 @@ impl Identity {
     }
 }
 
+/// The length of the header and of the content of the DER element at the start of `bytes`.
+fn measure(bytes: &[u8]) -> Option<(usize, usize)> {
+    match *bytes {
+        [_, length @ 0..=0x7f, ..] => Some((2, length.into())),
+        [_, 0x81, length, ..] => Some((3, length.into())),
+        [_, 0x82, high, low, ..] => Some((4, usize::from(high) << 8 | usize::from(low))),
+        _ => None,
+    }
+}
+
+fn element_content(bytes: &[u8]) -> Option<&[u8]> {
+    let (header, content) = measure(bytes)?;
+    bytes.get(header..header + content)
+}
+
+fn first_element(bytes: &[u8]) -> Option<&[u8]> {
+    let (header, content) = measure(bytes)?;
+    bytes.get(..header + content)
+}
+
+/// Appends a DER element of at most 65,535 bytes; keys are a tenth of that.
+fn append_element(to: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    to.push(tag);
+    let [high, low] = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes();
+    match (high, low) {
+        (0, 0..=0x7f) => to.push(low),
+        (0, _) => to.extend_from_slice(&[0x81, low]),
+        _ => to.extend_from_slice(&[0x82, high, low]),
+    }
+    to.extend_from_slice(content);
+}
+
 impl Drop for Identity {
     fn drop(&mut self) {
         self.key.zeroize();
@@ -241,6 +326,18 @@ impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Identity").field(&self.thumbprint()).finish()
     }
+}
+
+/// A certificate (DER) as PEM.
+#[must_use]
+pub fn certificate_pem(der: &[u8]) -> String {
+    pem("CERTIFICATE", der).to_string()
+}
+
+/// A revocation list (DER) as PEM.
+#[must_use]
+pub fn list_pem(der: &[u8]) -> String {
+    pem("X509 CRL", der).to_string()
 }
 
 /// RFC 7468: lines of 64 characters.

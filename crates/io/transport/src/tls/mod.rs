@@ -5,27 +5,43 @@
 //!  accept  ──► Server::accept  ──handshake─────────────────────────────────► stream + channel binding ──► login
 //! ```
 //!
-//! The handshake is rustls's (TLS 1.2 and 1.3). Whether a host is believed is decided by
-//! [`trust::Validator`] alone, which knows nothing of rustls's connections: whatever else makes a
-//! handshake asks the same validator, so that one host cannot be judged twice differently.
+//! rustls makes the handshake (TLS 1.2 and 1.3), and OpenSSL where rustls cannot: for certificates that clients show when
+//! they are asked in the middle of a connection, and for old versions and suites, which only the user can ask for
+//! ([`Level`]). Whether a host is believed is decided by [`trust::Validator`] alone, which knows nothing of either: both ask
+//! the same one, so that one host cannot be judged twice differently. Client certificates have [`ClientValidator`],
+//! revocation lists of both sides [`revocation`].
 
 pub mod certificate;
 mod client;
+mod clients;
 mod error;
 pub mod identity;
+mod level;
+mod ossl;
+mod peer;
+pub mod revocation;
 mod roots;
 mod server;
+mod stream;
 pub mod trust;
+mod verifier;
 
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 
-pub use certificate::{Facts, Moment};
-pub use client::{Client, ClientStream, Connected};
-pub use error::{CertificateError, TlsError, TrustError};
-pub use identity::{Identity, IdentityError};
-pub use server::{Server, ServerStream};
+pub use certificate::{Facts, Moment, Subjects, Usage};
+pub use client::{Client, ClientOptions, ClientStream, Connected};
+pub use clients::{ClientCertificateError, ClientValidator};
+pub use error::{CertificateError, Mismatch, TlsError, TrustError};
+pub use identity::{Identity, IdentityError, certificate_pem, list_pem};
+pub use level::{Level, UnknownLevel};
+pub use peer::PeerCertificates;
+pub use revocation::{ListFacts, Lists, Revocation};
+pub use roots::{DamagedPem, certificates};
+pub use rustls::pki_types::{CertificateDer, UnixTime};
+pub use server::{Accepted, ClientCertificates, Server, ServerOptions, ServerStream};
+pub use stream::{Negotiated, TlsStream};
 pub use trust::{Authorities, Pin, Trust, Validator};
 
 /// The versions that are spoken; older ones are broken.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use auth::ChannelBinding;
 use rustls::ServerConfig;
+use rustls::server::NoServerSessionStorage;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -12,15 +13,58 @@ use tokio_rustls::TlsAcceptor;
 use super::certificate;
 use super::error::TlsError;
 use super::identity::{Identity, IdentityError};
+use super::ossl;
+use super::peer::{PeerCertificates, Source};
+use super::stream::{Backend, TlsStream};
+use super::verifier::Clients;
 
 /// A TLS connection of a service.
-pub type ServerStream = tokio_rustls::server::TlsStream<TcpStream>;
+pub type ServerStream = TlsStream;
+
+/// What a listener shows, and asks of its clients.
+#[derive(Debug, Clone)]
+#[expect(clippy::exhaustive_structs, reason = "a listener decides about each of these")]
+pub struct ServerOptions {
+    /// The certificate of the service.
+    pub identity: Arc<Identity>,
+    /// Whether clients are asked for theirs.
+    pub clients: ClientCertificates,
+}
+
+/// When clients are asked for a certificate. Showing none is always allowed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_enums, reason = "each is another promise to those who connect")]
+pub enum ClientCertificates {
+    /// Never: rustls.
+    #[default]
+    Never,
+    /// In the handshake, of everyone: rustls. Browsers and other logins see the question too.
+    First,
+    /// When [`PeerCertificates::request`] is called, as Windows does: OpenSSL.
+    Late,
+}
+
+/// A connection with a client.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Accepted {
+    /// The connection.
+    pub stream: ServerStream,
+    /// What the client shows of itself.
+    pub peer: PeerCertificates,
+}
 
 /// What all TLS connections of a listener have in common.
 #[derive(Clone)]
 pub struct Server {
-    acceptor: TlsAcceptor,
+    acceptor: Acceptor,
     binding: Option<ChannelBinding>,
+}
+
+#[derive(Clone)]
+enum Acceptor {
+    Rustls(TlsAcceptor),
+    Openssl(ossl::ServerContext),
 }
 
 impl std::fmt::Debug for Server {
@@ -30,22 +74,21 @@ impl std::fmt::Debug for Server {
 }
 
 impl Server {
-    /// A service that shows this certificate, and asks clients for none.
+    /// A service as the options say. Everything that a sandbox could forbid later is done here.
     ///
     /// # Errors
     ///
     /// [`IdentityError`] when the key cannot be used.
-    pub fn new(identity: &Identity) -> Result<Self, IdentityError> {
-        let mut config = ServerConfig::builder_with_provider(super::provider())
-            .with_protocol_versions(super::VERSIONS)
-            .map_err(|error| IdentityError::Key(error.to_string()))?
-            .with_no_client_auth()
-            .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
-            .map_err(|error| IdentityError::Key(error.to_string()))?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    pub fn new(options: &ServerOptions) -> Result<Self, IdentityError> {
+        let identity = &*options.identity;
+        let acceptor = match options.clients {
+            ClientCertificates::Never => Acceptor::Rustls(rustls(identity, false)?),
+            ClientCertificates::First => Acceptor::Rustls(rustls(identity, true)?),
+            ClientCertificates::Late => Acceptor::Openssl(ossl::ServerContext::new(identity)?),
+        };
         let own = identity.chain().first();
         let binding = own.and_then(|own| certificate::channel_binding(own));
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), binding })
+        Ok(Self { acceptor, binding })
     }
 
     /// What ties a login to a connection with this service; `None` where the certificate's
@@ -64,14 +107,47 @@ impl Server {
     /// # Cancel safety
     ///
     /// Dropping the future closes the connection.
-    pub async fn accept(
-        &self,
-        stream: TcpStream,
-        limit: Duration,
-    ) -> Result<ServerStream, TlsError> {
-        match timeout(limit, self.acceptor.accept(stream)).await {
-            Ok(made) => made.map_err(TlsError::of_handshake),
-            Err(_) => Err(TlsError::Timeout(limit)),
+    pub async fn accept(&self, stream: TcpStream, limit: Duration) -> Result<Accepted, TlsError> {
+        let made = timeout(limit, self.handshake(stream)).await;
+        made.unwrap_or(Err(TlsError::Timeout(limit)))
+    }
+
+    async fn handshake(&self, stream: TcpStream) -> Result<Accepted, TlsError> {
+        match &self.acceptor {
+            Acceptor::Rustls(acceptor) => {
+                let stream = acceptor.accept(stream).await.map_err(TlsError::of_handshake)?;
+                let stream = TlsStream(Backend::Rustls(Box::new(stream.into())));
+                let chain = stream.first_chain().map(Arc::from);
+                Ok(Accepted { stream, peer: PeerCertificates(Source::First(chain)) })
+            }
+            Acceptor::Openssl(context) => {
+                let stream = ossl::Stream::accept(context, stream).await?;
+                let peer = PeerCertificates(Source::Late(stream.late()));
+                Ok(Accepted { stream: TlsStream(Backend::Openssl(stream)), peer })
+            }
         }
     }
+}
+
+fn rustls(identity: &Identity, asks: bool) -> Result<TlsAcceptor, IdentityError> {
+    let unusable = |error: rustls::Error| IdentityError::Key(error.to_string());
+    let provider = super::provider();
+    let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(super::VERSIONS)
+        .map_err(unusable)?;
+    let config = if asks {
+        config.with_client_cert_verifier(Arc::new(Clients::new(provider)))
+    } else {
+        config.with_no_client_auth()
+    };
+    let mut config = config
+        .with_single_cert(identity.chain().to_vec(), identity.key().clone_key())
+        .map_err(unusable)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    if asks {
+        // A session taken up again would not prove the key anew.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
+    Ok(TlsAcceptor::from(Arc::new(config)))
 }

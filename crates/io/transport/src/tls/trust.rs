@@ -3,7 +3,7 @@
 //! ```text
 //!  chain ──► dates ──► a pin given? ──yes──► one fits? ──────────────────────────► believed
 //!                          │ no
-//!                          └──► authority (unless skipped) ──► name (unless skipped) ──► believed
+//!                          └──► authority, revocation (unless skipped) ──► name (unless skipped) ──► believed
 //! ```
 //!
 //! A pin says which certificate or key the host has; it takes the place of authority and name,
@@ -16,8 +16,9 @@ use std::str::FromStr;
 use rustls::pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
-use super::certificate::{self, Facts, Moment};
+use super::certificate::{self, Facts, moment};
 use super::error::{CertificateError, TrustError};
+use super::revocation::{Lists, Revocation, options};
 use super::roots;
 
 /// What a client asks of a host's certificate.
@@ -39,6 +40,8 @@ pub struct Trust {
     /// The name or address that the certificate must have, and that is asked for (SNI), instead of
     /// the one that is connected to.
     pub server_name: Option<String>,
+    /// Which certificates were taken back. Asked where authorities are: not of pinned and listed certificates.
+    pub revocation: Revocation,
 }
 
 /// Who may vouch for hosts.
@@ -104,6 +107,7 @@ pub struct Validator {
     pins: Vec<Pin>,
     skip_ca_check: bool,
     skip_cn_check: bool,
+    lists: Lists,
 }
 
 impl Validator {
@@ -129,6 +133,7 @@ impl Validator {
             pins: trust.pins.clone(),
             skip_ca_check: trust.skip_ca_check,
             skip_cn_check: trust.skip_cn_check,
+            lists: Lists::of(&trust.revocation)?,
         })
     }
 
@@ -176,7 +181,12 @@ impl Validator {
         facts: &Facts,
         now: UnixTime,
     ) -> Result<(), CertificateError> {
-        let refuse = |error| refusal(error, facts, others);
+        let refuse = |error| {
+            let chain: Vec<&CertificateDer<'_>> = std::iter::once(own).chain(others).collect();
+            let revocation = self.lists.refusal(&error, &chain, now);
+            revocation.unwrap_or_else(|| refusal(error, facts, others))
+        };
+        let lists = self.lists.references();
         let end_entity = EndEntityCert::try_from(own).map_err(refuse)?;
         end_entity
             .verify_for_usage(
@@ -185,7 +195,7 @@ impl Validator {
                 others,
                 now,
                 KeyUsage::server_auth(),
-                None,
+                options(&lists),
                 None,
             )
             .map(drop)
@@ -193,17 +203,13 @@ impl Validator {
     }
 }
 
-fn anchors(certificates: &[CertificateDer<'static>]) -> Vec<TrustAnchor<'static>> {
+pub(super) fn anchors(certificates: &[CertificateDer<'static>]) -> Vec<TrustAnchor<'static>> {
     // One that webpki cannot read vouches for nobody.
     let anchor = |certificate| webpki::anchor_from_trusted_cert(certificate).ok();
     certificates.iter().filter_map(anchor).map(|anchor| anchor.to_owned()).collect()
 }
 
-fn moment(time: UnixTime) -> Moment {
-    Moment::from_unix(i64::try_from(time.as_secs()).unwrap_or(i64::MAX))
-}
-
-fn check_dates(facts: &Facts, now: UnixTime) -> Result<(), CertificateError> {
+pub(super) fn check_dates(facts: &Facts, now: UnixTime) -> Result<(), CertificateError> {
     let (now, subject) = (moment(now), facts.subject.clone());
     if now < facts.not_before {
         return Err(CertificateError::NotYetValid { subject, from: facts.not_before, now });
@@ -236,7 +242,11 @@ fn check_name(
     clippy::wildcard_enum_match_arm,
     reason = "webpki has forty more refusals, and its own words for them do"
 )]
-fn refusal(error: webpki::Error, facts: &Facts, others: &[CertificateDer<'_>]) -> CertificateError {
+pub(super) fn refusal(
+    error: webpki::Error,
+    facts: &Facts,
+    others: &[CertificateDer<'_>],
+) -> CertificateError {
     use webpki::Error as Webpki;
     // Self-signed ones are often marked as authorities; that nobody vouches is what matters.
     let is_alone = facts.is_self_issued && others.iter().all(|other| is_same_subject(other, facts));

@@ -12,10 +12,17 @@
 #[path = "../../../../../fuzz/support/replay.rs"]
 mod replay;
 
+#[path = "../../../../../fuzz/fuzz_targets/transport_client_certificate.rs"]
+mod transport_client_certificate;
 #[path = "../../../../../fuzz/fuzz_targets/transport_identity.rs"]
 mod transport_identity;
 
 use replay::replay;
+
+#[test]
+fn transport_client_certificate_passes_its_saved_inputs() {
+    replay("transport_client_certificate", transport_client_certificate::run);
+}
 
 #[test]
 fn transport_identity_passes_its_saved_inputs() {

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use auth::Secret;
 use base64::Engine as _;
-use transport::tls::{Identity, IdentityError, Server};
+use transport::tls::{ClientCertificates, Identity, IdentityError, Server, ServerOptions};
 
 use crate::support::openssl;
 
@@ -29,8 +30,11 @@ fn password() -> Secret {
 
 #[track_caller]
 fn usable(identity: Result<Identity, IdentityError>) {
-    let identity = identity.unwrap();
-    Server::new(&identity).unwrap();
+    let identity = Arc::new(identity.unwrap());
+    // Both libraries can use it.
+    for clients in [ClientCertificates::Never, ClientCertificates::Late] {
+        Server::new(&ServerOptions { identity: Arc::clone(&identity), clients }).unwrap();
+    }
     // What is written can be read again.
     let (certificates, key) = (identity.certificates_pem(), identity.key_pem());
     let again = Identity::read(certificates.as_bytes(), Some(key.as_bytes()), None).unwrap();

@@ -8,10 +8,10 @@ use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use transport::tls::{
-    Authorities, CertificateError, Client, Facts, Identity, Server, TlsError, Trust,
+    Authorities, CertificateError, Client, ClientCertificates, Facts, Identity, TlsError, Trust,
 };
 
-use crate::support::{Authority, PATIENCE, connect, expired, self_signed};
+use crate::support::{Authority, PATIENCE, connect, expired, self_signed, server};
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 
@@ -97,19 +97,20 @@ async fn every_certificate_gets_its_verdict_in_both_versions() {
 #[tokio::test]
 async fn own_ends_talk_and_have_the_same_binding() {
     let identity = self_signed(&["localhost", "::1"]);
-    let server = Arc::new(Server::new(&identity).unwrap());
+    let server = Arc::new(server(identity, ClientCertificates::Never).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepting = Arc::clone(&server);
     let task = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
-        let mut stream = accepting.accept(stream, PATIENCE).await.unwrap();
+        let mut stream = accepting.accept(stream, PATIENCE).await.unwrap().stream;
         stream.write_all(b"hello").await.unwrap();
         stream.shutdown().await.unwrap();
     });
     let trust = Trust { skip_ca_check: true, ..Trust::default() };
     let stream = TcpStream::connect(address).await.unwrap();
-    let mut made = Client::new(&trust).unwrap().connect(stream, "::1", PATIENCE).await.unwrap();
+    let mut made =
+        Client::new(&trust.into()).unwrap().connect(stream, "::1", PATIENCE).await.unwrap();
     let mut text = String::new();
     made.stream.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "hello");
@@ -119,7 +120,7 @@ async fn own_ends_talk_and_have_the_same_binding() {
 
 #[tokio::test]
 async fn client_that_says_nothing_is_cut_off() {
-    let server = Server::new(&self_signed(&["h"])).unwrap();
+    let server = server(self_signed(&["h"]), ClientCertificates::Never).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (stream, _) = listener.accept().await.unwrap();
@@ -131,7 +132,7 @@ async fn client_that_says_nothing_is_cut_off() {
 async fn host_that_says_nothing_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let client = Client::new(&Trust { skip_ca_check: true, ..Trust::default() }).unwrap();
+    let client = Client::new(&Trust { skip_ca_check: true, ..Trust::default() }.into()).unwrap();
     let error = client.connect(stream, "h", Duration::from_millis(50)).await.unwrap_err();
     assert!(matches!(error, TlsError::Timeout(_)), "{error}");
 }
@@ -142,7 +143,7 @@ async fn port_without_tls_is_told_apart() {
     let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     let (mut plain, _) = listener.accept().await.unwrap();
     plain.write_all(b"HTTP/1.1 400 \r\nContent-Length: 0\r\n\r\n").await.unwrap();
-    let client = Client::new(&Trust { skip_ca_check: true, ..Trust::default() }).unwrap();
+    let client = Client::new(&Trust { skip_ca_check: true, ..Trust::default() }.into()).unwrap();
     let error = client.connect(stream, "h", PATIENCE).await.unwrap_err();
     assert!(error.hints().concat().contains("no TLS on this port"), "{error:?}");
 }

@@ -2,8 +2,10 @@
 #![allow(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used, reason = "tests may panic")]
 
 mod bindings;
+mod clients;
 mod fuzz;
 mod identities;
 mod judgement;
 mod loopback;
+mod revocation;
 mod support;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertificateRevocationList,
+    CertificateRevocationListParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, RevokedCertParams,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -15,7 +16,10 @@ use tempfile::NamedTempFile;
 use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use transport::tls::{Client, Connected, Identity, TlsError, Trust};
+use transport::tls::{
+    Client, ClientCertificates, Connected, Identity, IdentityError, Server, ServerOptions,
+    TlsError, Trust,
+};
 
 /// Longer than any handshake on loopback; a test that meets it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -28,7 +32,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name.push(rcgen::DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
@@ -47,6 +51,26 @@ impl Authority {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.0).unwrap();
         identity(vec![certificate.der().clone()], &key)
+    }
+
+    /// A list of what this authority takes back, good for so many seconds from now, made so many before.
+    pub(crate) fn list(&self, serials: &[u64], from: i64, until: i64) -> CertificateRevocationList {
+        let now = OffsetDateTime::now_utc();
+        let revoked = |serial: &u64| RevokedCertParams {
+            serial_number: (*serial).into(),
+            revocation_time: now,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: now + time::Duration::seconds(from),
+            next_update: now + time::Duration::seconds(until),
+            crl_number: 1_u64.into(),
+            issuing_distribution_point: None,
+            revoked_certs: serials.iter().map(revoked).collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.0).unwrap()
     }
 
     /// A file with this authority's certificate.
@@ -87,6 +111,14 @@ pub(crate) fn key_of(key: &KeyPair) -> PrivateKeyDer<'static> {
     key.serialize_der().try_into().unwrap()
 }
 
+/// A server that shows this certificate.
+pub(crate) fn server(
+    identity: Identity,
+    clients: ClientCertificates,
+) -> Result<Server, IdentityError> {
+    Server::new(&ServerOptions { identity: Arc::new(identity), clients })
+}
+
 pub(crate) fn file(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(bytes).unwrap();
@@ -119,7 +151,8 @@ pub(crate) async fn connect(
         TlsAcceptor::from(Arc::new(config)).accept(stream).await
     });
     let stream = TcpStream::connect(address).await.unwrap();
-    let connected = Client::new(trust).unwrap().connect(stream, host, PATIENCE).await;
+    let connected =
+        Client::new(&trust.clone().into()).unwrap().connect(stream, host, PATIENCE).await;
     if connected.is_ok() {
         server.await.unwrap().unwrap();
     }

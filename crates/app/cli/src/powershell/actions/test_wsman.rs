@@ -108,7 +108,7 @@ fn anonymous(
     waiter: &mut Waiter,
 ) -> Result<Value, CommandError> {
     let answer = waiter.wait(async {
-        Ok(probe::ask(endpoint, &settings.trust, Question::Identify, PATIENCE).await?)
+        Ok(probe::ask(endpoint, &settings.tls(), Question::Identify, PATIENCE).await?)
     })?;
     if bound.is_set("Verbose") {
         show::verbose(&format!("asked {endpoint} without a login"));

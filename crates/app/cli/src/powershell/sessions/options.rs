@@ -79,16 +79,10 @@ impl SessionOptions {
 
     /// What a user should know: options that wait for something else. Told with `-Verbose`.
     pub(in crate::powershell) fn notes(&self) -> Vec<&'static str> {
-        let notes = [
-            (
-                "IncludePortInSPN",
-                "IncludePortInSPN waits for logins by Kerberos, which are not in this version",
-            ),
-            (
-                "SkipRevocationCheck",
-                "this version asks nobody whether a certificate was revoked, with SkipRevocationCheck or without",
-            ),
-        ];
+        let notes = [(
+            "IncludePortInSPN",
+            "IncludePortInSPN waits for logins by Kerberos, which are not in this version",
+        )];
         notes.iter().filter(|(name, _)| self.0.is_set(name)).map(|(_, note)| *note).collect()
     }
 
@@ -106,6 +100,7 @@ impl SessionOptions {
         let trust = &mut config.settings.trust;
         trust.skip_ca_check |= bound.is_set("SkipCACheck");
         trust.skip_cn_check |= bound.is_set("SkipCNCheck");
+        trust.revocation.skip |= bound.is_set("SkipRevocationCheck");
         config.unencrypted |= bound.is_set("NoEncryption");
         if bound.is_set("UseUTF16") {
             config.charset = Charset::Utf16;
@@ -304,12 +299,13 @@ mod tests {
             r#"{"nocompression":true,"NoMachineProfile":true,"Culture":"de-DE","UICulture":"fr-FR","OutputBufferingMode":"drop",
                 "MaximumReceivedDataSizePerCommand":7,"MaximumReceivedObjectSize":8,"MaxConnectionRetryCount":9,
                 "ApplicationArguments":{"Team":"IT"},"OpenTimeout":1000,"CancelTimeoutMSec":2000,"IdleTimeout":60000,
-                "ProxyAccessType":"NoProxyServer","SkipCACheck":true,"SkipCNCheck":true,"OperationTimeout":3000,
+                "ProxyAccessType":"NoProxyServer","SkipCACheck":true,"SkipCNCheck":true,"SkipRevocationCheck":true,"OperationTimeout":3000,
                 "NoEncryption":true,"UseUTF16":true,"MaximumConnectionRedirectionCount":1}"#,
         )
         .unwrap();
         let trust = &config.settings.trust;
-        assert!(trust.skip_ca_check && trust.skip_cn_check && config.unencrypted);
+        assert!(trust.skip_ca_check && trust.skip_cn_check && trust.revocation.skip);
+        assert!(config.unencrypted);
         assert_eq!((config.charset, config.locale.as_str()), (Charset::Utf16, "fr-FR"));
         assert_eq!(config.data_locale.as_deref(), Some("de-DE"));
         assert_eq!(config.settings.timing.operation, Duration::from_secs(3));
@@ -343,7 +339,7 @@ mod tests {
         let notes = |json: &str| {
             SessionOptions::read(&serde_json::from_str(json).unwrap()).unwrap().notes().len()
         };
-        assert_eq!(notes(r#"{"IncludePortInSPN":true,"SkipRevocationCheck":true}"#), 2);
+        assert_eq!(notes(r#"{"IncludePortInSPN":true,"SkipRevocationCheck":true}"#), 1);
         assert_eq!(notes(r#"{"IncludePortInSPN":false,"NoCompression":true}"#), 0);
     }
 

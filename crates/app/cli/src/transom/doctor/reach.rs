@@ -213,7 +213,7 @@ fn reason(error: &io::Error) -> String {
 
 async fn http(endpoint: &Endpoint, settings: &Settings) -> (Step, Option<Answer>) {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, &settings.trust, Question::Empty, PATIENCE).await;
+    let asked = probe::ask(endpoint, &settings.tls(), Question::Empty, PATIENCE).await;
     let step = Step::new("http").took(start.elapsed());
     let answer = match asked {
         Ok(answer) => answer,
@@ -314,7 +314,7 @@ fn schemes(answer: &Answer) -> Step {
 /// Not every service answers without a login, and none needs to.
 async fn anonymous(endpoint: &Endpoint, settings: &Settings, bundle: &mut Bundle) -> Step {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, &settings.trust, Question::Identify, PATIENCE).await;
+    let asked = probe::ask(endpoint, &settings.tls(), Question::Identify, PATIENCE).await;
     let step = Step::new("anonymous").took(start.elapsed());
     if let Ok(answer) = &asked {
         bundle.answer(answer);

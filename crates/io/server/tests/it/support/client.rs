@@ -89,10 +89,15 @@ impl Http {
     ) -> Result<(Self, ChannelBinding), tls::TlsError> {
         let trust = Trust { skip_ca_check: true, skip_cn_check: true, ..Trust::default() };
         let own = stream.local_addr().unwrap();
-        let client = tls::Client::new(&trust).unwrap();
+        let client = tls::Client::new(&trust.into()).unwrap();
         let connected = client.connect(stream, "box", PATIENCE).await?;
         let http = Self { stream: Box::new(connected.stream), address: own, buffer: Vec::new() };
         Ok((http, connected.binding.unwrap()))
+    }
+
+    /// Over a stream of any kind.
+    pub(crate) fn over(stream: impl Stream + 'static, address: SocketAddr) -> Self {
+        Self { stream: Box::new(stream), address, buffer: Vec::new() }
     }
 
     /// Our own end of the connection.

@@ -23,7 +23,7 @@ pub(crate) struct Service {
     pub(crate) plugin: Arc<Pipes>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), RunError>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// Settings with a listener on a free loopback port, and what the text adds.
@@ -71,7 +71,12 @@ impl Service {
         config.ready = Box::new(|addresses| ready.send(addresses[0]).unwrap());
         let task = tokio::spawn(run(config));
         let address = listening.await.unwrap();
-        Self { address, plugin, stop, task, _folder: folder }
+        Self { address, plugin, stop, task, folder }
+    }
+
+    /// A file beside the accounts.
+    pub(crate) fn file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
     }
 
     /// Asks it to stop, and waits until it has.

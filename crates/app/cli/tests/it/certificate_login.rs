@@ -1,0 +1,418 @@
+//! Logins by client certificates from end to end: certificates by our tool, by openssl and by Python, clients of other
+//! people, and what the service's log says of those that it refuses.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use nix::unistd::Uid;
+use tempfile::TempDir;
+use testkit::outside::{peers_python, report};
+
+use crate::service::{Flavour, Service, USER, flavours};
+use crate::tool::{self, Ran};
+
+const LATE: &str = "[Service.Auth]\nCertificate = true\n";
+const FIRST: &str = "[Service.Auth]\nCertificate = true\n[[Listener]]\nAddress = \"127.0.0.1\"\nPort = 0\n\
+                     Transport = \"HTTPS\"\nClientCertNegotiation = true\n";
+const MUTUAL: &str =
+    "Authorization: http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
+const IDENTIFY: &str = "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" \
+                        xmlns:i=\"http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd\">\
+                        <s:Header/><s:Body><i:Identify/></s:Body></s:Envelope>";
+/// Ansible's recipe, as its guide to WinRM has it; the mail address that its pages hide is written out.
+const RECIPE: &str = r#"# set the name of the local user that will have the key mapped to
+USERNAME="username"
+
+cat > openssl.conf << EOL
+distinguished_name = req_distinguished_name
+[req_distinguished_name]
+[v3_req_client]
+extendedKeyUsage = clientAuth
+subjectAltName = otherName:1.3.6.1.4.1.311.20.2.3;UTF8:$USERNAME@localhost
+EOL
+
+export OPENSSL_CONF=openssl.conf
+openssl req -x509 -nodes -days 3650 -newkey rsa:2048 -out cert.pem -outform PEM -keyout cert_key.pem -subj "/CN=$USERNAME" -extensions v3_req_client
+rm openssl.conf
+"#;
+
+/// A service that takes certificates, and a folder of its clients.
+struct Place {
+    service: Service,
+    folder: TempDir,
+}
+
+impl Place {
+    fn late(flavour: Flavour) -> Self {
+        Self::of(Service::https(flavour, LATE))
+    }
+
+    fn first(flavour: Flavour) -> Self {
+        Self::of(Service::https_as_configured(flavour, FIRST))
+    }
+
+    fn of(service: Service) -> Self {
+        let folder = tempfile::Builder::new().prefix("transom-clients-").tempdir().unwrap();
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(folder.path().join("identify.xml"), IDENTIFY).unwrap();
+        Self { service, folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `transom cert` on the service's state, as whoever runs the service.
+    #[track_caller]
+    fn cert(&self, words: &[&str]) -> Ran {
+        tool::run(&mut self.service.transom(&[&["cert"], words].concat()))
+    }
+
+    /// `transom cert` in the folder of the clients, as whoever runs the test.
+    #[track_caller]
+    fn make(&self, line: &str) -> Ran {
+        let mut command = tool::transom();
+        tool::run(command.arg("cert").args(line.split(' ')).current_dir(self.folder.path()))
+    }
+
+    /// Imports a file of the folder.
+    #[track_caller]
+    fn import(&self, store: &str, file: &str) -> Ran {
+        self.cert(&["import", store, text(&self.path(file))])
+    }
+
+    #[track_caller]
+    fn map(&self, issuer: &str, subject: &str) -> Ran {
+        let words = ["--issuer", issuer, "--subject", subject, "--account", USER];
+        self.cert(&[["map", "add"].as_slice(), &words].concat())
+    }
+
+    #[track_caller]
+    fn sh(&self, script: &str) {
+        let mut shell = tool::program("sh");
+        tool::run(shell.args(["-euc", script]).current_dir(self.folder.path())).ended(0);
+    }
+
+    fn thumbprint(&self, file: &str) -> String {
+        let shown = self.make(&format!("show --file {file}")).ended(0).stdout;
+        shown.split_whitespace().nth(1).unwrap().to_owned()
+    }
+
+    /// What curl gets for an Identify: the status, and the schemes on offer.
+    #[track_caller]
+    fn curl(&self, words: &[&str]) -> String {
+        let mut curl = tool::program("curl");
+        curl.args(["--silent", "--show-error", "--noproxy", "*", "--cacert"]);
+        curl.arg(self.service.certificate()).args(["--header", MUTUAL, "--header", "Expect:"]);
+        curl.args(["--header", "Content-Type: application/soap+xml;charset=UTF-8"]);
+        curl.args(["--data-binary", "@identify.xml", "--output", "answer", "--write-out"]);
+        curl.args(["%{http_code} %header{www-authenticate}"]).args(words);
+        curl.arg(format!("https://localhost:{}/wsman", self.service.port));
+        tool::run(curl.current_dir(self.folder.path())).ended(0).stdout
+    }
+
+    #[track_caller]
+    fn status_of(&self, name: &str) -> String {
+        let (cert, key) = (format!("{name}.pem"), format!("{name}.key"));
+        let answer = self.curl(&["--cert", &cert, "--key", &key]);
+        answer.split(' ').next().unwrap().to_owned()
+    }
+
+    /// Runs the checks of a script as the client of `cert.pem`.
+    #[track_caller]
+    fn peer(&self, script: &str, checks: &[&str]) {
+        let mut command: Command = tool::program(peers_python());
+        command.arg(tool::repository().join("crates/app/cli/tests/peers").join(script));
+        command.arg(format!("https://localhost:{}/wsman", self.service.port));
+        command.args([USER, "certificate"]).args(checks).env("TRANSOM_TEST_PASSWORD", "");
+        command.env("TRANSOM_TEST_CA", self.service.certificate());
+        command.env("TRANSOM_TEST_CERT", self.path("cert.pem"));
+        command.env("TRANSOM_TEST_KEY", self.path("cert_key.pem"));
+        let ran = tool::run(&mut command);
+        let said: Vec<_> = ran.stdout.lines().filter(|line| line.starts_with("PEER ")).collect();
+        said.iter().for_each(|line| report(line));
+        assert!(!said.is_empty(), "{ran:#?}");
+        ran.ended(0);
+    }
+
+    /// The lines of the log about refused logins.
+    fn refusals(&self) -> Vec<String> {
+        let log = self.service.log();
+        log.lines().filter(|line| line.contains("outcome=\"refused\"")).map(str::to_owned).collect()
+    }
+}
+
+#[track_caller]
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Lets in the self-signed certificate `cert.pem` of `username`, and runs every client with it.
+#[track_caller]
+fn let_in(place: &Place) {
+    let thumbprint = place.thumbprint("cert.pem");
+    place.peer("pywinrm_certificate.py", &["login_is_refused"]);
+    place.peer("pypsrp_certificate.py", &["login_is_refused"]);
+    place.import("--trusted-people", "cert.pem").ended(0);
+    let said = place.map(&thumbprint, "username@localhost").ended(0).stdout;
+    assert_eq!(
+        said,
+        format!("certificates of username@localhost issued by {thumbprint} log in as {USER}\n")
+    );
+    place.peer("pywinrm_certificate.py", &["commands_run", "long_output_arrives_whole"]);
+    place.peer("pypsrp_certificate.py", &["commands_run"]);
+    let log = place.service.log();
+    let accepted = format!(
+        "outcome=\"accepted\" peer=127.0.0.1:{{}} user=\"{USER}\" mechanism=\"Certificate\" \
+         thumbprint=\"{thumbprint}\" subject=\"username@localhost\""
+    );
+    let (before, after) = accepted.split_once("{}").unwrap();
+    assert!(log.contains(before) && log.contains(after), "{log}");
+}
+
+#[test]
+fn certificate_by_ansibles_recipe_logs_in_when_it_is_asked_for_late() {
+    for flavour in flavours() {
+        let place = Place::late(flavour);
+        place.sh(RECIPE);
+        let_in(&place);
+    }
+}
+
+#[test]
+fn certificate_by_ansibles_recipe_logs_in_when_it_is_asked_for_first() {
+    let place = Place::first(flavours()[0]);
+    place.sh(RECIPE);
+    let_in(&place);
+}
+
+#[test]
+fn certificate_by_pythons_cryptography_logs_in() {
+    let place = Place::late(flavours()[0]);
+    let mut python: Command = tool::program(peers_python());
+    python.arg(tool::repository().join("crates/app/cli/tests/peers/make_certificate.py"));
+    tool::run(python.arg(place.folder.path()).arg("username")).ended(0);
+    let_in(&place);
+}
+
+#[test]
+fn certificates_of_our_own_authority_log_in_until_they_are_taken_back() {
+    for (place, version) in [
+        (Place::late(flavours()[0]), "--tlsv1.3"),
+        (Place::late(flavours()[0]), "--tls-max=1.2"),
+        (Place::first(flavours()[0]), "--tlsv1.3"),
+        (Place::first(flavours()[0]), "--tls-max=1.2"),
+    ] {
+        let version: Vec<&str> = version.split('=').collect();
+        place.make("new-ca --name CorpCA --out ca.pem --key-out ca.key").ended(0);
+        place
+            .make("new-client alice@localhost --ca ca.pem --ca-key ca.key --out a.pem --key-out a.key")
+            .ended(0);
+        let curl = |more: &[&str]| {
+            let words = [&["--cert", "a.pem", "--key", "a.key"], version.as_slice(), more].concat();
+            place.curl(&words)
+        };
+        assert_eq!(curl(&[]), "401 Negotiate");
+        place.import("--root", "ca.pem").ended(0);
+        assert_eq!(curl(&[]), "401 Negotiate");
+        place.map(&place.thumbprint("ca.pem"), "*@localhost").ended(0);
+        assert_eq!(curl(&[]), "200 ");
+        let answer = fs::read_to_string(place.path("answer")).unwrap();
+        assert!(answer.contains("IdentifyResponse"), "{answer}");
+        place.sh(
+            "printf '[ca]\ndefault_ca=a\n[a]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=9\n' > ca.cnf
+             touch index; echo 01 > number
+             openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -revoke a.pem 2> /dev/null
+             openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -gencrl -out ca.crl 2> /dev/null",
+        );
+        let imported = place.import("--crl", "ca.crl").ended(0).stdout;
+        assert!(imported.contains("Issuer       CN=CorpCA"), "{imported}");
+        assert_eq!(curl(&[]), "401 Negotiate");
+        let fingerprint = imported.split_whitespace().last().unwrap();
+        place.cert(&["remove", "--crl", &fingerprint[..12]]).ended(0);
+        assert_eq!(curl(&[]), "200 ");
+    }
+    report("PEER curl 8: client certificates by TLS 1.2 and 1.3, asked for first and late");
+}
+
+#[test]
+fn refusals_say_why_in_the_log_and_nothing_on_the_wire() {
+    let place = Place::late(flavours()[0]);
+    place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
+    place.make("new-ca --name Other --out other.pem --key-out other.key").ended(0);
+    let issue = |name: &str, upn: &str, ca: &str| {
+        let ca =
+            if ca.is_empty() { String::new() } else { format!(" --ca {ca}.pem --ca-key {ca}.key") };
+        place.make(&format!("new-client {upn}{ca} --out {name}.pem --key-out {name}.key")).ended(0);
+    };
+    issue("alice", "alice@localhost", "ca");
+    issue("bob", "bob@localhost", "ca");
+    issue("stranger", "alice@localhost", "other");
+    issue("alone", "alice@localhost", "");
+    place.import("--root", "ca.pem").ended(0);
+    let ca = place.thumbprint("ca.pem");
+    place.map(&ca, "alice@localhost").ended(0);
+    assert_eq!(place.status_of("alice"), "200");
+    for (name, reason) in [
+        ("bob", "no mapping of the certificate's issuer has its subject"),
+        ("stranger", "signed by an authority that the service does not trust (CN=Other)"),
+        ("alone", "is self-signed, and not among the trusted people"),
+    ] {
+        assert_eq!(place.status_of(name), "401", "{name}");
+        let last = place.refusals().pop().unwrap();
+        let thumbprint = place.thumbprint(&format!("{name}.pem"));
+        assert!(last.contains(reason) && last.contains(&thumbprint), "{name}: {last}");
+    }
+    assert_eq!(place.curl(&[]), "401 Negotiate");
+    assert!(place.refusals().pop().unwrap().contains("showed no certificate"));
+    // Nobody's name is locked by all this.
+    for _ in 0..15 {
+        assert_eq!(place.status_of("alone"), "401");
+    }
+    assert_eq!(place.status_of("alice"), "200");
+    place.service.run_trusting("exit 5").ended(5);
+    tool::run(&mut place.service.transom(&["account", "remove", USER])).ended(0);
+    assert_eq!(place.status_of("alice"), "401");
+    let last = place.refusals().pop().unwrap();
+    assert!(last.contains("mapped to an account that was removed"), "{last}");
+    let listed = place.cert(&["map", "list"]).ended(0).stdout;
+    assert!(listed.contains("(removed)"), "{listed}");
+}
+
+#[test]
+fn what_decides_over_logins_belongs_to_root_and_keys_to_their_owner() {
+    let place = Place::late(flavours()[0]);
+    place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
+    place.import("--root", "ca.pem").ended(0);
+    let data = fs::metadata(place.service.state().join("clients")).unwrap();
+    let owner = fs::metadata(place.service.state().join("accounts")).unwrap().uid();
+    assert_eq!((data.uid(), data.mode() & 0o7777), (owner, 0o600));
+    assert!(!Uid::effective().is_root() || place.service.flavour != Flavour::Root || owner == 0);
+    assert_eq!(fs::metadata(place.path("ca.key")).unwrap().mode() & 0o7777, 0o600);
+    assert_eq!(fs::metadata(place.path("ca.pem")).unwrap().mode() & 0o7777, 0o644);
+    place.make("new-client a@b --out both.pem").ended(0);
+    assert_eq!(fs::metadata(place.path("both.pem")).unwrap().mode() & 0o7777, 0o600);
+    // Nobody's file is overwritten, and a half made pair does not stay.
+    let again = place.make("new-client a@b --out new.pem --key-out both.pem").ended(1);
+    assert!(again.stderr.contains("both.pem"), "{again:?}");
+    assert!(!place.path("new.pem").exists());
+}
+
+#[test]
+fn what_cannot_be_mapped_or_imported_is_refused_with_what_to_do() {
+    let place = Place::late(flavours()[0]);
+    place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
+    place.make("new-client a@b --out a.pem --key-out a.key").ended(0);
+    let own = place.thumbprint("a.pem");
+    for (words, said) in [
+        (vec!["import", "--root", "a.pem"], "--trusted-people"),
+        (vec!["import", "--trusted-people", "ca.pem"], "clientAuth is missing"),
+        (vec!["import", "--root", "a.key"], "no certificate"),
+        (vec!["import", "--crl", "ca.pem"], "no revocation list"),
+        (vec!["import", "--root", "--crl", "ca.pem"], "cannot be used with"),
+        (vec!["remove", &own, "--root"], "transom cert list"),
+        (vec!["remove", "--crl", "00"], "no revocation list"),
+        (
+            vec!["map", "add", "--issuer", &own, "--subject", "a@b", "--account", "nobody"],
+            "account list",
+        ),
+        (vec!["map", "add", "--issuer", &own, "--subject", "a*", "--account", USER], "no subject"),
+        (
+            vec!["map", "add", "--issuer", "12", "--subject", "a@b", "--account", USER],
+            "no thumbprint",
+        ),
+        (vec!["map", "remove", "--issuer", &own, "--subject", "a@b"], "map list"),
+    ] {
+        let is_file = |word: &&str| word.ends_with(".pem") || word.ends_with(".key");
+        let words: Vec<String> =
+            words
+                .into_iter()
+                .map(|word| {
+                    if is_file(&word) {
+                        text(&place.path(word)).to_owned()
+                    } else {
+                        word.to_owned()
+                    }
+                })
+                .collect();
+        let ran = place.cert(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        assert!(ran.code() != 0 && ran.stderr.contains(said), "{words:?}: {ran:#?}");
+    }
+    place.import("--trusted-people", "a.pem").ended(0);
+    assert!(place.import("--trusted-people", "a.pem").ended(1).stderr.contains("already"));
+    place.map(&own, "a@b").ended(0);
+    assert!(place.map(&own, "A@B").ended(1).stderr.contains("map remove"));
+    let listed = place.cert(&["list"]).ended(0).stdout;
+    assert!(
+        listed.contains(&format!("trusted-people  {own}")) && listed.contains("service"),
+        "{listed}"
+    );
+    place.cert(&["map", "remove", "--issuer", &own, "--subject", "a@b"]).ended(0);
+    place.cert(&["remove", &own, "--trusted-people"]).ended(0);
+    assert_eq!(place.cert(&["map", "list"]).ended(0).stdout, "no mappings\n");
+}
+
+#[test]
+fn pem_becomes_pfx_and_pfx_pem_for_us_and_for_openssl() {
+    let place = Place::late(flavours()[0]);
+    fs::write(place.path("word"), "Pässword 1\n").unwrap();
+    place.make("new-client alice@localhost --out a.pfx --out-password-file word").ended(0);
+    assert_eq!(fs::metadata(place.path("a.pfx")).unwrap().mode() & 0o7777, 0o600);
+    // The recipe of Ansible's guide for a PFX; ours has a password.
+    place.sh(
+        "openssl pkcs12 -in a.pfx -nocerts -nodes -out theirs.key -passin 'pass:Pässword 1' -passout pass:
+         openssl pkcs12 -in a.pfx -nokeys -out theirs.pem -passin 'pass:Pässword 1'
+         openssl pkcs12 -in a.pfx -info -nokeys -nocerts -passin 'pass:Pässword 1' 2> info
+         grep -q 'PBES2.*AES-256-CBC.*hmacWithSHA256' info && grep -q 'MAC: sha256' info",
+    );
+    place.make("convert a.pfx --password-file word --out ours.pem --key-out ours.key").ended(0);
+    assert_eq!(place.thumbprint("ours.pem"), place.thumbprint("theirs.pem"));
+    place
+        .make("convert theirs.pem --key theirs.key --out again.pfx --out-password-file word")
+        .ended(0);
+    place.make("convert again.pfx --password-file word --out back.pem").ended(0);
+    assert_eq!(place.thumbprint("back.pem"), place.thumbprint("ours.pem"));
+    // Keys in the older forms of openssl.
+    place.sh(
+        "openssl req -x509 -nodes -newkey rsa:2048 -subj /CN=r -keyout r8.key -out r.pem 2> /dev/null
+         openssl rsa -in r8.key -traditional -out r.key 2> /dev/null
+         openssl ecparam -name prime256v1 -genkey -noout -out e.key
+         openssl req -x509 -key e.key -subj /CN=e -out e.pem",
+    );
+    for name in ["r", "e"] {
+        let line = format!(
+            "convert {name}.pem --key {name}.key --out {name}.pfx --out-password-file word"
+        );
+        place.make(&line).ended(0);
+        place.sh(&format!(
+            "openssl pkcs12 -in {name}.pfx -nodes -passin 'pass:Pässword 1' | openssl pkey > {name}.out
+             openssl pkey -in {name}.key | cmp - {name}.out"
+        ));
+    }
+    let wrong = place.make("convert a.pem --key r.key --out x.pem").ended(1);
+    assert!(wrong.stderr.contains("a.pem"), "{wrong:?}");
+    let wrong = place.make("convert r.pem --key e.key --out x.pem").ended(1);
+    assert!(wrong.stderr.contains("belongs to none"), "{wrong:?}");
+    report("PEER openssl 3: reads our PFX, we read its");
+}
+
+#[test]
+fn server_certificate_of_our_own_authority_is_believed_by_its_clients() {
+    let place = Place::late(flavours()[0]);
+    place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
+    let made = place.cert(&[
+        "new-server",
+        "--name",
+        "localhost",
+        "--ca",
+        text(&place.path("ca.pem")),
+        "--ca-key",
+        text(&place.path("ca.key")),
+    ]);
+    assert!(made.ended(0).stdout.contains("Issuer       CN=CA"));
+    // The new one, and the self-signed one that the service began with.
+    let listed = place.cert(&["list"]).ended(0).stdout;
+    assert_eq!(listed.matches("service").count(), 2, "{listed}");
+}
