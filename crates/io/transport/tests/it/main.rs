@@ -5,5 +5,6 @@ mod bindings;
 mod fuzz;
 mod identities;
 mod judgement;
+mod late;
 mod loopback;
 mod support;
