@@ -7,4 +7,5 @@ mod identities;
 mod judgement;
 mod late;
 mod loopback;
+mod old_hosts;
 mod support;
