@@ -4,6 +4,7 @@
 //! | module | what is there |
 //! |---|---|
 //! | [`basic`] | user name and password as they are |
+//! | [`digest`] | Digest, the client's side: hashes of name and password |
 //! | [`ntlm`] | NTLMv2, both roles; the verdict over a response; sealing |
 //! | [`spnego`] | the negotiation around NTLM and, later, Kerberos |
 //!
@@ -12,6 +13,7 @@
 mod account;
 pub mod basic;
 mod channel_binding;
+pub mod digest;
 mod entropy;
 mod error;
 mod mechanism;

@@ -10,6 +10,8 @@ pub enum Scheme {
     Basic,
     /// Delegation of the password through an inner TLS session ([MS-CSSP]).
     CredSsp,
+    /// Hashes of user name and password (RFC 7616); not offered by Windows's service.
+    Digest,
     /// A Kerberos token without SPNEGO around it.
     Kerberos,
     /// SPNEGO, or a raw NTLM message (RFC 4559, [MS-N2HT]).
@@ -25,6 +27,7 @@ impl Scheme {
         match self {
             Self::Basic => "Basic",
             Self::CredSsp => "CredSSP",
+            Self::Digest => "Digest",
             Self::Kerberos => "Kerberos",
             Self::Negotiate => "Negotiate",
             Self::Ntlm => "NTLM",
@@ -48,7 +51,7 @@ impl FromStr for Scheme {
 
     /// Compares without regard to case, as HTTP asks.
     fn from_str(word: &str) -> Result<Self, UnknownScheme> {
-        [Self::Basic, Self::CredSsp, Self::Kerberos, Self::Negotiate, Self::Ntlm]
+        [Self::Basic, Self::CredSsp, Self::Digest, Self::Kerberos, Self::Negotiate, Self::Ntlm]
             .into_iter()
             .find(|scheme| scheme.as_str().eq_ignore_ascii_case(word))
             .ok_or_else(|| UnknownScheme(word.to_owned()))
@@ -63,7 +66,7 @@ mod tests {
     fn words_parse_whatever_their_case() {
         assert_eq!("negotiate".parse(), Ok(Scheme::Negotiate));
         assert_eq!("CREDSSP".parse(), Ok(Scheme::CredSsp));
-        assert_eq!("Digest".parse::<Scheme>(), Err(UnknownScheme("Digest".to_owned())));
+        assert_eq!("Bearer".parse::<Scheme>(), Err(UnknownScheme("Bearer".to_owned())));
         assert_eq!(Scheme::CredSsp.to_string(), "CredSSP");
     }
 }
