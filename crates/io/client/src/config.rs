@@ -5,7 +5,7 @@ use session::client::endpoint::{Endpoint, Transport};
 use wsman::Charset;
 
 use crate::error::ConfigError;
-use crate::settings::Settings;
+use crate::settings::{Encryption, Settings};
 
 /// Everything that a [`Client`](crate::Client) needs to know.
 #[derive(Debug, Clone)]
@@ -16,9 +16,9 @@ pub struct Config {
     pub credentials: Credentials,
     /// By which login.
     pub authentication: Authentication,
-    /// Leaves messages readable on plain HTTP, where the login could seal them: `winrs -unencrypted`. The settings of
-    /// both sides must allow it; https has its own encryption, and this changes nothing there.
-    pub unencrypted: bool,
+    /// How often a host may send the client to another address before it says anything else; 0, the default, refuses.
+    /// Name and password go where the host says, by https only if they came by it.
+    pub redirections: u32,
     /// The user's settings.
     pub settings: Settings,
     /// The language that the service's texts should have, an RFC 5646 tag.
@@ -50,11 +50,37 @@ pub struct Credentials {
 pub enum Authentication {
     /// User name and password as they are.
     Basic,
-    /// What the service and we agree on (SPNEGO), which is NTLM here.
+    /// Negotiate, because nobody said which: Windows's client has an error of its own for that and an IP address.
     #[default]
+    Default,
+    /// Hashes of user name and password, which protect no message.
+    Digest,
+    /// What the service and we agree on (SPNEGO), which is NTLM here.
     Negotiate,
     /// NTLM without SPNEGO around it.
     Ntlm,
+}
+
+impl Authentication {
+    /// Whether the login can seal messages.
+    const fn can_seal(self) -> bool {
+        match self {
+            Self::Basic | Self::Digest => false,
+            Self::Default | Self::Negotiate | Self::Ntlm => true,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "Basic",
+            Self::Default => "Default",
+            Self::Digest => "Digest",
+            Self::Negotiate => "Negotiate",
+            Self::Ntlm => "NTLM",
+        }
+    }
 }
 
 /// What protects messages from others on the way.
@@ -67,6 +93,8 @@ pub enum Protection {
     Seal,
     /// The connection is TLS.
     Tls,
+    /// The connection is TLS, and the login seals each message inside it.
+    SealInTls,
 }
 
 impl Config {
@@ -77,7 +105,7 @@ impl Config {
             endpoint,
             credentials,
             authentication: Authentication::default(),
-            unencrypted: false,
+            redirections: 0,
             settings: Settings::default(),
             locale: "en-US".to_owned(),
             data_locale: None,
@@ -86,27 +114,45 @@ impl Config {
         }
     }
 
+    /// Whether the login seals messages.
+    pub(crate) fn seals(&self) -> bool {
+        let wanted = match self.settings.encryption {
+            Encryption::Auto => self.endpoint.transport == Transport::Http,
+            Encryption::Always => true,
+            Encryption::Never => false,
+        };
+        wanted && self.authentication.can_seal()
+    }
+
     /// Whether messages travel on plain HTTP as they are, though the login could seal them.
     pub(crate) fn is_unsealed(&self) -> bool {
-        self.unencrypted
+        !self.seals()
             && self.endpoint.transport == Transport::Http
-            && self.authentication != Authentication::Basic
+            && self.authentication.can_seal()
     }
 
     /// Refuses what must not be sent, before anything is.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let Settings { encryption, allow_unencrypted, trusted_hosts, .. } = &self.settings;
         let is_plain = self.endpoint.transport == Transport::Http;
-        match self.authentication {
-            Authentication::Basic if is_plain && !self.settings.allow_unencrypted => {
-                Err(ConfigError::BasicUnencrypted)
-            }
-            _ if self.is_unsealed() && !self.settings.allow_unencrypted => {
-                Err(ConfigError::Unencrypted)
-            }
-            _ if !self.settings.trusted_hosts.allows(&self.endpoint) => {
-                Err(ConfigError::NotTrusted)
-            }
-            Authentication::Basic | Authentication::Negotiate | Authentication::Ntlm => Ok(()),
+        if *encryption == Encryption::Always && !self.authentication.can_seal() {
+            return Err(ConfigError::CannotSeal(self.authentication.as_str()));
+        }
+        if is_plain && !self.seals() && !allow_unencrypted {
+            return Err(match self.authentication {
+                Authentication::Basic => ConfigError::BasicUnencrypted,
+                Authentication::Digest => ConfigError::DigestUnencrypted,
+                _ => ConfigError::Unencrypted,
+            });
+        }
+        if trusted_hosts.allows(&self.endpoint) {
+            Ok(())
+        } else if self.authentication == Authentication::Default
+            && self.endpoint.address().is_some()
+        {
+            Err(ConfigError::AddressNotTrusted)
+        } else {
+            Err(ConfigError::NotTrusted)
         }
     }
 }

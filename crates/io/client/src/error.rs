@@ -54,9 +54,44 @@ pub enum ErrorKind {
     /// The service broke the protocol.
     #[error("{0}")]
     Protocol(#[source] ProtocolError),
+    /// The host sends connections elsewhere, and that is not followed.
+    #[error("{0}")]
+    Redirected(Redirected),
     /// The deadline of the call passed.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Timeout(Duration),
+}
+
+/// A host's word that somebody else is to be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Redirected {
+    /// Where it sends to.
+    pub location: String,
+    /// Why that is not followed although it may be; `None` where it may not.
+    pub refusal: Option<String>,
+}
+
+impl fmt::Display for Redirected {
+    /// PowerShell's words where the user did not allow it (error 2150859161).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { location, refusal } = self;
+        match refusal {
+            Some(refusal) => {
+                write!(
+                    f,
+                    "the redirection to {location} is not followed: {refusal} (error 2150859189)"
+                )
+            }
+            None => write!(
+                f,
+                "The WinRM service cannot process the request because the request needs to be sent to a different machine. \
+                 Use the redirect information to send the request to a new machine. Redirect location reported: {location}. \
+                 To automatically connect to the redirected URI, verify \"MaximumConnectionRedirectionCount\" property of \
+                 session preference variable \"PSSessionOption\" and use \"AllowRedirection\" parameter on the cmdlet."
+            ),
+        }
+    }
 }
 
 /// What cannot work as configured.
@@ -66,6 +101,12 @@ pub enum ConfigError {
     /// Basic would show the password to everybody on the way.
     #[error("Basic over plain HTTP shows the password and all messages to everybody on the way")]
     BasicUnencrypted,
+    /// Digest keeps the password to itself, but no message.
+    #[error("Digest over plain HTTP shows all messages to everybody on the way")]
+    DigestUnencrypted,
+    /// Messages are to be sealed by a login that cannot.
+    #[error("messages cannot be sealed by a login with {0}, and message encryption is `always`")]
+    CannotSeal(&'static str),
     /// Windows's error 2150858974: messages would be readable, and `AllowUnencrypted` is false.
     #[error(
         "the WinRM client cannot process the request: unencrypted traffic is disabled in the client's settings (error 2150858974)"
@@ -76,6 +117,11 @@ pub enum ConfigError {
         "the WinRM client cannot process the request: this login does not prove the identity of the host over HTTP, and the host is not in TrustedHosts (error 2150858980)"
     )]
     NotTrusted,
+    /// Windows's error 2150859195: the same for an address and a user who names no login.
+    #[error(
+        "The WinRM client cannot process the request. Default authentication may be used with an IP address under the following conditions: the transport is HTTPS or the destination is in the TrustedHosts list, and explicit credentials are provided (error 2150859195)."
+    )]
+    AddressNotTrusted,
     /// What is asked of the host's certificate cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -102,12 +148,62 @@ pub enum ConnectionError {
     /// TLS did not come about: the certificate is not accepted, or there is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The proxy that the settings name did not make it.
+    #[error("the proxy {proxy}: {kind}")]
+    Proxy {
+        /// Where the proxy is.
+        proxy: String,
+        /// What happened there.
+        kind: ProxyError,
+    },
     /// It broke.
     #[error("the connection was lost: {0}")]
     Lost(hyper::Error),
     /// The service closed it instead of answering.
     #[error("the service closed the connection without an answer")]
     Closed,
+}
+
+/// Why a proxy made no way to a service.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProxyError {
+    /// The proxy itself cannot be reached.
+    #[error(transparent)]
+    Open(#[from] ConnectError),
+    /// It wants a login, and none is configured.
+    #[error("it wants a login ({})", .0.join(", "))]
+    LoginWanted(Vec<String>),
+    /// Its login failed.
+    #[error("{}", AtProxy(.0))]
+    Denied(LoginError),
+    /// It does not connect to the service.
+    #[error("it answered CONNECT with HTTP status {0}")]
+    Status(StatusCode),
+    /// The connection to it broke.
+    #[error("the connection was lost: {0}")]
+    Lost(hyper::Error),
+    /// Something spoke before it was asked.
+    #[error("something behind it spoke first: it is no WinRM service")]
+    Early,
+    /// The service's address cannot be written into a request.
+    #[error("the service's address cannot be asked for: {0}")]
+    Target(String),
+    /// Time ran out.
+    #[error("no way to the service within {} s", .0.as_secs_f32())]
+    Timeout(Duration),
+}
+
+/// A login's error, said of a proxy.
+struct AtProxy<'a>(&'a LoginError);
+
+impl fmt::Display for AtProxy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            LoginError::Refused => f.write_str("it refused the login"),
+            error => f.write_str(&error.to_string().replacen("the service", "it", 1)),
+        }
+    }
 }
 
 /// What became of a runspace pool.
@@ -194,6 +290,22 @@ impl Error {
         matches!(&*self.kind, ErrorKind::Protocol(ProtocolError::Status(status)) if *status == too_long)
     }
 
+    /// Where the host sends to, if it does and nothing was said about that yet.
+    pub(crate) fn location(&self) -> Option<&str> {
+        match &*self.kind {
+            ErrorKind::Redirected(Redirected { location, refusal: None }) => Some(location),
+            _ => None,
+        }
+    }
+
+    /// Why a redirection is not followed.
+    pub(crate) fn not_followed(mut self, why: impl fmt::Display) -> Self {
+        if let ErrorKind::Redirected(Redirected { refusal, .. }) = &mut *self.kind {
+            *refusal = Some(why.to_string());
+        }
+        self
+    }
+
     /// What happened.
     #[must_use]
     pub const fn kind(&self) -> &ErrorKind {
@@ -222,6 +334,7 @@ impl Error {
             | ErrorKind::Denied(_)
             | ErrorKind::Pool(_)
             | ErrorKind::Protocol(_)
+            | ErrorKind::Redirected(_)
             | ErrorKind::Timeout(_) => None,
         }
     }
@@ -272,10 +385,12 @@ impl Error {
     fn hints_of_the_kind(&self) -> Vec<String> {
         let hint = |text: &str| vec![text.to_owned()];
         match &*self.kind {
-            ErrorKind::Config(ConfigError::BasicUnencrypted) => vec![
+            ErrorKind::Config(
+                ConfigError::BasicUnencrypted | ConfigError::DigestUnencrypted,
+            ) => vec![
                 "use --auth ntlm, which encrypts the messages, or https".to_owned(),
                 format!(
-                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too (Service AllowUnencrypted and Auth Basic)",
+                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too (for Basic: Service AllowUnencrypted and Auth Basic)",
                     crate::settings::display_path()
                 ),
             ],
@@ -286,7 +401,10 @@ impl Error {
                     crate::settings::display_path()
                 ),
             ],
-            ErrorKind::Config(ConfigError::NotTrusted) => vec![
+            ErrorKind::Config(ConfigError::CannotSeal(_)) => {
+                hint("use --auth negotiate or ntlm, or message encryption `auto` with https")
+            }
+            ErrorKind::Config(ConfigError::NotTrusted | ConfigError::AddressNotTrusted) => vec![
                 format!(
                     "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
                     self.host
@@ -303,6 +421,7 @@ impl Error {
             ErrorKind::Config(_) => Vec::new(),
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
             ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
+            ErrorKind::Connect(ConnectionError::Proxy { kind, .. }) => proxy_hints(kind),
             // The first thing that is asked: perhaps nothing there ever understood a word.
             ErrorKind::Connect(_) if matches!(self.operation, "Create" | "Identify") => vec![
                 "what answers there may be no WinRM service: check the port (WinRM has http on 5985, and https on 5986 with -usessl)"
@@ -335,6 +454,10 @@ impl Error {
             ErrorKind::Protocol(_) => hint(
                 "the other side may be no WinRM service, or something on the way changes messages",
             ),
+            ErrorKind::Redirected(Redirected { refusal: None, .. }) => hint(
+                "allow it if you trust that address with your password: -AllowRedirection with -ConnectionUri, or winrs --allow-redirection",
+            ),
+            ErrorKind::Redirected(_) => hint("connect to that address itself"),
             ErrorKind::Timeout(_) => {
                 hint("the host may be overloaded, or the network drops packets")
             }
@@ -359,6 +482,27 @@ impl Error {
     }
 }
 
+fn proxy_hints(kind: &ProxyError) -> Vec<String> {
+    let text = match kind {
+        ProxyError::Open(_) | ProxyError::Lost(_) | ProxyError::Timeout(_) => {
+            "check the proxy's address, or connect without one: --proxy none, ProxyAccessType NoProxyServer, or [Proxy] in client.toml"
+        }
+        ProxyError::LoginWanted(_) => {
+            "name an account at the proxy: winrs --proxy-user, -ProxyCredential of New-PSSessionOption, or UserName in [Proxy] of client.toml"
+        }
+        ProxyError::Denied(LoginError::NotOffered { .. }) => {
+            "take another login for the proxy: winrs --proxy-auth, -ProxyAuthentication, or Authentication in [Proxy] of client.toml"
+        }
+        ProxyError::Denied(_) => "check the name and the password of the account at the proxy",
+        ProxyError::Status(StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED) => {
+            "the proxy must allow CONNECT to the service's port (5986, 5985 for http): its administrator can"
+        }
+        ProxyError::Status(_) => "the proxy cannot reach the service: check its name and port",
+        ProxyError::Early | ProxyError::Target(_) => "check the service's address and port",
+    };
+    vec![text.to_owned()]
+}
+
 const SERVICE_CONSENT: &str = "the service may refuse unencrypted messages: leave out -unencrypted, or allow it there (AllowUnencrypted = true in [Service]; on Windows: winrm set winrm/config/service @{AllowUnencrypted=\"true\"})";
 
 fn fault_hints(fault: &Fault) -> Vec<String> {
@@ -380,13 +524,16 @@ fn fault_hints(fault: &Fault) -> Vec<String> {
 fn status_hints(status: StatusCode) -> Vec<String> {
     let text = match status.as_u16() {
         301 | 302 | 303 | 307 | 308 => {
-            "the host sends connections elsewhere, and this version follows no redirection: connect to that address"
+            "the host sends connections elsewhere without saying where: connect to that address"
         }
         404 => {
             "the path is wrong, WinRM services answer on /wsman; or this is another service's port"
         }
         413 => "the service takes shorter messages only (MaxEnvelopeSizekb)",
         500 => "the service may refuse unencrypted messages (AllowUnencrypted)",
+        425 | 429 => {
+            "the host has too much to do, and asked too often to be asked later: try again"
+        }
         503 => "the service is starting, stopping or overloaded: try again",
         _ => "the other side may be no WinRM service: check the port",
     };

@@ -8,6 +8,7 @@ mod connections;
 mod entropy;
 mod enumerate;
 pub mod error;
+mod login;
 mod options;
 mod pace;
 pub mod pool;
@@ -15,6 +16,7 @@ pub mod probe;
 pub mod record;
 pub mod settings;
 mod shell;
+mod tunnel;
 
 pub use client::Client;
 pub use config::{Authentication, Config, Credentials, Protection};
@@ -25,7 +27,10 @@ pub use pool::{
     PoolState,
 };
 pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
-pub use settings::{Preferences, Settings};
+pub use session::client::proxy::{Exceptions, Proxies, ProxyAddress};
+pub use settings::{
+    ChannelBinding, Encryption, Preferences, ProxyAuthentication, ProxySettings, Settings,
+};
 pub use shell::{Command, Event, Input, Shell, Signal};
 pub use transport::tls::{Authorities, Pin, Trust, TrustError};
 pub use wsman::Charset;

@@ -20,13 +20,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use transport::tls::{self, Trust};
+use transport::tls;
 use wsman::identify::{self, Identify, IdentifyResponse};
 use wsman::xml::Limits;
 use wsman::{Charset, Envelope};
 
 use crate::connection::AGENT;
 use crate::error::{ConfigError, ConnectionError, Error, ErrorKind, ProtocolError};
+use crate::settings::Settings;
+use crate::tunnel;
 
 /// The most bytes of a body that are kept; hosts that are no service may send pages without end.
 const MAX_BODY: usize = 64 * 1024;
@@ -91,20 +93,20 @@ pub struct Answer {
     pub received: SystemTime,
 }
 
-/// Sends one request without a login over a connection of its own.
+/// Sends one request without a login over a connection of its own, through a proxy where the settings name one.
 ///
 /// # Errors
 ///
-/// [`Error`]: no connection, a certificate that `trust` refuses, no HTTP behind it, or nothing within
+/// [`Error`]: no connection, a certificate that the settings refuse, no HTTP behind it, or nothing within
 /// `limit`.
 pub async fn ask(
     endpoint: &Endpoint,
-    trust: &Trust,
+    settings: &Settings,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, Error> {
     let error = |kind| Error::new(kind, &endpoint.authority(), OPERATION);
-    match timeout(limit, connected(endpoint, trust, question, limit)).await {
+    match timeout(limit, connected(endpoint, settings, question, limit)).await {
         Ok(result) => result.map_err(error),
         Err(_) => Err(error(ErrorKind::Timeout(limit))),
     }
@@ -112,17 +114,15 @@ pub async fn ask(
 
 async fn connected(
     endpoint: &Endpoint,
-    trust: &Trust,
+    settings: &Settings,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, ErrorKind> {
-    let stream = transport::connect(&endpoint.host, endpoint.port, limit)
-        .await
-        .map_err(ConnectionError::Open)?;
+    let stream = tunnel::connect(endpoint, &settings.proxy, limit).await?;
     match endpoint.transport {
         Transport::Http => exchange(stream, endpoint, question).await,
         Transport::Https => {
-            let tls = tls::Client::new(trust).map_err(ConfigError::from)?;
+            let tls = tls::Client::new(&settings.trust).map_err(ConfigError::from)?;
             let connected = tls.connect(stream, &endpoint.host, limit).await;
             let stream = connected.map_err(ConnectionError::Tls)?.stream;
             exchange(stream, endpoint, question).await

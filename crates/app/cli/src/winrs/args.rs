@@ -8,6 +8,7 @@ use auth::Secret;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use client::{Authorities, Pin, Trust};
 
+use super::network::NetworkSwitches;
 use crate::command_error::CommandError;
 use crate::switches;
 
@@ -71,9 +72,10 @@ struct Switches {
     #[arg(long, alias = "t", value_name = "SECONDS")]
     timeout: Option<String>,
 
-    /// How to log in: negotiate (the host and winrs agree), ntlm, or basic.
-    #[arg(long, value_name = "SCHEME", default_value = "negotiate", ignore_case = true, help_heading = EXTENSIONS)]
-    auth: Scheme,
+    /// How to log in: negotiate (the host and winrs agree, as without this switch), ntlm,
+    /// digest, or basic.
+    #[arg(long, value_name = "SCHEME", ignore_case = true, help_heading = EXTENSIONS)]
+    auth: Option<Scheme>,
 
     /// The certificate authorities that may vouch for the host, a file or a folder,
     /// instead of the system's.
@@ -97,6 +99,9 @@ struct Switches {
     /// The name that the host's certificate must have, if it is not the one connected to.
     #[arg(long, value_name = "NAME", help_heading = EXTENSIONS)]
     server_name: Option<String>,
+
+    #[command(flatten)]
+    network: NetworkSwitches,
 
     /// A file whose first line is the password.
     #[arg(long, value_name = "FILE", conflicts_with = "password", help_heading = EXTENSIONS)]
@@ -123,13 +128,15 @@ struct Switches {
     command: Vec<OsString>,
 }
 
-const EXTENSIONS: &str = "Not in Windows's winrs:";
+pub(super) const EXTENSIONS: &str = "Not in Windows's winrs:";
 
 /// How to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Scheme {
     /// The password itself, readable by whoever sees the messages.
     Basic,
+    /// Hashes of the password; the messages stay readable by whoever sees them.
+    Digest,
     /// NTLM without negotiation.
     Ntlm,
     /// SPNEGO: both sides agree on a mechanism.
@@ -153,7 +160,7 @@ pub(crate) struct Invocation {
     pub(crate) endpoint: String,
     pub(crate) user: Option<String>,
     pub(crate) password: PasswordSource,
-    pub(crate) scheme: Scheme,
+    pub(crate) scheme: Option<Scheme>,
     pub(crate) directory: Option<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) echo: bool,
@@ -165,6 +172,7 @@ pub(crate) struct Invocation {
     pub(crate) use_ssl: bool,
     pub(crate) unencrypted: bool,
     pub(crate) trust: TrustSwitches,
+    pub(crate) network: NetworkSwitches,
 }
 
 /// What the command line says about the host's certificate; the settings say the rest.
@@ -253,6 +261,7 @@ impl Switches {
         if self.username.is_none() && !matches!(password, PasswordSource::Unsaid) {
             return Err(CommandError::usage("a password without a user name").hint("add -u:USER"));
         }
+        self.network.check(self.unencrypted)?;
         if self.command.iter().all(|word| word.is_empty()) {
             return Err(CommandError::usage("no command line to run"));
         }
@@ -271,6 +280,7 @@ impl Switches {
             command_line: switches::join(self.command)?,
             use_ssl: self.usessl,
             unencrypted: self.unencrypted,
+            network: self.network,
             trust: TrustSwitches {
                 ca: self.ca,
                 pins: self.pin,
@@ -535,7 +545,9 @@ mod tests {
         assert!(run(&["-compression", "x"]).compression);
         assert!(!run(&["x"]).compression);
         assert_eq!(run(&["-D:/tmp", "x"]).directory.as_deref(), Some("/tmp"));
-        assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Scheme::Ntlm);
+        assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Some(Scheme::Ntlm));
+        assert_eq!(run(&["-auth:Digest", "x"]).scheme, Some(Scheme::Digest));
+        assert_eq!(run(&["x"]).scheme, None);
         assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));
         assert!(matches!(request(&["/?"]), Ok(Request::Help)));
         assert!(matches!(request(&["--help", "x"]), Ok(Request::Help)));
@@ -567,7 +579,10 @@ mod tests {
         assert!(refusal(&["-r:a", "/remote:b", "x"]).contains("-remote is there twice"));
         assert!(refusal(&["-p:x", "x"]).contains("A password without a user name"));
         assert!(refusal(&["-env:=x", "x"]).contains("NAME=VALUE"));
-        assert!(refusal(&["-auth:digest", "x"]).contains("digest"));
+        assert!(refusal(&["-auth:kerberos", "x"]).contains("kerberos"));
+        assert!(
+            refusal(&["-un", "--message-encryption", "auto", "x"]).contains("different things")
+        );
         assert!(refusal(&["-r:h"]).contains("No command line"));
     }
 

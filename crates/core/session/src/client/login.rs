@@ -30,6 +30,8 @@ use crate::http::sealed::Protocol;
 pub struct Login {
     mechanism: Mechanism,
     role: Role,
+    /// The word in front of tokens, if it is not the initiator's.
+    called: Option<Scheme>,
     /// Messages travel as they are: the login need not protect them.
     as_is: bool,
     state: State,
@@ -147,7 +149,7 @@ impl Login {
 
     const fn by(mechanism: Mechanism) -> Self {
         let (role, state) = (Role::Service, State::Start);
-        Self { mechanism, role, as_is: false, state, standing: None }
+        Self { mechanism, role, called: None, as_is: false, state, standing: None }
     }
 
     /// The same login at a proxy, before anything of the service is heard.
@@ -173,25 +175,26 @@ impl Login {
         }
     }
 
+    /// The same with another word in front of its tokens: raw NTLM is `Negotiate` to a service, and `NTLM` to most
+    /// proxies.
+    #[must_use]
+    pub const fn called(mut self, scheme: Scheme) -> Self {
+        self.called = Some(scheme);
+        self
+    }
+
     fn scheme(&self) -> Scheme {
         match &self.mechanism {
-            Mechanism::Tokens(initiator) => initiator.scheme(),
+            Mechanism::Tokens(initiator) => self.called.unwrap_or_else(|| initiator.scheme()),
             Mechanism::Digest(_) => Scheme::Digest,
         }
     }
 
-    /// The same on a TLS connection: messages travel as they are inside it, the first one with the
-    /// login's last leg (as on Windows, see [MS-WSMV] 2.2.9.1).
+    /// The same where messages travel as they are, the first one with the login's last leg (as on Windows, see [MS-WSMV]
+    /// 2.2.9.1): inside TLS, or on plain HTTP for a client and a service that both want them readable
+    /// (`AllowUnencrypted`). For the latter the initiator must not ask for sealing either.
     #[must_use]
-    pub fn over_tls(mut self) -> Self {
-        self.as_is = true;
-        self
-    }
-
-    /// The same on plain HTTP, for a client and a service that both want messages readable (`AllowUnencrypted`). The
-    /// initiator must not ask for sealing either.
-    #[must_use]
-    pub fn unsealed(mut self) -> Self {
+    pub fn as_they_are(mut self) -> Self {
         self.as_is = true;
         self
     }
@@ -348,7 +351,8 @@ impl Login {
     fn advance(&mut self, token: Option<&[u8]>) -> Result<Option<Leg>, LoginError> {
         let Mechanism::Tokens(initiator) = &mut self.mechanism else { return Ok(None) };
         let step = initiator.step(token);
-        let (scheme, can_seal) = (initiator.scheme(), initiator.can_seal());
+        let (own, can_seal) = (initiator.scheme(), initiator.can_seal());
+        let scheme = self.called.unwrap_or(own);
         let step = step.map_err(|error| self.fail(error))?;
         let leg = |token, carries| {
             let authorization = Some(Credentials { scheme, token }.to_value());

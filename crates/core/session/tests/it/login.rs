@@ -188,7 +188,7 @@ fn last_ntlm_leg_may_carry_the_first_sealed_message() {
 #[test]
 fn unsealed_login_carries_the_message_as_it_is_on_its_last_leg() {
     let (mut client, mut service) = (
-        ClientLogin::new(Box::new(ntlm_initiator("alice", PASSWORD))).unsealed(),
+        ClientLogin::new(Box::new(ntlm_initiator("alice", PASSWORD))).as_they_are(),
         Service::default(),
     );
     let first = client.start().unwrap();

@@ -42,7 +42,7 @@ pub(super) struct DoctorArgs {
     /// A file whose first line is the password [default: TRANSOM_PASSWORD, else it is asked for]
     #[arg(long, value_name = "FILE", requires = "user")]
     password_file: Option<PathBuf>,
-    /// How to log in: negotiate (the host and transom agree), ntlm, or basic
+    /// How to log in: negotiate (the host and transom agree), ntlm, digest, or basic
     #[arg(long, value_name = "SCHEME", default_value = "negotiate", hide_possible_values = true)]
     auth: Scheme,
     /// Writes one JSON object for each step
@@ -57,6 +57,7 @@ pub(super) struct DoctorArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scheme {
     Basic,
+    Digest,
     Ntlm,
     Negotiate,
 }
@@ -123,6 +124,7 @@ async fn config(
     config.settings = settings.clone();
     config.authentication = match args.auth {
         Scheme::Basic => Authentication::Basic,
+        Scheme::Digest => Authentication::Digest,
         Scheme::Ntlm => Authentication::Ntlm,
         Scheme::Negotiate => Authentication::Negotiate,
     };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use client::error::ConnectionError;
 use client::probe::{self, Answer, Question};
-use client::{Endpoint, ErrorKind, Settings, Transport};
+use client::{Endpoint, ErrorKind, ProxyAddress, Settings, Transport};
 use tokio::task::JoinSet;
 
 use super::bundle::Bundle;
@@ -26,7 +26,7 @@ const PRECISION: Duration = Duration::from_secs(2);
 /// What two clocks may usually differ for Kerberos.
 const MAX_SKEW: Duration = Duration::from_secs(300);
 /// The schemes by which this version can log in.
-const KNOWN: [&str; 2] = ["Negotiate", "Basic"];
+const KNOWN: [&str; 3] = ["Negotiate", "Digest", "Basic"];
 
 /// Walks these steps; `false` when one failed.
 pub(super) async fn walk(
@@ -35,12 +35,24 @@ pub(super) async fn walk(
     report: &mut Report,
     bundle: &mut Bundle,
 ) -> Result<bool, CommandError> {
-    let (step, addresses) = name(endpoint).await;
+    let proxy = settings.proxy.proxies.of(endpoint);
+    // Behind a proxy this computer need not even know the host's name.
+    let next = proxy.map(|proxy| Endpoint {
+        transport: Transport::Http,
+        host: proxy.host.clone(),
+        port: proxy.port,
+        path: String::new(),
+    });
+    let (step, addresses) = name(next.as_ref().unwrap_or(endpoint)).await;
     if !report.add(step)? {
         return Ok(false);
     }
     report.add(reverse(&addresses).await)?;
-    if !report.add(tcp(endpoint, &addresses).await)? {
+    let step = match proxy {
+        Some(proxy) => tcp_to_proxy(proxy, &addresses).await,
+        None => tcp(endpoint, &addresses).await,
+    };
+    if !report.add(step)? {
         return Ok(false);
     }
     let (step, answer) = http(endpoint, settings).await;
@@ -134,6 +146,25 @@ async fn tcp(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Step {
     }
 }
 
+async fn tcp_to_proxy(proxy: &ProxyAddress, addresses: &[SocketAddr]) -> Step {
+    let start = Instant::now();
+    let tried = connections(addresses.to_vec(), PATIENCE).await;
+    let any = tried.iter().any(|(_, result)| result.is_ok());
+    let mut step = Step::new("tcp").fact(format!("through the proxy {proxy}"));
+    for (address, result) in tried {
+        step = step.fact(match result {
+            Ok(took) => format!("{address} answers in {}", milliseconds(took)),
+            Err(error) => format!("{address}: {}", reason(&error)),
+        });
+    }
+    step = step.took(start.elapsed());
+    if any {
+        return step;
+    }
+    step.failed(format!("nothing answers at the proxy {proxy}"))
+        .remedy("check the table [Proxy] of client.toml")
+}
+
 /// Nothing answers on the port: what else does?
 async fn unreachable(
     step: Step,
@@ -213,7 +244,7 @@ fn reason(error: &io::Error) -> String {
 
 async fn http(endpoint: &Endpoint, settings: &Settings) -> (Step, Option<Answer>) {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, &settings.trust, Question::Empty, PATIENCE).await;
+    let asked = probe::ask(endpoint, settings, Question::Empty, PATIENCE).await;
     let step = Step::new("http").took(start.elapsed());
     let answer = match asked {
         Ok(answer) => answer,
@@ -306,7 +337,7 @@ fn schemes(answer: &Answer) -> Step {
     if offered.iter().any(is_known) {
         return step;
     }
-    step.failed(format!("this version can log in only by {}", KNOWN.join(" or "))).remedy(
+    step.failed(format!("this version can log in only by {}", KNOWN.join(", "))).remedy(
         "enable Negotiate on the host: `winrm set winrm/config/service/auth @{Negotiate=\"true\"}`",
     )
 }
@@ -314,7 +345,7 @@ fn schemes(answer: &Answer) -> Step {
 /// Not every service answers without a login, and none needs to.
 async fn anonymous(endpoint: &Endpoint, settings: &Settings, bundle: &mut Bundle) -> Step {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, &settings.trust, Question::Identify, PATIENCE).await;
+    let asked = probe::ask(endpoint, settings, Question::Identify, PATIENCE).await;
     let step = Step::new("anonymous").took(start.elapsed());
     if let Ok(answer) = &asked {
         bundle.answer(answer);
