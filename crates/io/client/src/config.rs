@@ -142,7 +142,9 @@ impl Config {
             return Err(match self.authentication {
                 Authentication::Basic => ConfigError::BasicUnencrypted,
                 Authentication::Digest => ConfigError::DigestUnencrypted,
-                _ => ConfigError::Unencrypted,
+                Authentication::Default | Authentication::Negotiate | Authentication::Ntlm => {
+                    ConfigError::Unencrypted
+                }
             });
         }
         if trusted_hosts.allows(&self.endpoint) {

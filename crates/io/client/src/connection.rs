@@ -32,9 +32,7 @@ use wsman::xml::Limits;
 use wsman::{Charset, Envelope};
 
 use crate::config::{Config, Protection};
-use crate::error::{
-    ConfigError, ConnectionError, ErrorKind, ProtocolError, ProxyError, Redirected,
-};
+use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError, Redirected};
 use crate::login;
 use crate::tunnel;
 
@@ -494,12 +492,11 @@ async fn drive(
 /// A proxy that says no will say so again; what else fails on the way may pass.
 fn no_way(error: ConnectionError) -> ExchangeError {
     let passes = match &error {
-        ConnectionError::Proxy { kind, .. } => match kind {
-            ProxyError::Open(_) | ProxyError::Lost(_) | ProxyError::Timeout(_) => true,
-            ProxyError::Status(status) => status.is_server_error(),
-            _ => false,
-        },
-        _ => true,
+        ConnectionError::Proxy { kind, .. } => kind.may_pass(),
+        ConnectionError::Open(_)
+        | ConnectionError::Tls(_)
+        | ConnectionError::Lost(_)
+        | ConnectionError::Closed => true,
     };
     ExchangeError { transient: passes, ..ExchangeError::fatal(error) }
 }

@@ -1,5 +1,7 @@
 //! What can go wrong for a client: the kind, the host, the operation, and what to try.
 
+mod way;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use session::http::sealed::SealedError;
 use transport::ConnectError;
 use transport::tls::{TlsError, TrustError};
 use wsman::fault::{ErrorCode, Fault};
+
+pub use way::{ProxyError, Redirected};
 
 /// How services say that a command reads no more: it is unknown by now, it was told to end, or its
 /// pipe is closed or closing (`ERROR_BROKEN_PIPE`, `ERROR_NO_DATA`, both also as HRESULTs).
@@ -60,38 +64,6 @@ pub enum ErrorKind {
     /// The deadline of the call passed.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Timeout(Duration),
-}
-
-/// A host's word that somebody else is to be asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Redirected {
-    /// Where it sends to.
-    pub location: String,
-    /// Why that is not followed although it may be; `None` where it may not.
-    pub refusal: Option<String>,
-}
-
-impl fmt::Display for Redirected {
-    /// PowerShell's words where the user did not allow it (error 2150859161).
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { location, refusal } = self;
-        match refusal {
-            Some(refusal) => {
-                write!(
-                    f,
-                    "the redirection to {location} is not followed: {refusal} (error 2150859189)"
-                )
-            }
-            None => write!(
-                f,
-                "The WinRM service cannot process the request because the request needs to be sent to a different machine. \
-                 Use the redirect information to send the request to a new machine. Redirect location reported: {location}. \
-                 To automatically connect to the redirected URI, verify \"MaximumConnectionRedirectionCount\" property of \
-                 session preference variable \"PSSessionOption\" and use \"AllowRedirection\" parameter on the cmdlet."
-            ),
-        }
-    }
 }
 
 /// What cannot work as configured.
@@ -162,48 +134,6 @@ pub enum ConnectionError {
     /// The service closed it instead of answering.
     #[error("the service closed the connection without an answer")]
     Closed,
-}
-
-/// Why a proxy made no way to a service.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ProxyError {
-    /// The proxy itself cannot be reached.
-    #[error(transparent)]
-    Open(#[from] ConnectError),
-    /// It wants a login, and none is configured.
-    #[error("it wants a login ({})", .0.join(", "))]
-    LoginWanted(Vec<String>),
-    /// Its login failed.
-    #[error("{}", AtProxy(.0))]
-    Denied(LoginError),
-    /// It does not connect to the service.
-    #[error("it answered CONNECT with HTTP status {0}")]
-    Status(StatusCode),
-    /// The connection to it broke.
-    #[error("the connection was lost: {0}")]
-    Lost(hyper::Error),
-    /// Something spoke before it was asked.
-    #[error("something behind it spoke first: it is no WinRM service")]
-    Early,
-    /// The service's address cannot be written into a request.
-    #[error("the service's address cannot be asked for: {0}")]
-    Target(String),
-    /// Time ran out.
-    #[error("no way to the service within {} s", .0.as_secs_f32())]
-    Timeout(Duration),
-}
-
-/// A login's error, said of a proxy.
-struct AtProxy<'a>(&'a LoginError);
-
-impl fmt::Display for AtProxy<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            LoginError::Refused => f.write_str("it refused the login"),
-            error => f.write_str(&error.to_string().replacen("the service", "it", 1)),
-        }
-    }
 }
 
 /// What became of a runspace pool.
@@ -292,10 +222,10 @@ impl Error {
 
     /// Where the host sends to, if it does and nothing was said about that yet.
     pub(crate) fn location(&self) -> Option<&str> {
-        match &*self.kind {
-            ErrorKind::Redirected(Redirected { location, refusal: None }) => Some(location),
-            _ => None,
+        if let ErrorKind::Redirected(Redirected { location, refusal: None }) = &*self.kind {
+            return Some(location);
         }
+        None
     }
 
     /// Why a redirection is not followed.
@@ -421,7 +351,7 @@ impl Error {
             ErrorKind::Config(_) => Vec::new(),
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
             ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
-            ErrorKind::Connect(ConnectionError::Proxy { kind, .. }) => proxy_hints(kind),
+            ErrorKind::Connect(ConnectionError::Proxy { kind, .. }) => kind.hints(),
             // The first thing that is asked: perhaps nothing there ever understood a word.
             ErrorKind::Connect(_) if matches!(self.operation, "Create" | "Identify") => vec![
                 "what answers there may be no WinRM service: check the port (WinRM has http on 5985, and https on 5986 with -usessl)"
@@ -480,27 +410,6 @@ impl Error {
         }
         hints
     }
-}
-
-fn proxy_hints(kind: &ProxyError) -> Vec<String> {
-    let text = match kind {
-        ProxyError::Open(_) | ProxyError::Lost(_) | ProxyError::Timeout(_) => {
-            "check the proxy's address, or connect without one: --proxy none, ProxyAccessType NoProxyServer, or [Proxy] in client.toml"
-        }
-        ProxyError::LoginWanted(_) => {
-            "name an account at the proxy: winrs --proxy-user, -ProxyCredential of New-PSSessionOption, or UserName in [Proxy] of client.toml"
-        }
-        ProxyError::Denied(LoginError::NotOffered { .. }) => {
-            "take another login for the proxy: winrs --proxy-auth, -ProxyAuthentication, or Authentication in [Proxy] of client.toml"
-        }
-        ProxyError::Denied(_) => "check the name and the password of the account at the proxy",
-        ProxyError::Status(StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED) => {
-            "the proxy must allow CONNECT to the service's port (5986, 5985 for http): its administrator can"
-        }
-        ProxyError::Status(_) => "the proxy cannot reach the service: check its name and port",
-        ProxyError::Early | ProxyError::Target(_) => "check the service's address and port",
-    };
-    vec![text.to_owned()]
 }
 
 const SERVICE_CONSENT: &str = "the service may refuse unencrypted messages: leave out -unencrypted, or allow it there (AllowUnencrypted = true in [Service]; on Windows: winrm set winrm/config/service @{AllowUnencrypted=\"true\"})";

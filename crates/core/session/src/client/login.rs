@@ -45,7 +45,7 @@ enum Mechanism {
     /// By tokens, once for the connection; Basic by one that stands.
     Tokens(Box<dyn Initiator>),
     /// By a hash over each request.
-    Digest(Digest),
+    Digest(Box<Digest>),
 }
 
 #[derive(Debug)]
@@ -144,7 +144,7 @@ impl Login {
     #[must_use]
     pub fn digest(initiator: digest::Initiator, method: &str, target: &str) -> Self {
         let (method, target) = (method.to_owned(), target.to_owned());
-        Self::by(Mechanism::Digest(Digest { initiator, method, target }))
+        Self::by(Mechanism::Digest(Box::new(Digest { initiator, method, target })))
     }
 
     const fn by(mechanism: Mechanism) -> Self {
@@ -313,9 +313,10 @@ impl Login {
     ///
     /// [`LoginError::Auth`] when a nonce of Digest is used up.
     pub fn next_authorization(&mut self) -> Result<Option<HeaderValue>, LoginError> {
-        let Mechanism::Digest(Digest { initiator, method, target }) = &mut self.mechanism else {
+        let Mechanism::Digest(digest) = &mut self.mechanism else {
             return Ok(self.standing.clone());
         };
+        let Digest { initiator, method, target } = &mut **digest;
         let parameters = initiator.authorize(method, target).map_err(LoginError::Auth)?;
         let value = [b"Digest ", parameters.as_slice()].concat();
         let mut value = HeaderValue::from_bytes(&value)
