@@ -2,6 +2,7 @@
 //! their own. Released programs, each on a port of its own.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -9,7 +10,7 @@ use std::process::{Child, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
 use tempfile::TempDir;
-use testkit::outside::report;
+use testkit::outside::{peers_python, report};
 
 use crate::tool;
 
@@ -17,6 +18,10 @@ use crate::tool;
 pub(crate) const USER: &str = "proxy user";
 /// Its password.
 pub(crate) const PASSWORD: &str = "Pa:ss \"word\"";
+/// The account at a proxy with NTLM.
+pub(crate) const NTLM_USER: &str = "alice";
+/// Its password.
+pub(crate) const NTLM_PASSWORD: &str = "Pässwörd 1";
 /// The realm of Digest. With quotes in it Apache does not know it again.
 pub(crate) const REALM: &str = "a realm, Basic or not";
 
@@ -25,6 +30,8 @@ pub(crate) struct Front {
     pub(crate) port: u16,
     folder: TempDir,
     child: Child,
+    /// Who says whether a user is let in, and its accounts.
+    judge: Option<(Child, TempDir)>,
 }
 
 impl Drop for Front {
@@ -32,6 +39,10 @@ impl Drop for Front {
         let id = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         let _gone = kill(id, Signal::SIGTERM);
         tool::wait(&mut self.child);
+        if let Some((judge, _)) = &mut self.judge {
+            let _gone = judge.kill();
+            tool::wait(judge);
+        }
         if std::thread::panicking() {
             eprintln!("--- log of what stands in front\n{}", self.log());
         }
@@ -59,12 +70,17 @@ impl Front {
         fs::write(folder.path().join("conf"), config(port, folder.path())).unwrap();
         let mut command = tool::program(program(name));
         for word in words {
-            command.arg(word.replace("{}", folder.path().to_str().unwrap()));
+            let word = word.replace("{}", folder.path().to_str().unwrap());
+            command.arg(word.replace("{port}", &port.to_string()));
         }
         let out = fs::File::create(folder.path().join("said")).unwrap();
         command.stdout(Stdio::null()).stderr(out);
-        let front = Self { port, folder, child: command.spawn().unwrap() };
-        tool::until("it listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        let mut front = Self { port, folder, child: command.spawn().unwrap(), judge: None };
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = front.child.try_wait().unwrap();
+            assert!(ended.is_none(), "{name} ended: {ended:?}");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
         front
     }
 
@@ -111,15 +127,19 @@ fn apache_base(port: u16, folder: &Path, modules: &[&str]) -> String {
     text
 }
 
+/// The account as files of Digest have it.
+fn hashed_account() -> String {
+    let mut md5sum = tool::program("md5sum");
+    let text = format!("{USER}:{REALM}:{PASSWORD}");
+    let hash = tool::run_with_input(&mut md5sum, text.as_bytes()).ended(0).stdout;
+    format!("{USER}:{REALM}:{}\n", hash.split(' ').next().unwrap())
+}
+
 /// The lines of a login by `scheme`, Basic or Digest, and the file of its account.
 fn apache_login(folder: &Path, scheme: &str, more: &str) -> String {
     let file = folder.join("users");
     if scheme == "Digest" {
-        let mut md5sum = tool::program("md5sum");
-        let text = format!("{USER}:{REALM}:{PASSWORD}");
-        let hash = tool::run_with_input(&mut md5sum, text.as_bytes()).ended(0).stdout;
-        let hash = hash.split(' ').next().unwrap();
-        fs::write(&file, format!("{USER}:{REALM}:{hash}\n")).unwrap();
+        fs::write(&file, hashed_account()).unwrap();
     } else {
         let mut openssl = tool::program("openssl");
         let hash = tool::run(openssl.args(["passwd", "-apr1", PASSWORD])).ended(0).stdout;
@@ -200,30 +220,55 @@ pub(crate) fn tinyproxy(allowed: u16) -> Front {
     front
 }
 
-/// Squid with a login: `digest` with a real verdict; `ntlm` with its helper that believes everybody, so that only the
-/// way of the tokens over one connection is Squid's.
+/// The helper that passes Squid's lines on to the judge.
+const HELPER: &str = "#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/$1\ncat <&3 &\ncat >&3\n";
+
+/// Squid with a login by `digest`, `ntlm` or `negotiate`; over the latter two pyspnego judges.
 pub(crate) fn squid(scheme: &str) -> Front {
-    let front = Front::start(
+    let accounts = tempfile::tempdir().unwrap();
+    let users = accounts.path().join("users");
+    fs::write(&users, format!("DOM:{NTLM_USER}:{NTLM_PASSWORD}\n")).unwrap();
+    let (judge, judges_at) = if scheme == "digest" {
+        (None, String::new())
+    } else {
+        let mut command = tool::program(peers_python());
+        command.arg(tool::repository().join("crates/app/cli/tests/peers/squid_login.py"));
+        command.arg(scheme).env("NTLM_USER_FILE", &users).env("PYTHONUTF8", "1");
+        let mut judge = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(judge.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        (Some(judge), port.trim().to_owned())
+    };
+    let mut front = Front::start(
         "squid",
         |port, folder| {
-            let users = folder.join("users");
-            fs::write(&users, format!("{USER}:{PASSWORD}\n")).unwrap();
-            let helper = match scheme {
-                "digest" => format!("/usr/lib/squid/digest_file_auth {}", users.display()),
-                _ => "/usr/lib/squid/ntlm_fake_auth".to_owned(),
+            let (users, script) = (folder.join("users"), folder.join("helper"));
+            let helper = if scheme == "digest" {
+                fs::write(&users, hashed_account()).unwrap();
+                format!("/usr/lib/squid/digest_file_auth -c {}", users.display())
+            } else {
+                fs::write(&script, HELPER).unwrap();
+                let anybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+                fs::set_permissions(&script, anybody).unwrap();
+                format!("{} {judges_at}", script.display())
             };
-            let realm = if scheme == "digest" { "auth_param digest realm proxy\n" } else { "" };
+            let realm = if scheme == "digest" {
+                format!("auth_param digest realm {REALM}\n")
+            } else {
+                String::new()
+            };
             let folder = folder.display();
             format!(
                 "http_port 127.0.0.1:{port}\npid_filename {folder}/pid\ncache_log {folder}/error\n\
                  access_log stdio:{folder}/access\ncoredump_dir {folder}\nshutdown_lifetime 0 seconds\n\
-                 auth_param {scheme} program {helper}\nauth_param {scheme} children 2\n{realm}\
+                 auth_param {scheme} program {helper}\nauth_param {scheme} children 2 startup=1\n{realm}\
                  acl known proxy_auth REQUIRED\nhttp_access allow known\nhttp_access deny all\ncache deny all\n\
-                 cache_effective_user proxy\n"
+                 logfile_rotate 0\npinger_enable off\n"
             )
         },
-        &["-N", "-f", "{}/conf"],
+        &["-N", "-n", "transom{port}", "-f", "{}/conf"],
     );
+    front.judge = judge.map(|judge| (judge, accounts));
     report(&format!("PEER squid 5: a proxy with {scheme}"));
     front
 }
