@@ -512,6 +512,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn who_asks_to_be_asked_later_did_not_act_where_that_is_sure() {
+        for (status, is_tls, unsent) in
+            [(429, true, true), (425, true, true), (503, true, false), (429, false, false)]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            let (headers, charset) = (HeaderMap::new(), Charset::Utf8);
+            let reply = Reply { status, headers, charset, body: b"busy".to_vec() };
+            let error = answer(reply, is_tls).unwrap_err();
+            assert_eq!((error.unsent, error.transient), (unsent, false), "{status} {is_tls}");
+            assert_eq!(error.later, Some(Later { after: None }));
+        }
+    }
+
+    #[test]
     fn retry_after_is_seconds_or_a_date() {
         let now = httpdate::parse_http_date("Thu, 01 Jan 1970 00:01:00 GMT").unwrap();
         for (text, expected) in [

@@ -62,5 +62,6 @@ mod slow_reader;
 mod soak;
 mod stub;
 mod terminal;
+mod tls_logins;
 mod tool;
 mod unencrypted;
