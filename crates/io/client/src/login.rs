@@ -48,8 +48,10 @@ fn ntlm(
 ) -> Result<ntlm::Initiator, ApiMisuse> {
     let user = UserName::parse(&config.credentials.user);
     let credential = ntlm::Credential::from_password(user, &config.credentials.password);
+    // The zone of an address is this computer's own affair.
+    let host = config.endpoint.host.split('%').next().unwrap_or_default();
     let options = ntlm::InitiatorOptions {
-        target: Some(format!("HTTP/{}", config.endpoint.host)),
+        target: Some(format!("HTTP/{host}")),
         channel_binding,
         unsealed: config.is_unsealed(),
         ..ntlm::InitiatorOptions::default()

@@ -33,6 +33,7 @@ mod host_calls;
 mod https;
 mod invoke;
 mod invoke_sessions;
+mod ipv6;
 mod json;
 mod log_file;
 mod manual;
