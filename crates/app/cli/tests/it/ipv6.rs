@@ -2,15 +2,15 @@
 //! TLS's first message. The zone is this computer's own affair, and never leaves it.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv6Addr, SocketAddrV6, TcpListener};
+use std::net::{Ipv6Addr, SocketAddr, SocketAddrV6, TcpListener};
 use std::process::Command;
 use std::sync::mpsc::{Receiver, channel};
 
 use crate::tool;
 
 /// A host that hears what it is first told, and answers that there is nothing.
-fn host(address: Ipv6Addr, scope: u32) -> (u16, Receiver<Vec<u8>>) {
-    let listener = TcpListener::bind(SocketAddrV6::new(address, 0, 0, scope)).unwrap();
+fn host(address: impl Into<SocketAddr>) -> (u16, Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind(address.into()).unwrap();
     let port = listener.local_addr().unwrap().port();
     let (heard, hears) = channel();
     std::thread::spawn(move || {
@@ -74,7 +74,7 @@ fn addresses_with_and_without_a_zone_are_asked_by_every_program() {
     let settings = tool::client_settings("TrustedHosts = \"*\"\n");
     for (address, scope, spellings) in places() {
         for spelling in spellings {
-            let (port, hears) = host(address, scope);
+            let (port, hears) = host(SocketAddrV6::new(address, 0, 0, scope));
             for mut command in ways(&spelling, "http", port) {
                 command.env("TRANSOM_PASSWORD", "p").env("XDG_CONFIG_HOME", settings.path());
                 let ran = tool::run(&mut command);
@@ -94,7 +94,7 @@ fn addresses_with_and_without_a_zone_are_asked_by_every_program() {
 fn tls_names_no_address_as_a_server_name() {
     for (address, scope, spellings) in places() {
         for spelling in spellings {
-            let (port, hears) = host(address, scope);
+            let (port, hears) = host(SocketAddrV6::new(address, 0, 0, scope));
             for mut command in ways(&spelling, "https", port) {
                 let ran = tool::run(command.env("TRANSOM_PASSWORD", "p"));
                 let first = hears.try_recv().unwrap_or_else(|_| panic!("{command:?}: {ran:#?}"));
@@ -105,11 +105,11 @@ fn tls_names_no_address_as_a_server_name() {
         }
     }
     // The reading is right: a name is named.
-    let (port, hears) = host(Ipv6Addr::LOCALHOST, 0);
+    let (port, hears) = host(([127, 0, 0, 1], 0));
     let mut winrs = tool::winrs();
     winrs.args([&format!("-r:https://localhost:{port}"), "-u:a", "x"]);
     tool::run(winrs.env("TRANSOM_PASSWORD", "p"));
-    assert!(has_server_name(&hears.recv().unwrap()));
+    assert!(has_server_name(&hears.try_recv().unwrap()));
 }
 
 /// Whether a ClientHello (RFC 8446 4.1.2) has the extension `server_name`.
