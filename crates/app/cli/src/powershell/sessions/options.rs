@@ -390,13 +390,25 @@ mod tests {
             (r#"{"ProxyAccessType":"IEConfig"}"#, "this computer has no such settings"),
             (r#"{"ProxyAccessType":"WinHttpConfig"}"#, "this computer has no such settings"),
             (r#"{"ProxyAccessType":"AutoDetect"}"#, "this computer has no such settings"),
-            (r#"{"ProxyAccessType":"NoProxyServer","ProxyCredential":"u"}"#, "2150859165"),
-            (r#"{"ProxyCredential":"u"}"#, "there is no proxy"),
             (r#"{"ProxyAuthentication":"Kerberos"}"#, "none for a proxy"),
             (r#"{"Culture":"d e"}"#, "Culture is not supported"),
         ] {
             let error = applied(json).unwrap_err();
             assert!(error.contains(part), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn account_at_a_proxy_wants_a_proxy() {
+        for (json, part) in [
+            (r#"{"ProxyAccessType":"NoProxyServer","ProxyCredential":"u"}"#, "2150859165"),
+            (r#"{"ProxyCredential":"u"}"#, "there is no proxy"),
+        ] {
+            let options = SessionOptions::read(&serde_json::from_str(json).unwrap()).unwrap();
+            let credentials = Credentials { user: "u".to_owned(), password: Secret::from("p") };
+            let mut config = Config::new("h".parse().unwrap(), credentials);
+            let error = options.apply(&mut config, &mut PoolOptions::default()).unwrap_err();
+            assert!(error.error().contains(part), "{json}: {error:?}");
         }
     }
 
