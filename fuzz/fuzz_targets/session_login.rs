@@ -5,7 +5,7 @@
 #[path = "../support/login.rs"]
 mod login;
 
-use auth::{Acceptor, Initiator, Scheme, Secret, basic, spnego};
+use auth::{Acceptor, Initiator, Scheme, Secret, basic, digest, spnego};
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use session::client;
@@ -20,7 +20,7 @@ pub(crate) fn run(bytes: &[u8]) {
     let values: Vec<_> = bytes.split(|&byte| byte == b'\n').collect();
     let messages: Vec<_> = values.split(|value| value.is_empty()).take(8).collect();
     serve(&messages);
-    for scheme in [Scheme::Basic, Scheme::Ntlm, Scheme::Negotiate] {
+    for scheme in [Scheme::Basic, Scheme::Digest, Scheme::Ntlm, Scheme::Negotiate] {
         log_in(&messages, scheme);
     }
 }
@@ -80,25 +80,33 @@ fn serve(messages: &[&[&[u8]]]) {
     }
 }
 
-fn log_in(messages: &[&[&[u8]]], scheme: Scheme) {
-    let initiator: Box<dyn Initiator> = match scheme {
-        Scheme::Basic => {
-            Box::new(basic::Initiator::new("alice", &Secret::from("password")).expect("a name"))
-        }
+fn initiator(scheme: Scheme, password: &Secret) -> Box<dyn Initiator> {
+    match scheme {
+        Scheme::Basic => Box::new(basic::Initiator::new("alice", password).expect("a name")),
         Scheme::Ntlm => Box::new(login::initiator()),
         _ => Box::new(
             spnego::Initiator::new(vec![Box::new(login::initiator())]).expect("a mechanism"),
         ),
+    }
+}
+
+fn log_in(messages: &[&[&[u8]]], scheme: Scheme) {
+    let password = Secret::from("password");
+    let mut login = if scheme == Scheme::Digest {
+        let digest = digest::Initiator::new("alice", &password, &mut login::Zeros);
+        client::login::Login::digest(digest.expect("a name"), "POST", "/wsman")
+    } else {
+        client::login::Login::new(initiator(scheme, &password))
     };
-    let mut login = client::login::Login::new(initiator);
     let leg = login.start().expect("every login begins");
-    assert!(leg.authorization.is_sensitive());
+    assert!(leg.authorization.is_none_or(|value| value.is_sensitive()));
     let mut failed = None;
     for (number, values) in messages.iter().enumerate() {
         let headers = headers(WWW_AUTHENTICATE, values);
         if let Ok(challenges) = Challenges::from_response(&headers) {
             let values = values.iter().map(|value| value.len()).sum::<usize>();
             assert!(challenges.offered.len() <= values);
+            assert!(challenges.digest.len() <= challenges.offered.len());
         }
         let status = if number % 3 == 2 { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
         let result = login.handle_response(status, &headers);
@@ -109,7 +117,8 @@ fn log_in(messages: &[&[&[u8]]], scheme: Scheme) {
             }
             (Err(error), Some(failed)) => assert_eq!(&error, failed),
             (Ok(leg), None) => {
-                assert!(leg.is_none_or(|leg| leg.authorization.is_sensitive()));
+                let value = leg.and_then(|leg| leg.authorization);
+                assert!(value.is_none_or(|value| value.is_sensitive()));
             }
             (Ok(_), Some(failed)) => panic!("goes on after {failed:?}"),
         }

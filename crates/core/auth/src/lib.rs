@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`basic`] | user name and password as they are |
 //! | [`certificate`] | the certificate that TLS has seen, both roles |
+//! | [`digest`] | Digest, the client's side: hashes of name and password |
 //! | [`ntlm`] | NTLMv2, both roles; the verdict over a response; sealing |
 //! | [`spnego`] | the negotiation around NTLM and, later, Kerberos |
 //!
@@ -14,6 +15,7 @@ mod account;
 pub mod basic;
 pub mod certificate;
 mod channel_binding;
+pub mod digest;
 mod entropy;
 mod error;
 mod mechanism;

@@ -12,6 +12,8 @@ pub enum Scheme {
     Certificate,
     /// Delegation of the password through an inner TLS session ([MS-CSSP]).
     CredSsp,
+    /// Hashes of user name and password (RFC 7616); not offered by Windows's service.
+    Digest,
     /// A Kerberos token without SPNEGO around it.
     Kerberos,
     /// SPNEGO, or a raw NTLM message (RFC 4559, [MS-N2HT]).
@@ -39,6 +41,7 @@ impl Scheme {
                 "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
             }
             Self::CredSsp => "CredSSP",
+            Self::Digest => "Digest",
             Self::Kerberos => "Kerberos",
             Self::Negotiate => "Negotiate",
             Self::Ntlm => "NTLM",
@@ -78,7 +81,7 @@ mod tests {
     fn words_parse_whatever_their_case() {
         assert_eq!("negotiate".parse(), Ok(Scheme::Negotiate));
         assert_eq!("CREDSSP".parse(), Ok(Scheme::CredSsp));
-        assert_eq!("Digest".parse::<Scheme>(), Err(UnknownScheme("Digest".to_owned())));
+        assert_eq!("Bearer".parse::<Scheme>(), Err(UnknownScheme("Bearer".to_owned())));
         assert_eq!(Scheme::CredSsp.to_string(), "CredSSP");
         assert_eq!(Scheme::Certificate.as_str().parse(), Ok(Scheme::Certificate));
         assert_eq!(Scheme::Certificate.to_string(), "Certificate");

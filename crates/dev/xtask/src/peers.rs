@@ -21,11 +21,14 @@ struct Required {
 const REQUIRED: &[Required] = &[
     Required { name: "ansible-core", possible: |_| true },
     Required { name: "curl", possible: |_| true },
+    Required { name: "apache2", possible: |_| true },
     Required { name: "openssl", possible: |_| true },
     Required { name: "prometheus-client", possible: |_| true },
     Required { name: "pypsrp", possible: |_| true },
     Required { name: "pyspnego", possible: |_| true },
     Required { name: "pywinrm", possible: |_| true },
+    Required { name: "squid", possible: |_| true },
+    Required { name: "tinyproxy", possible: |_| true },
     Required { name: "winrm_stub", possible: |workspace| workspace.stub().is_some() },
     Required { name: "xmllint", possible: |workspace| workspace.corpora().is_some() },
 ];
@@ -87,6 +90,25 @@ fn missing_packages(on_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
     if !on_path("openssl") {
         packages.push("openssl");
     }
+    // Servers stand where users have no path to; the first two come without a service that would start.
+    for (program, package) in [
+        ("/usr/sbin/apache2", "apache2-bin"),
+        ("/usr/bin/tinyproxy", "tinyproxy-bin"),
+        ("/usr/sbin/squid", "squid"),
+    ] {
+        if !on_path(program) {
+            packages.push(package);
+        }
+    }
+    // NTLM for GSSAPI, and the way to it from the system's Python.
+    for (file, package) in [
+        ("/etc/gss/mech.d/mech.ntlmssp.conf", "gss-ntlmssp"),
+        ("/usr/lib/python3/dist-packages/gssapi/__init__.py", "python3-gssapi"),
+    ] {
+        if !on_path(file) {
+            packages.push(package);
+        }
+    }
     if !on_path("python3") {
         packages.extend(["python3", "python3-venv"]);
     } else if !python_makes_venvs() {
@@ -123,7 +145,18 @@ mod tests {
 
     #[test]
     fn absent_programs_name_their_debian_packages() {
-        let all = ["curl", "libxml2-utils", "openssl", "python3", "python3-venv"];
+        let all = [
+            "curl",
+            "libxml2-utils",
+            "openssl",
+            "apache2-bin",
+            "tinyproxy-bin",
+            "squid",
+            "gss-ntlmssp",
+            "python3-gssapi",
+            "python3",
+            "python3-venv",
+        ];
         assert_eq!(missing_packages(|_| false), all);
         assert!(!missing_packages(|_| true).contains(&"libxml2-utils"));
     }

@@ -5,18 +5,21 @@
 //! for byte where that cannot do anything twice: a Receive, whose answer the service repeats, and
 //! what only ends something (Signal terminate, Delete, the bare end of the input). Nothing else is
 //! ever repeated, unless it cannot have left.
+//!
+//! A host that asks to be asked later (425, 429, 503) is, for the same messages, in the time that the call has.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use session::client::redirection;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::config::{Authentication, Config, Protection};
-use crate::connection::{Answer, ExchangeError, Shared};
+use crate::connection::{Answer, ExchangeError, Later, Shared};
 use crate::connections::Connections;
-use crate::error::{ConfigError, Error, ErrorKind};
+use crate::error::{ConfigError, ConnectionError, Error, ErrorKind};
 use crate::record::Exchange;
 
 /// How often a message that cannot have left is tried on another connection.
@@ -25,6 +28,10 @@ const FRESH_TRIES: u32 = 2;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause between two.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often a host may ask to be asked later.
+const LATER_TRIES: u32 = 5;
+/// The first pause for a host that does not say how long: 500 ms, 1 s, 2 s …
+const FIRST_LATER: Duration = Duration::from_millis(500);
 
 /// One message on its way.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +96,8 @@ pub(crate) struct Calls {
     security: Mutex<Option<(&'static str, Protection)>>,
     /// What was said, when somebody wants to know.
     record: Mutex<Option<Vec<Exchange>>>,
+    /// Whether another host sent to this one.
+    is_redirected: bool,
 }
 
 impl Calls {
@@ -101,7 +110,31 @@ impl Calls {
             interrupted: watch::Sender::new(0),
             security: Mutex::default(),
             record: Mutex::default(),
+            is_redirected: false,
         })
+    }
+
+    /// The same for the host that `location` names, with what was counted and recorded so far.
+    ///
+    /// # Errors
+    ///
+    /// It is no address, or one that must not be asked.
+    pub(crate) fn redirected(&self, location: &str) -> Result<Self, String> {
+        let config = self.config();
+        let endpoint = redirection::target(&config.endpoint, location);
+        let endpoint = endpoint.map_err(|error| error.to_string())?;
+        let redirections = config.redirections.saturating_sub(1);
+        let config = Config { endpoint, redirections, ..config.clone() };
+        let mut calls = Self::new(config).map_err(|error| error.to_string())?;
+        calls.is_redirected = true;
+        calls.shared().requests.fetch_add(self.requests(), Ordering::Relaxed);
+        lock(&calls.record).clone_from(&lock(&self.record));
+        Ok(calls)
+    }
+
+    /// Whether another host sent to this one.
+    pub(crate) const fn is_redirected(&self) -> bool {
+        self.is_redirected
     }
 
     pub(crate) fn config(&self) -> &Config {
@@ -140,6 +173,7 @@ impl Calls {
         let Patience { replays: most, is_lasting } = call.patience;
         let mut deadline = Instant::now() + call.wait;
         let (mut replays, mut fresh, mut pause) = (0, 0, FIRST_PAUSE);
+        let (mut asked_later, mut later_pause) = (0, FIRST_LATER);
         let mut unsent = true;
         let mut interruption = None;
         loop {
@@ -152,7 +186,7 @@ impl Calls {
                 Ok(Err(error)) => error,
                 Err(_) => {
                     let kind = ErrorKind::Timeout(call.wait);
-                    ExchangeError { kind, unsent: false, transient: is_lasting }
+                    ExchangeError { kind, unsent: false, transient: is_lasting, later: None }
                 }
             };
             unsent &= error.unsent;
@@ -160,8 +194,23 @@ impl Calls {
                 let known = self.error(error.kind, call);
                 Err(if unsent { known.unsent() } else { known })
             };
-            let opened =
-                matches!(&error.kind, ErrorKind::Connect(crate::error::ConnectionError::Open(_)));
+            let opened = matches!(
+                &error.kind,
+                ErrorKind::Connect(ConnectionError::Open(_) | ConnectionError::Proxy { .. })
+            );
+            if let Some(Later { after }) = error.later {
+                let wait = after.unwrap_or(later_pause);
+                let may = error.unsent || call.replay || call.repeatable;
+                let left = deadline.saturating_duration_since(Instant::now());
+                if !may || asked_later == LATER_TRIES || wait >= left {
+                    return given_up(error);
+                }
+                tracing::debug!(operation = call.operation, error = %error.kind, ?wait, "Asked to come again");
+                asked_later += 1;
+                later_pause *= 2;
+                sleep(wait).await;
+                continue;
+            }
             // A service that was never reached is hardly there a moment later.
             if !error.transient || (opened && replays == 0 && !is_lasting) {
                 return given_up(error);

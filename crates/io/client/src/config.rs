@@ -8,7 +8,7 @@ use transport::tls::{ClientOptions, Identity};
 use wsman::Charset;
 
 use crate::error::ConfigError;
-use crate::settings::Settings;
+use crate::settings::{Encryption, Settings};
 
 /// Everything that a [`Client`](crate::Client) needs to know.
 #[derive(Debug, Clone)]
@@ -22,9 +22,9 @@ pub struct Config {
     /// The certificate that is shown to a host that asks for one; [`Authentication::Certificate`] logs in by it, other
     /// logins may need it as well where something in front of the host asks for one.
     pub identity: Option<Arc<Identity>>,
-    /// Leaves messages readable on plain HTTP, where the login could seal them: `winrs -unencrypted`. The settings of
-    /// both sides must allow it; https has its own encryption, and this changes nothing there.
-    pub unencrypted: bool,
+    /// How often a host may send the client to another address before it says anything else; 0, the default, refuses.
+    /// Name and password go where the host says, by https only if they came by it.
+    pub redirections: u32,
     /// The user's settings.
     pub settings: Settings,
     /// The language that the service's texts should have, an RFC 5646 tag.
@@ -63,13 +63,40 @@ impl Default for Credentials {
 pub enum Authentication {
     /// User name and password as they are.
     Basic,
-    /// What the service and we agree on (SPNEGO), which is NTLM here.
+    /// Negotiate, because nobody said which: Windows's client has an error of its own for that and an IP address.
     #[default]
+    Default,
+    /// Hashes of user name and password, which protect no message.
+    Digest,
+    /// What the service and we agree on (SPNEGO), which is NTLM here.
     Negotiate,
     /// NTLM without SPNEGO around it.
     Ntlm,
     /// The certificate in [`Config::identity`], which the host maps to an account. On https only.
     Certificate,
+}
+
+impl Authentication {
+    /// Whether the login can seal messages.
+    const fn can_seal(self) -> bool {
+        match self {
+            Self::Basic | Self::Certificate | Self::Digest => false,
+            Self::Default | Self::Negotiate | Self::Ntlm => true,
+        }
+    }
+
+    /// The word for it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Basic => "Basic",
+            Self::Certificate => "Certificate",
+            Self::Default => "Default",
+            Self::Digest => "Digest",
+            Self::Negotiate => "Negotiate",
+            Self::Ntlm => "NTLM",
+        }
+    }
 }
 
 /// What protects messages from others on the way.
@@ -82,6 +109,8 @@ pub enum Protection {
     Seal,
     /// The connection is TLS.
     Tls,
+    /// The connection is TLS, and the login seals each message inside it.
+    SealInTls,
 }
 
 impl Config {
@@ -93,7 +122,7 @@ impl Config {
             credentials,
             authentication: Authentication::default(),
             identity: None,
-            unencrypted: false,
+            redirections: 0,
             settings: Settings::default(),
             locale: "en-US".to_owned(),
             data_locale: None,
@@ -102,11 +131,21 @@ impl Config {
         }
     }
 
+    /// Whether the login seals messages.
+    pub(crate) fn seals(&self) -> bool {
+        let wanted = match self.settings.encryption {
+            Encryption::Auto => self.endpoint.transport == Transport::Http,
+            Encryption::Always => true,
+            Encryption::Never => false,
+        };
+        wanted && self.authentication.can_seal()
+    }
+
     /// Whether messages travel on plain HTTP as they are, though the login could seal them.
     pub(crate) fn is_unsealed(&self) -> bool {
-        self.unencrypted
+        !self.seals()
             && self.endpoint.transport == Transport::Http
-            && !matches!(self.authentication, Authentication::Basic | Authentication::Certificate)
+            && self.authentication.can_seal()
     }
 
     /// What TLS needs to know.
@@ -116,25 +155,37 @@ impl Config {
 
     /// Refuses what must not be sent, before anything is.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        let Settings { encryption, allow_unencrypted, trusted_hosts, .. } = &self.settings;
         let is_plain = self.endpoint.transport == Transport::Http;
-        match self.authentication {
-            Authentication::Certificate if is_plain => Err(ConfigError::CertificateUnencrypted),
-            Authentication::Certificate if self.identity.is_none() => {
-                Err(ConfigError::NoCertificate)
+        if self.authentication == Authentication::Certificate {
+            if is_plain {
+                return Err(ConfigError::CertificateUnencrypted);
             }
-            Authentication::Basic if is_plain && !self.settings.allow_unencrypted => {
-                Err(ConfigError::BasicUnencrypted)
+            if self.identity.is_none() {
+                return Err(ConfigError::NoCertificate);
             }
-            _ if self.is_unsealed() && !self.settings.allow_unencrypted => {
-                Err(ConfigError::Unencrypted)
-            }
-            _ if !self.settings.trusted_hosts.allows(&self.endpoint) => {
-                Err(ConfigError::NotTrusted)
-            }
-            Authentication::Basic
-            | Authentication::Certificate
-            | Authentication::Negotiate
-            | Authentication::Ntlm => Ok(()),
+        }
+        if *encryption == Encryption::Always && !self.authentication.can_seal() {
+            return Err(ConfigError::CannotSeal(self.authentication.as_str()));
+        }
+        if is_plain && !self.seals() && !allow_unencrypted {
+            return Err(match self.authentication {
+                Authentication::Basic => ConfigError::BasicUnencrypted,
+                Authentication::Digest => ConfigError::DigestUnencrypted,
+                Authentication::Certificate
+                | Authentication::Default
+                | Authentication::Negotiate
+                | Authentication::Ntlm => ConfigError::Unencrypted,
+            });
+        }
+        if trusted_hosts.allows(&self.endpoint) {
+            Ok(())
+        } else if self.authentication == Authentication::Default
+            && self.endpoint.address().is_some()
+        {
+            Err(ConfigError::AddressNotTrusted)
+        } else {
+            Err(ConfigError::NotTrusted)
         }
     }
 }

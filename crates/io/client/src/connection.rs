@@ -9,12 +9,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
-use auth::spnego::{self, InitiatorMechanism};
-use auth::{ChannelBinding, Initiator, Sealer, UserName, ntlm};
+use auth::Sealer;
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderValue, LOCATION, RETRY_AFTER,
+    USER_AGENT,
 };
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
@@ -31,8 +32,9 @@ use wsman::xml::Limits;
 use wsman::{Charset, Envelope};
 
 use crate::config::{Authentication, Config, Protection};
-use crate::entropy::{self, SystemEntropy};
-use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError};
+use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError, Redirected};
+use crate::login;
+use crate::tunnel;
 
 pub(crate) const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
 /// What the multipart frame and a mechanism's header add to an envelope, generously.
@@ -72,15 +74,24 @@ pub(crate) struct ExchangeError {
     pub(crate) unsent: bool,
     /// True when another connection may do better.
     pub(crate) transient: bool,
+    /// The host asks to be asked later.
+    pub(crate) later: Option<Later>,
+}
+
+/// What a host says that cannot be asked now: 425, 429 or 503.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Later {
+    /// Its `Retry-After`, if it sent one.
+    pub(crate) after: Option<Duration>,
 }
 
 impl ExchangeError {
     fn fatal(kind: impl Into<ErrorKind>) -> Self {
-        Self { kind: kind.into(), unsent: true, transient: false }
+        Self { kind: kind.into(), unsent: true, transient: false, later: None }
     }
 
     fn lost(kind: impl Into<ErrorKind>, unsent: bool) -> Self {
-        Self { kind: kind.into(), unsent, transient: true }
+        Self { kind: kind.into(), unsent, transient: true, later: None }
     }
 }
 
@@ -128,9 +139,9 @@ impl Connection {
     pub(crate) async fn open(shared: &Arc<Shared>) -> Result<Self, ExchangeError> {
         let endpoint = &shared.config.endpoint;
         let limit = shared.config.settings.timing.operation;
-        let stream = transport::connect(&endpoint.host, endpoint.port, limit)
+        let stream = tunnel::connect(endpoint, &shared.config.settings.proxy, limit)
             .await
-            .map_err(|error| ExchangeError::lost(ConnectionError::Open(error), true))?;
+            .map_err(no_way)?;
         let (sender, driver, binding) = match &shared.tls {
             None => {
                 let (sender, driver) = drive(stream).await?;
@@ -145,38 +156,23 @@ impl Connection {
         };
         let authority = HeaderValue::try_from(endpoint.authority())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        let initiator = initiator(&shared.config, binding).map_err(ExchangeError::fatal)?;
-        let login = Login::new(initiator);
-        Ok(Self {
-            shared: Arc::clone(shared),
-            sender,
-            driver,
-            login: match &shared.tls {
-                Some(_) => login.over_tls(),
-                None if shared.config.is_unsealed() => login.unsealed(),
-                None => login,
-            },
-            sealer: None,
-            authority,
-        })
+        let login = login::login(&shared.config, binding).map_err(ExchangeError::fatal)?;
+        Ok(Self { shared: Arc::clone(shared), sender, driver, login, sealer: None, authority })
     }
 
     /// The mechanism of the login, and what protects messages.
     pub(crate) fn security(&self) -> (&'static str, Protection) {
-        let protection = match self.sealer {
-            _ if self.is_tls() => Protection::Tls,
-            Some(_) => Protection::Seal,
-            None => Protection::Nothing,
+        let protection = match (self.is_tls(), self.sealer.is_some()) {
+            (true, true) => Protection::SealInTls,
+            (true, false) => Protection::Tls,
+            (false, true) => Protection::Seal,
+            (false, false) => Protection::Nothing,
         };
         (self.login.mechanism(), protection)
     }
 
     fn is_tls(&self) -> bool {
         self.shared.tls.is_some()
-    }
-
-    fn is_unsealed(&self) -> bool {
-        self.shared.config.is_unsealed()
     }
 
     /// True while the connection can carry another request.
@@ -192,11 +188,30 @@ impl Connection {
         repeatable: bool,
     ) -> Result<Answer, ExchangeError> {
         let reply = if self.login.is_complete() {
-            self.message(message, self.login.standing_authorization().cloned()).await?
+            self.next_exchange(message).await?
         } else {
             self.first_exchange(message, repeatable).await?
         };
         answer(reply, self.is_tls())
+    }
+
+    /// A message after the login. A nonce of Digest may have become too old: then it is said once more with another.
+    async fn next_exchange(&mut self, message: &[u8]) -> Result<Reply, ExchangeError> {
+        let authorization = self.login.next_authorization().map_err(ExchangeError::fatal)?;
+        let mut reply = self.message(message, authorization).await?;
+        if !self.login.proves_each_request() {
+            return Ok(reply);
+        }
+        loop {
+            let went_on = self.login.handle_response(reply.status, &reply.headers);
+            // Whether a refusal came from the service, only TLS proves.
+            let unsent = self.is_tls();
+            let refused = |error| ExchangeError { unsent, ..ExchangeError::fatal(error) };
+            match went_on.map_err(refused)? {
+                Some(leg) => reply = self.message(message, leg.authorization).await?,
+                None => return Ok(reply),
+            }
+        }
     }
 
     /// The login, leg by leg, with the message on the last one if that is possible.
@@ -214,12 +229,10 @@ impl Connection {
             match self.login.handle_response(reply.status, &reply.headers) {
                 Ok(Some(next)) => leg = next,
                 Ok(None) if carries == Carries::Nothing => {
-                    if !self.is_tls() {
+                    if self.shared.config.seals() {
                         self.sealer = self.sealer.take().or_else(|| self.login.sealer());
                     }
-                    return self
-                        .message(message, self.login.standing_authorization().cloned())
-                        .await;
+                    return self.next_exchange(message).await;
                 }
                 Ok(None) => return self.first_answer(reply, carries),
                 Err(_) if self.is_not_taken(&reply, carries) => {
@@ -227,7 +240,12 @@ impl Connection {
                 }
                 Err(error) => {
                     let refused = carries == Carries::Nothing || reply.status.is_client_error();
-                    return Err(ExchangeError { unsent: refused, ..ExchangeError::fatal(error) });
+                    let kind = redirection(&reply).unwrap_or_else(|| error.into());
+                    return Err(ExchangeError {
+                        unsent: refused,
+                        later: later(&reply),
+                        ..ExchangeError::fatal(kind)
+                    });
                 }
             }
         }
@@ -245,8 +263,8 @@ impl Connection {
         match carries {
             Carries::Nothing => false,
             Carries::Sealed => true,
-            // Basic comes with each message anyway.
-            Carries::Message => self.login.standing_authorization().is_none(),
+            // Basic and Digest come with each message anyway.
+            Carries::Message => !self.login.proves_each_request(),
         }
     }
 
@@ -256,7 +274,7 @@ impl Connection {
         carries: Carries,
         message: &[u8],
     ) -> Result<Reply, ExchangeError> {
-        let authorization = Some(leg.authorization);
+        let authorization = leg.authorization;
         let soap = self.shared.config.charset.content_type();
         match carries {
             Carries::Nothing => {
@@ -295,7 +313,7 @@ impl Connection {
     ) -> Result<Reply, ExchangeError> {
         let (content_type, body) = match self.sealer {
             Some(_) => self.seal(message)?,
-            None if authorization.is_some() || self.is_tls() || self.is_unsealed() => {
+            None if !self.shared.config.seals() => {
                 (self.shared.config.charset.content_type().to_owned(), message.to_vec())
             }
             // Neither a seal, TLS, nor the user's consent: the message must not leave.
@@ -322,7 +340,9 @@ impl Connection {
         let Some(sealer) = self.sealer.as_deref_mut() else { return Ok(reply) };
         let content_type = content_type_of(&reply.headers);
         if reply.body.is_empty() || !sealed::is_sealed(content_type) {
-            return Err(ExchangeError::lost(ProtocolError::NotSealed(reply.status), false));
+            let later = later(&reply);
+            let error = ExchangeError::lost(ProtocolError::NotSealed(reply.status), false);
+            return Err(ExchangeError { later, ..error });
         }
         let opened = sealed::open(sealer, content_type, std::mem::take(&mut reply.body))
             .map_err(|error| ExchangeError::lost(ProtocolError::Sealed(error), false))?;
@@ -347,7 +367,7 @@ impl Connection {
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| ExchangeError::fatal(ProtocolError::Message(error.to_string())))?;
         if let Some(value) = authorization {
-            request.headers_mut().insert(AUTHORIZATION, value);
+            request.headers_mut().insert(self.login.header(), value);
         }
         self.sender.ready().await.map_err(|error| lost(error, true))?;
         self.shared.requests.fetch_add(1, Ordering::Relaxed);
@@ -411,6 +431,15 @@ impl Drop for Connection {
 /// 200 and 500 carry envelopes; a 401 in the middle means that the service forgot the login, which only TLS proves. On
 /// a connection that seals nothing comes here but opened answers.
 fn answer(reply: Reply, is_tls: bool) -> Result<Answer, ExchangeError> {
+    if let Some(kind) = redirection(&reply) {
+        return Err(ExchangeError { unsent: is_tls, ..ExchangeError::fatal(kind) });
+    }
+    if let Some(later) = later(&reply) {
+        // Who asks for patience did not act; but behind TLS a 503 may come from something that passed the message on.
+        let unsent = is_tls && reply.status != StatusCode::SERVICE_UNAVAILABLE;
+        let error = ExchangeError::fatal(ProtocolError::Status(reply.status));
+        return Err(ExchangeError { unsent, later: Some(later), ..error });
+    }
     match reply.status {
         StatusCode::UNAUTHORIZED => Err(ExchangeError::lost(LoginError::Refused, is_tls)),
         // Nobody has looked at the message, and nobody will at the same one.
@@ -420,6 +449,34 @@ fn answer(reply: Reply, is_tls: bool) -> Result<Answer, ExchangeError> {
         _ if !reply.body.is_empty() => Ok(Answer { body: reply.body, charset: reply.charset }),
         status => Err(ExchangeError::lost(ProtocolError::Status(status), false)),
     }
+}
+
+/// Where an answer sends the client, if it does. 303 asks for a GET, which is no message.
+fn redirection(reply: &Reply) -> Option<ErrorKind> {
+    let sends = matches!(reply.status.as_u16(), 301 | 302 | 307 | 308);
+    let location = reply.headers.get(LOCATION).filter(|_| sends)?;
+    let location = String::from_utf8_lossy(location.as_bytes()).into_owned();
+    Some(ErrorKind::Redirected(Redirected { location, refusal: None }))
+}
+
+/// Whether the host asks to be asked later: 425, 429 and 503, but a service's own 503 with an envelope is an answer.
+fn later(reply: &Reply) -> Option<Later> {
+    let asks = matches!(reply.status.as_u16(), 425 | 429 | 503);
+    if !asks || content_type_of(&reply.headers).starts_with("application/soap+xml") {
+        return None;
+    }
+    let said = reply.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    Some(Later { after: said.and_then(|text| pause(text, SystemTime::now())) })
+}
+
+/// `Retry-After`: seconds, or a date (RFC 9110 10.2.3).
+fn pause(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 fn content_type_of(headers: &HeaderMap) -> &str {
@@ -442,46 +499,54 @@ async fn drive(
     Ok((sender, driver))
 }
 
+/// A proxy that says no will say so again; what else fails on the way may pass.
+fn no_way(error: ConnectionError) -> ExchangeError {
+    let passes = match &error {
+        ConnectionError::Proxy { kind, .. } => kind.may_pass(),
+        ConnectionError::Open(_)
+        | ConnectionError::Tls(_)
+        | ConnectionError::Lost(_)
+        | ConnectionError::Closed => true,
+    };
+    ExchangeError { transient: passes, ..ExchangeError::fatal(error) }
+}
+
 /// A certificate that is not accepted stays so; what else breaks a handshake may pass.
 fn refused(error: TlsError) -> ExchangeError {
     let is_lost = matches!(error, TlsError::Lost(_) | TlsError::Timeout(_));
     ExchangeError { transient: is_lost, ..ExchangeError::fatal(ConnectionError::Tls(error)) }
 }
 
-fn initiator(
-    config: &Config,
-    binding: Option<ChannelBinding>,
-) -> Result<Box<dyn Initiator>, ErrorKind> {
-    let wrong = |error: auth::ApiMisuse| {
-        ErrorKind::Config(ConfigError::Credentials(auth::Error::ApiMisuse(error)))
-    };
-    match config.authentication {
-        Authentication::Certificate => Ok(Box::new(auth::certificate::Initiator::new())),
-        Authentication::Basic => {
-            let credentials = &config.credentials;
-            let basic = auth::basic::Initiator::new(&credentials.user, &credentials.password);
-            Ok(Box::new(basic.map_err(wrong)?))
-        }
-        Authentication::Ntlm => Ok(Box::new(ntlm(config, binding).map_err(wrong)?)),
-        Authentication::Negotiate => {
-            let mechanisms: Vec<Box<dyn InitiatorMechanism>> =
-                vec![Box::new(ntlm(config, binding).map_err(wrong)?)];
-            Ok(Box::new(spnego::Initiator::new(mechanisms).map_err(wrong)?))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_to_be_asked_later_did_not_act_where_that_is_sure() {
+        for (status, is_tls, unsent) in
+            [(429, true, true), (425, true, true), (503, true, false), (429, false, false)]
+        {
+            let status = StatusCode::from_u16(status).unwrap();
+            let (headers, charset) = (HeaderMap::new(), Charset::Utf8);
+            let reply = Reply { status, headers, charset, body: b"busy".to_vec() };
+            let error = answer(reply, is_tls).unwrap_err();
+            assert_eq!((error.unsent, error.transient), (unsent, false), "{status} {is_tls}");
+            assert_eq!(error.later, Some(Later { after: None }));
         }
     }
-}
 
-fn ntlm(
-    config: &Config,
-    channel_binding: Option<ChannelBinding>,
-) -> Result<ntlm::Initiator, auth::ApiMisuse> {
-    let user = UserName::parse(&config.credentials.user);
-    let credential = ntlm::Credential::from_password(user, &config.credentials.password);
-    let options = ntlm::InitiatorOptions {
-        target: Some(format!("HTTP/{}", config.endpoint.host)),
-        channel_binding,
-        unsealed: config.is_unsealed(),
-        ..ntlm::InitiatorOptions::default()
-    };
-    ntlm::Initiator::new(credential, options, &mut SystemEntropy, entropy::now())
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = httpdate::parse_http_date("Thu, 01 Jan 1970 00:01:00 GMT").unwrap();
+        for (text, expected) in [
+            ("0", Some(0)),
+            (" 7 ", Some(7)),
+            ("Thu, 01 Jan 1970 00:01:30 GMT", Some(30)),
+            ("Thu, 01 Jan 1970 00:00:30 GMT", Some(0)),
+            ("-1", None),
+            ("soon", None),
+        ] {
+            assert_eq!(pause(text, now), expected.map(Duration::from_secs), "{text}");
+        }
+    }
 }

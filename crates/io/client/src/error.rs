@@ -1,5 +1,7 @@
 //! What can go wrong for a client: the kind, the host, the operation, and what to try.
 
+mod way;
+
 use std::fmt;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use session::http::sealed::SealedError;
 use transport::ConnectError;
 use transport::tls::{TlsError, TrustError};
 use wsman::fault::{ErrorCode, Fault};
+
+pub use way::{ProxyError, Redirected};
 
 /// How services say that a command reads no more: it is unknown by now, it was told to end, or its
 /// pipe is closed or closing (`ERROR_BROKEN_PIPE`, `ERROR_NO_DATA`, both also as HRESULTs).
@@ -56,6 +60,9 @@ pub enum ErrorKind {
     /// The service broke the protocol.
     #[error("{0}")]
     Protocol(#[source] ProtocolError),
+    /// The host sends connections elsewhere, and that is not followed.
+    #[error("{0}")]
+    Redirected(Redirected),
     /// The deadline of the call passed.
     #[error("no answer within {} s", .0.as_secs_f32())]
     Timeout(Duration),
@@ -76,6 +83,12 @@ pub enum ConfigError {
     /// A login by certificate without one.
     #[error("a login by certificate needs a certificate with its private key")]
     NoCertificate,
+    /// Digest keeps the password to itself, but no message.
+    #[error("Digest over plain HTTP shows all messages to everybody on the way")]
+    DigestUnencrypted,
+    /// Messages are to be sealed by a login that cannot.
+    #[error("messages cannot be sealed by a login with {0}, and message encryption is `always`")]
+    CannotSeal(&'static str),
     /// Windows's error 2150858974: messages would be readable, and `AllowUnencrypted` is false.
     #[error(
         "the WinRM client cannot process the request: unencrypted traffic is disabled in the client's settings (error 2150858974)"
@@ -86,6 +99,11 @@ pub enum ConfigError {
         "the WinRM client cannot process the request: this login does not prove the identity of the host over HTTP, and the host is not in TrustedHosts (error 2150858980)"
     )]
     NotTrusted,
+    /// Windows's error 2150859195: the same for an address and a user who names no login.
+    #[error(
+        "The WinRM client cannot process the request. Default authentication may be used with an IP address under the following conditions: the transport is HTTPS or the destination is in the TrustedHosts list, and explicit credentials are provided (error 2150859195)."
+    )]
+    AddressNotTrusted,
     /// What is asked of the host's certificate cannot be used.
     #[error(transparent)]
     Trust(#[from] TrustError),
@@ -112,6 +130,14 @@ pub enum ConnectionError {
     /// TLS did not come about: the certificate is not accepted, or there is no TLS.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The proxy that the settings name did not make it.
+    #[error("the proxy {proxy}: {kind}")]
+    Proxy {
+        /// Where the proxy is.
+        proxy: String,
+        /// What happened there.
+        kind: ProxyError,
+    },
     /// It broke.
     #[error("the connection was lost: {0}")]
     Lost(hyper::Error),
@@ -210,6 +236,22 @@ impl Error {
         matches!(&*self.kind, ErrorKind::Protocol(ProtocolError::Status(status)) if *status == too_long)
     }
 
+    /// Where the host sends to, if it does and nothing was said about that yet.
+    pub(crate) fn location(&self) -> Option<&str> {
+        if let ErrorKind::Redirected(Redirected { location, refusal: None }) = &*self.kind {
+            return Some(location);
+        }
+        None
+    }
+
+    /// Why a redirection is not followed.
+    pub(crate) fn not_followed(mut self, why: impl fmt::Display) -> Self {
+        if let ErrorKind::Redirected(Redirected { refusal, .. }) = &mut *self.kind {
+            *refusal = Some(why.to_string());
+        }
+        self
+    }
+
     /// What happened.
     #[must_use]
     pub const fn kind(&self) -> &ErrorKind {
@@ -238,6 +280,7 @@ impl Error {
             | ErrorKind::Denied(_)
             | ErrorKind::Pool(_)
             | ErrorKind::Protocol(_)
+            | ErrorKind::Redirected(_)
             | ErrorKind::Timeout(_) => None,
         }
     }
@@ -300,6 +343,7 @@ impl Error {
             | ErrorKind::Fault(_)
             | ErrorKind::Pool(_)
             | ErrorKind::Protocol(_)
+            | ErrorKind::Redirected(_)
             | ErrorKind::Timeout(_) => false,
         }
     }
@@ -307,10 +351,12 @@ impl Error {
     fn hints_of_the_kind(&self) -> Vec<String> {
         let hint = |text: &str| vec![text.to_owned()];
         match &*self.kind {
-            ErrorKind::Config(ConfigError::BasicUnencrypted) => vec![
+            ErrorKind::Config(
+                ConfigError::BasicUnencrypted | ConfigError::DigestUnencrypted,
+            ) => vec![
                 "use --auth ntlm, which encrypts the messages, or https".to_owned(),
                 format!(
-                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too (Service AllowUnencrypted and Auth Basic)",
+                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too (for Basic: Service AllowUnencrypted and Auth Basic)",
                     crate::settings::display_path()
                 ),
             ],
@@ -321,7 +367,10 @@ impl Error {
                     crate::settings::display_path()
                 ),
             ],
-            ErrorKind::Config(ConfigError::NotTrusted) => vec![
+            ErrorKind::Config(ConfigError::CannotSeal(_)) => {
+                hint("use --auth negotiate or ntlm, or message encryption `auto` with https")
+            }
+            ErrorKind::Config(ConfigError::NotTrusted | ConfigError::AddressNotTrusted) => vec![
                 format!(
                     "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
                     self.host
@@ -344,6 +393,7 @@ impl Error {
             ErrorKind::Config(_) => Vec::new(),
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
             ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
+            ErrorKind::Connect(ConnectionError::Proxy { kind, .. }) => kind.hints(),
             // The first thing that is asked: perhaps nothing there ever understood a word.
             ErrorKind::Connect(_) if matches!(self.operation, "Create" | "Identify") => vec![
                 "what answers there may be no WinRM service: check the port (WinRM has http on 5985, and https on 5986 with -usessl)"
@@ -374,6 +424,10 @@ impl Error {
             ErrorKind::Protocol(_) => hint(
                 "the other side may be no WinRM service, or something on the way changes messages",
             ),
+            ErrorKind::Redirected(Redirected { refusal: None, .. }) => hint(
+                "allow it if you trust that address with your password: -AllowRedirection with -ConnectionUri, or winrs --allow-redirection",
+            ),
+            ErrorKind::Redirected(_) => hint("connect to that address itself"),
             ErrorKind::Timeout(_) => {
                 hint("the host may be overloaded, or the network drops packets")
             }
@@ -450,13 +504,16 @@ fn fault_hints(fault: &Fault) -> Vec<String> {
 fn status_hints(status: StatusCode) -> Vec<String> {
     let text = match status.as_u16() {
         301 | 302 | 303 | 307 | 308 => {
-            "the host sends connections elsewhere, and this version follows no redirection: connect to that address"
+            "the host sends connections elsewhere without saying where: connect to that address"
         }
         404 => {
             "the path is wrong, WinRM services answer on /wsman; or this is another service's port"
         }
         413 => "the service takes shorter messages only (MaxEnvelopeSizekb)",
         500 => "the service may refuse unencrypted messages (AllowUnencrypted)",
+        425 | 429 => {
+            "the host has too much to do, and asked too often to be asked later: try again"
+        }
         503 => "the service is starting, stopping or overloaded: try again",
         _ => "the other side may be no WinRM service: check the port",
     };

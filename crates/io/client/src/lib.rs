@@ -9,6 +9,7 @@ mod entropy;
 mod enumerate;
 pub mod error;
 pub mod identities;
+mod login;
 mod options;
 mod pace;
 pub mod pool;
@@ -16,6 +17,7 @@ pub mod probe;
 pub mod record;
 pub mod settings;
 mod shell;
+mod tunnel;
 
 pub use client::Client;
 pub use config::{Authentication, Config, Credentials, Protection};
@@ -26,7 +28,10 @@ pub use pool::{
     PoolState,
 };
 pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
-pub use settings::{Preferences, Settings};
+pub use session::client::proxy::{Exceptions, Proxies, ProxyAddress};
+pub use settings::{
+    ChannelBinding, Encryption, Preferences, ProxyAuthentication, ProxySettings, Settings,
+};
 pub use shell::{Command, Event, Input, Shell, Signal};
 pub use transport::tls::{
     Authorities, ClientOptions as TlsOptions, Identity, IdentityError, Level, Pin, Trust,

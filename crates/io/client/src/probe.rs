@@ -28,6 +28,8 @@ use wsman::{Charset, Envelope};
 use crate::TlsOptions;
 use crate::connection::AGENT;
 use crate::error::{ConfigError, ConnectionError, Error, ErrorKind, ProtocolError};
+use crate::settings::ProxySettings;
+use crate::tunnel;
 
 /// The most bytes of a body that are kept; hosts that are no service may send pages without end.
 const MAX_BODY: usize = 64 * 1024;
@@ -92,7 +94,7 @@ pub struct Answer {
     pub received: SystemTime,
 }
 
-/// Sends one request without a login over a connection of its own.
+/// Sends one request without a login over a connection of its own, through a proxy where `proxy` names one for it.
 ///
 /// # Errors
 ///
@@ -100,12 +102,13 @@ pub struct Answer {
 /// `limit`.
 pub async fn ask(
     endpoint: &Endpoint,
+    proxy: &ProxySettings,
     options: &TlsOptions,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, Error> {
     let error = |kind| Error::new(kind, &endpoint.authority(), OPERATION);
-    match timeout(limit, connected(endpoint, options, question, limit)).await {
+    match timeout(limit, connected(endpoint, proxy, options, question, limit)).await {
         Ok(result) => result.map_err(error),
         Err(_) => Err(error(ErrorKind::Timeout(limit))),
     }
@@ -113,13 +116,12 @@ pub async fn ask(
 
 async fn connected(
     endpoint: &Endpoint,
+    proxy: &ProxySettings,
     options: &TlsOptions,
     question: Question,
     limit: Duration,
 ) -> Result<Answer, ErrorKind> {
-    let stream = transport::connect(&endpoint.host, endpoint.port, limit)
-        .await
-        .map_err(ConnectionError::Open)?;
+    let stream = tunnel::connect(endpoint, proxy, limit).await?;
     match endpoint.transport {
         Transport::Http => exchange(stream, endpoint, question).await,
         Transport::Https => {

@@ -1,15 +1,18 @@
 //! The client's settings, `winrm/config/client` on Windows, read from `client.toml`.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use auth::Secret;
 use serde::Deserialize;
+use session::client::proxy::{Proxies, ProxyAddress, UserInfo};
 use session::client::timing::Timing;
 use session::client::trusted_hosts::TrustedHosts;
 use transport::tls::{Authorities, ClientOptions, Level, Pin, Revocation, Trust};
 
+use crate::config::Credentials;
 use crate::error::ConfigError;
 
 /// A settings file is never larger.
@@ -32,6 +35,48 @@ pub struct Settings {
     pub timing: Timing,
     /// What PowerShell has in preference variables.
     pub preferences: Preferences,
+    /// Whether the login seals messages.
+    pub encryption: Encryption,
+    /// Whether logins are tied to the TLS connection that they come through.
+    pub channel_binding: ChannelBinding,
+    /// The way to hosts through proxies: the table `[Proxy]`.
+    pub proxy: ProxySettings,
+}
+
+/// Whether the login seals messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_enums, reason = "yes, no, and what the transport asks for")]
+pub enum Encryption {
+    /// On plain HTTP, if it can; inside TLS they need no other seal.
+    #[default]
+    Auto,
+    /// Inside TLS too; a login that cannot is refused.
+    Always,
+    /// Nowhere: on plain HTTP everybody on the way can read them, and the settings of both sides must allow that.
+    Never,
+}
+
+impl Encryption {
+    /// The words for it.
+    pub const NAMES: [(&str, Self); 3] =
+        [("auto", Self::Auto), ("always", Self::Always), ("never", Self::Never)];
+}
+
+/// Whether logins are tied to the TLS connection that they come through (RFC 5929): then nobody in the middle can pass
+/// one on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_enums, reason = "they are, or they are not")]
+pub enum ChannelBinding {
+    /// Always, whatever the host says; where the certificate's algorithm defines no binding there is none to send.
+    #[default]
+    Auto,
+    /// Never: for a host behind something that ends TLS in front of it.
+    Never,
+}
+
+impl ChannelBinding {
+    /// The words for it.
+    pub const NAMES: [(&str, Self); 2] = [("auto", Self::Auto), ("never", Self::Never)];
 }
 
 /// PowerShell's preference variables that are about sessions: what holds where a command says nothing.
@@ -44,6 +89,134 @@ pub struct Preferences {
     pub configuration_name: Option<String>,
     /// `[PSSessionOption]` as it is written: whoever opens sessions knows the options.
     pub session_option: Option<toml::Table>,
+}
+
+/// The proxies between this computer and hosts, and the account there.
+#[derive(Debug, Clone, Default)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "meant to be written out with `..Default::default()`"
+)]
+pub struct ProxySettings {
+    /// Which one for which host; none by default.
+    pub proxies: Proxies,
+    /// How to log in to it.
+    pub authentication: ProxyAuthentication,
+    /// Who logs in to it, if anybody.
+    pub credentials: Option<Credentials>,
+}
+
+impl PartialEq for ProxySettings {
+    /// Passwords are not compared.
+    fn eq(&self, other: &Self) -> bool {
+        let user = |settings: &Self| settings.credentials.as_ref().map(|known| known.user.clone());
+        self.proxies == other.proxies
+            && self.authentication == other.authentication
+            && user(self) == user(other)
+    }
+}
+
+/// How to log in to a proxy: `-ProxyAuthentication`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::exhaustive_enums, reason = "the three that Windows has")]
+pub enum ProxyAuthentication {
+    /// User name and password as they are.
+    Basic,
+    /// Hashes of them.
+    Digest,
+    /// NTLM, by negotiation or under its own name, as the proxy offers it.
+    #[default]
+    Negotiate,
+}
+
+impl ProxyAuthentication {
+    /// The words for it.
+    pub const NAMES: [(&str, Self); 3] =
+        [("Basic", Self::Basic), ("Digest", Self::Digest), ("Negotiate", Self::Negotiate)];
+}
+
+/// `[Proxy]`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields, default)]
+struct Proxy {
+    /// The proxy for all hosts; `environment` takes the variables `https_proxy` and so on.
+    #[serde(rename = "URL")]
+    url: Option<String>,
+    /// The hosts without one.
+    no_proxy: Option<String>,
+    authentication: Option<String>,
+    user_name: Option<String>,
+    /// A file whose first line is the password.
+    password_file: Option<PathBuf>,
+}
+
+impl Proxy {
+    fn settings(self) -> Result<ProxySettings, String> {
+        let named = self.authentication.as_deref();
+        let mut settings = ProxySettings {
+            authentication: one_of("Authentication", named, &ProxyAuthentication::NAMES)?,
+            ..ProxySettings::default()
+        };
+        match self.url.as_deref() {
+            None | Some("" | "none") => {}
+            Some(url) => settings.take(url)?,
+        }
+        if let Some(list) = &self.no_proxy {
+            settings.proxies.except = list.parse().map_err(|error| format!("NoProxy: {error}"))?;
+        }
+        match (self.user_name, self.password_file) {
+            (Some(user), Some(file)) => {
+                let password = first_line(&file)?;
+                settings.credentials = Some(Credentials { user, password });
+            }
+            (None, None) => {}
+            (Some(_), None) => return Err("[Proxy] has a UserName and no PasswordFile".to_owned()),
+            (None, Some(_)) => return Err("[Proxy] has a PasswordFile and no UserName".to_owned()),
+        }
+        Ok(settings)
+    }
+}
+
+impl ProxySettings {
+    /// Takes what `--proxy` and `URL` are given: an address, `none`, or `environment` for the variables.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the address or a variable.
+    pub fn take(&mut self, word: &str) -> Result<(), String> {
+        if word.eq_ignore_ascii_case("none") {
+            self.proxies = Proxies::default();
+        } else if word.eq_ignore_ascii_case("environment") {
+            let variable = |name: &str| std::env::var(name).ok();
+            let (proxies, user) = Proxies::from_variables(variable)?;
+            self.proxies = proxies;
+            if let Some(UserInfo { user, password }) = user {
+                self.credentials = Some(Credentials { user, password });
+                // Whoever writes a password into an address knows nothing else.
+                self.authentication = ProxyAuthentication::Basic;
+            }
+        } else {
+            let address = word.parse::<ProxyAddress>().map_err(|error| error.to_string())?;
+            self.proxies = Proxies::all(address);
+        }
+        Ok(())
+    }
+}
+
+fn first_line(file: &Path) -> Result<Secret, String> {
+    let wrong = |problem: String| format!("PasswordFile {}: {problem}", file.display());
+    let mut text = String::new();
+    let opened = fs::File::open(file);
+    let read = opened.and_then(|opened| opened.take(MAX_FILE).read_to_string(&mut text));
+    let mut text = Secret::new(text);
+    read.map_err(|error| wrong(error.to_string()))?;
+    let line = Secret::new(text.expose().lines().next().unwrap_or_default());
+    text.wipe();
+    if line.expose().is_empty() {
+        Err(wrong("its first line is empty".to_owned()))
+    } else {
+        Ok(line)
+    }
 }
 
 /// `[TLS]`, with the names of Windows's session options where it has them.
@@ -68,6 +241,7 @@ struct Tls {
     server_name: Option<String>,
     /// `modern`, `compat` or `legacy`.
     level: Option<String>,
+    channel_binding: Option<String>,
 }
 
 impl Tls {
@@ -96,10 +270,14 @@ struct File {
     allow_unencrypted: bool,
     #[serde(default)]
     trusted_hosts: String,
+    #[serde(default)]
+    message_encryption: Option<String>,
     #[serde(default, rename = "NetworkDelayms")]
     network_delay_ms: Option<u32>,
     #[serde(default, rename = "TLS")]
     tls: Tls,
+    #[serde(default)]
+    proxy: Proxy,
     #[serde(default, rename = "PSSessionApplicationName")]
     application_name: Option<String>,
     #[serde(default, rename = "PSSessionConfigurationName")]
@@ -161,7 +339,12 @@ impl Settings {
             timing.network_delay = Duration::from_millis(delay.into());
         }
         let level = file.tls.level()?;
+        let named = file.tls.channel_binding.as_deref();
+        let channel_binding = one_of("ChannelBinding", named, &ChannelBinding::NAMES)?;
+        let named = file.message_encryption.as_deref();
+        let encryption = one_of("MessageEncryption", named, &Encryption::NAMES)?;
         let trust = file.tls.trust()?;
+        let proxy = file.proxy.settings()?;
         let preferences = Preferences {
             application_name: file.application_name,
             configuration_name: file.configuration_name,
@@ -174,8 +357,25 @@ impl Settings {
             level,
             timing,
             preferences,
+            encryption,
+            channel_binding,
+            proxy,
         })
     }
+}
+
+/// The value of a setting that has a few words, in any case; the default where it is not there.
+fn one_of<T: Copy + Default>(
+    name: &str,
+    value: Option<&str>,
+    words: &[(&str, T)],
+) -> Result<T, String> {
+    let Some(value) = value else { return Ok(T::default()) };
+    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(value));
+    found.map(|(_, known)| *known).ok_or_else(|| {
+        let words: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        format!("{name} is `{value}`; it must be one of {}", words.join(", "))
+    })
 }
 
 /// `$XDG_CONFIG_HOME/transom/client.toml`, by default below `~/.config`.
@@ -217,6 +417,11 @@ mod tests {
         assert!(trust.skip_ca_check && trust.skip_cn_check);
         assert_eq!(trust.server_name.as_deref(), Some("n"));
         assert_eq!(trust.revocation, Revocation { lists: Some("/crl".into()), skip: true });
+        let found =
+            Settings::parse("MessageEncryption = 'Always'\n[TLS]\nChannelBinding = 'never'");
+        let found = found.unwrap();
+        assert_eq!(found.encryption, Encryption::Always);
+        assert_eq!(found.channel_binding, ChannelBinding::Never);
     }
 
     #[test]
@@ -228,8 +433,35 @@ mod tests {
             ("[TLS]\nPins = [\"12\"]", "fingerprint"),
             ("[TLS]\nSkipCa = true", "SkipCa"),
             ("[TLS]\nLevel = \"old\"", "modern, compat or legacy"),
+            ("[TLS]\nChannelBinding = 'on'", "auto, never"),
+            ("MessageEncryption = 'on'", "auto, always, never"),
         ] {
             assert!(Settings::parse(text).unwrap_err().contains(part), "{text}");
+        }
+    }
+
+    #[test]
+    fn proxies_have_an_address_an_account_and_exceptions() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        fs::write(&file, "geheim\nmore").unwrap();
+        let text = format!(
+            "[Proxy]\nURL = 'http://proxy:3128'\nNoProxy = '.intern'\nAuthentication = 'basic'\nUserName = 'u'\nPasswordFile = {file:?}"
+        );
+        let proxy = Settings::parse(&text).unwrap().proxy;
+        assert_eq!(proxy.proxies.https.as_ref().unwrap().to_string(), "proxy:3128");
+        assert!(proxy.proxies.except.has("a.intern", 5986));
+        assert_eq!(proxy.authentication, ProxyAuthentication::Basic);
+        assert_eq!(proxy.credentials.unwrap().password.expose(), "geheim");
+        for (text, part) in [
+            ("URL = 'socks5://x'", "only proxies by http"),
+            ("NoProxy = 'a*b'", "a*b"),
+            ("UserName = 'u'", "no PasswordFile"),
+            ("UserName = 'u'\nPasswordFile = '/nonexistent'", "/nonexistent"),
+            ("Authentication = 'Kerberos'", "Basic, Digest, Negotiate"),
+        ] {
+            let error = Settings::parse(&format!("[Proxy]\n{text}")).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
         }
     }
 

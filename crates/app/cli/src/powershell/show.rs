@@ -282,6 +282,11 @@ pub(super) fn verbose(text: &str) {
     let _unread = writeln!(io::stderr(), "VERBOSE: {}", printable(text));
 }
 
+/// Tells on stderr what a user should know, as PowerShell does.
+pub(super) fn warning(text: &str) {
+    let _unread = writeln!(io::stderr(), "WARNING: {}", printable(text));
+}
+
 /// Writes text to stdout.
 pub(super) fn print(text: &str) -> Result<(), CommandError> {
     write(text.as_bytes())

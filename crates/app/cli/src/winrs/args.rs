@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use client::Pin;
 
 use super::certificate::{CertificateSwitches, TrustSwitches};
+use super::network::NetworkSwitches;
 use crate::command_error::CommandError;
 use crate::switches;
 
@@ -72,8 +73,8 @@ struct Switches {
     #[arg(long, alias = "t", value_name = "SECONDS")]
     timeout: Option<String>,
 
-    /// How to log in: negotiate (the host and winrs agree), ntlm, basic, or certificate
-    /// (what -certificate alone means).
+    /// How to log in: negotiate (the host and winrs agree, as without this switch), ntlm,
+    /// digest, basic, or certificate (what -certificate alone means).
     #[arg(long, value_name = "SCHEME", ignore_case = true, help_heading = EXTENSIONS)]
     auth: Option<Scheme>,
 
@@ -102,6 +103,9 @@ struct Switches {
     /// The name that the host's certificate must have, if it is not the one connected to.
     #[arg(long, value_name = "NAME", help_heading = EXTENSIONS)]
     server_name: Option<String>,
+
+    #[command(flatten)]
+    network: NetworkSwitches,
 
     /// A file whose first line is the password.
     #[arg(long, value_name = "FILE", conflicts_with = "password", help_heading = EXTENSIONS)]
@@ -135,6 +139,8 @@ pub(super) const EXTENSIONS: &str = "Not in Windows's winrs:";
 pub(crate) enum Scheme {
     /// The password itself, readable by whoever sees the messages.
     Basic,
+    /// Hashes of the password; the messages stay readable by whoever sees them.
+    Digest,
     /// NTLM without negotiation.
     Ntlm,
     /// SPNEGO: both sides agree on a mechanism.
@@ -160,7 +166,7 @@ pub(crate) struct Invocation {
     pub(crate) endpoint: String,
     pub(crate) user: Option<String>,
     pub(crate) password: PasswordSource,
-    pub(crate) scheme: Scheme,
+    pub(crate) scheme: Option<Scheme>,
     pub(crate) directory: Option<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) echo: bool,
@@ -173,6 +179,7 @@ pub(crate) struct Invocation {
     pub(crate) unencrypted: bool,
     pub(crate) trust: TrustSwitches,
     pub(crate) certificate: CertificateSwitches,
+    pub(crate) network: NetworkSwitches,
 }
 
 /// What `winrs` is to do.
@@ -233,11 +240,12 @@ impl Switches {
             (None, None) => PasswordSource::Unsaid,
         };
         if self.username.is_none()
-            && scheme != Scheme::Certificate
+            && scheme != Some(Scheme::Certificate)
             && !matches!(password, PasswordSource::Unsaid)
         {
             return Err(CommandError::usage("a password without a user name").hint("add -u:USER"));
         }
+        self.network.check(self.unencrypted)?;
         if self.command.iter().all(|word| word.is_empty()) {
             return Err(CommandError::usage("no command line to run"));
         }
@@ -256,6 +264,7 @@ impl Switches {
             command_line: switches::join(self.command)?,
             use_ssl: self.usessl,
             unencrypted: self.unencrypted,
+            network: self.network,
             trust: TrustSwitches {
                 ca: self.ca,
                 pins: self.pin,
@@ -268,15 +277,15 @@ impl Switches {
     }
 
     /// A certificate is the login unless another one is named.
-    fn scheme(&self) -> Result<Scheme, CommandError> {
+    fn scheme(&self) -> Result<Option<Scheme>, CommandError> {
         let has_certificate = self.certificate.certificate.is_some();
-        let fallback = if has_certificate { Scheme::Certificate } else { Scheme::Negotiate };
-        let scheme = self.auth.unwrap_or(fallback);
-        if scheme == Scheme::Certificate && !has_certificate {
+        let scheme = self.auth.or(has_certificate.then_some(Scheme::Certificate));
+        let is_certificate = scheme == Some(Scheme::Certificate);
+        if is_certificate && !has_certificate {
             return Err(CommandError::usage("a login by certificate without one")
                 .hint("add -certificate:FILE or -certificate:THUMBPRINT"));
         }
-        if scheme == Scheme::Certificate && self.username.is_some() {
+        if is_certificate && self.username.is_some() {
             return Err(CommandError::usage(
                 "a login by certificate takes no user name: the host knows whose certificate it is",
             )
@@ -542,7 +551,9 @@ mod tests {
         assert!(run(&["-compression", "x"]).compression);
         assert!(!run(&["x"]).compression);
         assert_eq!(run(&["-D:/tmp", "x"]).directory.as_deref(), Some("/tmp"));
-        assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Scheme::Ntlm);
+        assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Some(Scheme::Ntlm));
+        assert_eq!(run(&["-auth:Digest", "x"]).scheme, Some(Scheme::Digest));
+        assert_eq!(run(&["x"]).scheme, None);
         assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));
         assert!(matches!(request(&["/?"]), Ok(Request::Help)));
         assert!(matches!(request(&["--help", "x"]), Ok(Request::Help)));
@@ -551,12 +562,11 @@ mod tests {
     #[test]
     fn certificate_is_the_login_unless_another_one_is_named() {
         let alone = run(&["-certificate:c.pem", "--key", "k.pem", "-tls:Compat", "x"]);
-        assert_eq!(alone.scheme, Scheme::Certificate);
+        assert_eq!(alone.scheme, Some(Scheme::Certificate));
         assert_eq!(alone.certificate.certificate.as_deref(), Some("c.pem"));
         assert_eq!(alone.certificate.tls, Some(client::Level::Compat));
         let beside = run(&["-certificate:c.pem", "-auth:basic", "-u:a", "x"]);
-        assert_eq!(beside.scheme, Scheme::Basic);
-        assert_eq!(run(&["x"]).scheme, Scheme::Negotiate);
+        assert_eq!(beside.scheme, Some(Scheme::Basic));
     }
 
     #[test]
@@ -585,10 +595,13 @@ mod tests {
         assert!(refusal(&["-r:a", "/remote:b", "x"]).contains("-remote is there twice"));
         assert!(refusal(&["-p:x", "x"]).contains("A password without a user name"));
         assert!(refusal(&["-env:=x", "x"]).contains("NAME=VALUE"));
-        assert!(refusal(&["-auth:digest", "x"]).contains("digest"));
         assert!(refusal(&["-auth:certificate", "x"]).contains("-certificate:THUMBPRINT"));
         assert!(refusal(&["-certificate:c.pem", "-u:a", "x"]).contains("takes no user name"));
         assert!(refusal(&["-tls:old", "x"]).contains("modern, compat or legacy"));
+        assert!(refusal(&["-auth:kerberos", "x"]).contains("kerberos"));
+        assert!(
+            refusal(&["-un", "--message-encryption", "auto", "x"]).contains("different things")
+        );
         assert!(refusal(&["-r:h"]).contains("No command line"));
     }
 

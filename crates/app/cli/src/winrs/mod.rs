@@ -6,6 +6,7 @@ pub(crate) mod certificate;
 mod escape;
 #[cfg(test)]
 mod fuzz;
+mod network;
 mod records;
 mod session;
 mod stdio;
@@ -28,6 +29,7 @@ use certificate::Found;
 
 pub(crate) use args::{command, manual, wrapped};
 pub(crate) use escape::Filter;
+pub(crate) use network::PROXY_PASSWORD_VARIABLE;
 pub(crate) use records::error_line;
 pub(crate) use session::Security;
 
@@ -53,7 +55,7 @@ fn try_run(words: &[OsString], first: usize) -> Result<u8, CommandError> {
         // Where the system does not let us, the help has warned.
         let _visible = argv::wipe(first + word, from);
     }
-    let invocation = match parsed.request()? {
+    let mut invocation = match parsed.request()? {
         Request::Help => return print(&args::help()).map(|()| 0),
         Request::Run(invocation) => *invocation,
     };
@@ -66,6 +68,7 @@ fn try_run(words: &[OsString], first: usize) -> Result<u8, CommandError> {
         // From the first question to the last byte: no signal falls in between.
         let mut signals = Signals::listen()?;
         let login = login(&invocation, &mut signals).await?;
+        invocation.network.proxy_password = proxy_password(&invocation, &mut signals).await?;
         session::run(invocation, login, &mut signals).await
     });
     // A name look-up that still waits must not hold us.
@@ -90,7 +93,7 @@ struct Login {
 
 /// Everything for the login, asked for where nobody gave it.
 async fn login(invocation: &Invocation, signals: &mut Signals) -> Result<Login, CommandError> {
-    let is_alone = invocation.scheme == Scheme::Certificate;
+    let is_alone = invocation.scheme == Some(Scheme::Certificate);
     let credentials = if is_alone {
         Credentials::default()
     } else {
@@ -155,6 +158,32 @@ async fn credentials(
         None => ask_password(&user, endpoint, signals).await?,
     };
     Ok((user, password))
+}
+
+/// The password of the account at the proxy, if there is one.
+async fn proxy_password(
+    invocation: &Invocation,
+    signals: &mut Signals,
+) -> Result<Option<Secret>, CommandError> {
+    let Some(user) = &invocation.network.proxy_user else { return Ok(None) };
+    if let Some(file) = &invocation.network.proxy_password_file {
+        return password_from(file).map(Some);
+    }
+    if let Some(password) = std::env::var_os(PROXY_PASSWORD_VARIABLE) {
+        let not_text =
+            |_| CommandError::usage(format!("{PROXY_PASSWORD_VARIABLE} is not valid UTF-8"));
+        return password.into_string().map(|text| Some(Secret::from(text))).map_err(not_text);
+    }
+    let question = format!("Enter the password for '{user}' at the proxy: ");
+    let answer = terminal::ask(&question, Answer::Hidden, signals).await?;
+    let missing = || {
+        CommandError::usage(format!(
+            "no password for '{user}' at the proxy, and no terminal to ask for it"
+        ))
+        .hint("use --proxy-password-file FILE, whose first line is the password")
+        .hint(format!("or set the environment variable {PROXY_PASSWORD_VARIABLE}"))
+    };
+    answer.map(Some).ok_or_else(missing)
 }
 
 async fn ask_password(

@@ -52,9 +52,10 @@ pub(crate) struct Security {
 
 impl Security {
     const START: &str = "winrs: logged in by ";
-    const MESSAGES: [(Protection, &str); 3] = [
+    const MESSAGES: [(Protection, &str); 4] = [
         (Protection::Seal, ", messages are sealed"),
         (Protection::Tls, ", messages are inside TLS"),
+        (Protection::SealInTls, ", messages are sealed inside TLS"),
         (Protection::Nothing, ", messages are readable by others"),
     ];
 
@@ -95,7 +96,9 @@ pub(super) async fn run(
     memory::keep_freed();
     let output = Output::new();
     let mut records = invocation.json.then(Records::default);
-    let client = Client::new(config(&invocation, login)?)?;
+    let config = config(&invocation, login)?;
+    let asked = config.endpoint.clone();
+    let client = Client::new(config)?;
     let stdin = io::stdin();
     let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin, signals));
     // Held to the end of this function, whichever way that comes.
@@ -105,7 +108,7 @@ pub(super) async fn run(
     // Read while the shell opens, so that what is there can go with the first messages.
     let input = stdio::input();
     let (shell, mut command) = open_unless_left(&client, &invocation, signals).await?;
-    let told = if invocation.verbose { tell(&client, &output).await } else { Ok(()) };
+    let told = if invocation.verbose { tell(&client, &asked, &output).await } else { Ok(()) };
     let end = match told {
         Ok(()) => converse(&mut command, input, (&output, records.as_mut()), signals).await,
         Err(error) => End::Failed(output_error(error)),
@@ -146,18 +149,22 @@ fn done(client: &Client, exit_code: u32, time: Duration) -> Done<'static> {
     Done {
         exit_code,
         mechanism: client.mechanism(),
-        sealed: client.protection() == Some(Protection::Seal),
-        tls: client.protection() == Some(Protection::Tls),
+        sealed: matches!(client.protection(), Some(Protection::Seal | Protection::SealInTls)),
+        tls: matches!(client.protection(), Some(Protection::Tls | Protection::SealInTls)),
         requests: client.requests(),
         seconds: records::seconds(time),
     }
 }
 
 /// Says how the login went.
-async fn tell(client: &Client, output: &Output) -> io::Result<()> {
+async fn tell(client: &Client, asked: &Endpoint, output: &Output) -> io::Result<()> {
     let mechanism = client.mechanism().unwrap_or("nothing").to_owned();
     let protection = client.protection().unwrap_or(Protection::Nothing);
-    let line = Security { mechanism, protection }.line();
+    let mut line = Security { mechanism, protection }.line();
+    let endpoint = client.endpoint();
+    if endpoint != *asked {
+        line.insert_str(0, &format!("winrs: redirected to {endpoint}\n"));
+    }
     output.write(Handle::Stderr, line.into_bytes()).await
 }
 
@@ -168,18 +175,20 @@ fn config(invocation: &Invocation, login: Login) -> Result<Config, CommandError>
     let mut config = Config::new(endpoint, login.credentials);
     config.identity = login.identity;
     config.authentication = match invocation.scheme {
-        Scheme::Basic => Authentication::Basic,
-        Scheme::Ntlm => Authentication::Ntlm,
-        Scheme::Negotiate => Authentication::Negotiate,
-        Scheme::Certificate => Authentication::Certificate,
+        Some(Scheme::Basic) => Authentication::Basic,
+        Some(Scheme::Digest) => Authentication::Digest,
+        Some(Scheme::Ntlm) => Authentication::Ntlm,
+        Some(Scheme::Negotiate) => Authentication::Negotiate,
+        Some(Scheme::Certificate) => Authentication::Certificate,
+        None => Authentication::Default,
     };
-    config.unencrypted = invocation.unencrypted;
     config.settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     invocation.trust.apply(&mut config.settings.trust);
     if let Some(level) = invocation.certificate.tls {
         config.settings.level = level;
     }
+    invocation.network.apply(invocation.unencrypted, &mut config)?;
     Ok(config)
 }
 
@@ -384,6 +393,7 @@ impl From<client::Error> for CommandError {
             ErrorKind::Denied(_) => "denied",
             ErrorKind::Fault(_) => "fault",
             ErrorKind::Protocol(_) => "protocol",
+            ErrorKind::Redirected(_) => "redirected",
             ErrorKind::Timeout(_) => "timeout",
             ErrorKind::Pool(_) | _ => "failed",
         };

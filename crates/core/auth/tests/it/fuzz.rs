@@ -12,12 +12,19 @@
 #[path = "../../../../../fuzz/support/replay.rs"]
 mod replay;
 
+#[path = "../../../../../fuzz/fuzz_targets/auth_digest.rs"]
+mod auth_digest;
 #[path = "../../../../../fuzz/fuzz_targets/auth_ntlm.rs"]
 mod auth_ntlm;
 #[path = "../../../../../fuzz/fuzz_targets/auth_spnego.rs"]
 mod auth_spnego;
 
 use replay::replay;
+
+#[test]
+fn auth_digest_passes_its_saved_inputs() {
+    replay("auth_digest", auth_digest::run);
+}
 
 #[test]
 fn auth_ntlm_passes_its_saved_inputs() {

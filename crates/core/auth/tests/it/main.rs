@@ -16,6 +16,7 @@ mod initiator;
 mod ms_nlmp;
 mod mutations;
 mod pair;
+mod peer_bindings;
 mod peer_pyspnego;
 mod pyspnego_tokens;
 mod refusals;

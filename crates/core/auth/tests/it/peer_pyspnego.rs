@@ -9,14 +9,23 @@ use std::{
 use auth::{AcceptStep, ChannelBinding, Sealer, Step, ntlm::MicPolicy};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use crate::support::{Setup, Verifier};
+use crate::support::Setup;
 
-/// A password that the file of pyspnego's server can hold: it knows no quoting.
-const PASSWORD: &str = "Pässwörd 1";
+/// A password that the file of the servers can hold: it knows no quoting.
+pub(crate) const PASSWORD: &str = "Pässwörd 1";
 const CBT_HASH: [u8; 32] = [0x42; 32];
 
-/// pyspnego in its own process.
-struct Peer {
+/// Who plays the other half.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Half {
+    Pyspnego,
+    /// gss-ntlmssp through MIT's GSSAPI, both of the system.
+    GssNtlmssp,
+}
+
+/// The other half in its own process.
+pub(crate) struct Peer {
+    half: Half,
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -45,11 +54,28 @@ fn bytes(word: &str) -> Vec<u8> {
 
 impl Peer {
     fn start(test: &str, role: &str, protocol: &str, user: &str, binding: bool) -> Self {
-        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers/pyspnego_half.py");
+        let hash = binding.then_some(CBT_HASH);
+        Self::start_as(Half::Pyspnego, test, role, protocol, user, hash)
+    }
+
+    /// Starts one half of a login with these bindings; `test` names its file.
+    pub(crate) fn start_as(
+        half: Half,
+        test: &str,
+        role: &str,
+        protocol: &str,
+        user: &str,
+        binding: Option<[u8; 32]>,
+    ) -> Self {
+        let (script, interpreter) = match half {
+            Half::Pyspnego => ("pyspnego_half.py", interpreter()),
+            Half::GssNtlmssp => ("gssapi_half.py", PathBuf::from("/usr/bin/python3")),
+        };
+        let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
         let users = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("{test}-{}.users", std::process::id()));
         std::fs::write(&users, format!("DOM:alice:{PASSWORD}\n:alice:{PASSWORD}\n")).unwrap();
-        let mut command = Command::new(interpreter());
+        let mut command = Command::new(interpreter);
         command
             .arg(script)
             .args([role, protocol])
@@ -58,13 +84,13 @@ impl Peer {
         if role == "client" {
             command.args(["--user", user, "--password", PASSWORD]);
         }
-        if binding {
-            command.args(["--cbt", &word(&[&b"tls-server-end-point:"[..], &CBT_HASH].concat())]);
+        if let Some(hash) = binding {
+            command.args(["--cbt", &word(&[&b"tls-server-end-point:"[..], &hash].concat())]);
         }
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) =
             (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
-        Self { child, input, output, users: Some(users) }
+        Self { half, child, input, output, users: Some(users) }
     }
 
     fn ask(&mut self, line: &str) -> Vec<String> {
@@ -76,7 +102,7 @@ impl Peer {
     }
 
     /// Whether the peer is done, and its token.
-    fn step(&mut self, token: Option<&[u8]>) -> Result<(bool, Vec<u8>), String> {
+    pub(crate) fn step(&mut self, token: Option<&[u8]>) -> Result<(bool, Vec<u8>), String> {
         let reply = self
             .ask(&token.map_or_else(|| "step".to_owned(), |token| format!("step {}", word(token))));
         match reply[0].as_str() {
@@ -87,8 +113,10 @@ impl Peer {
     }
 
     /// Sealed messages in both directions, of several lengths.
-    fn talk(&mut self, sealer: &mut dyn Sealer) {
-        for length in [5, 0, 16, 5000] {
+    pub(crate) fn talk(&mut self, sealer: &mut dyn Sealer) {
+        // gss-ntlmssp seals no empty message.
+        let shortest = usize::from(self.half == Half::GssNtlmssp);
+        for length in [5, shortest, 16, 5000] {
             let plain: Vec<u8> = (0..=255).cycle().take(length).collect();
             let mut data = plain.clone();
             let header = sealer.seal(&mut data).unwrap().header;
@@ -128,7 +156,7 @@ fn setup(spnego: bool, user: &'static str, client: bool, service: bool) -> Setup
     }
 }
 
-const fn protocol(spnego: bool) -> &'static str {
+pub(crate) const fn protocol(spnego: bool) -> &'static str {
     if spnego { "negotiate" } else { "ntlm" }
 }
 
@@ -174,7 +202,7 @@ fn our_client_with_wrong_password_or_binding_is_refused_by_pyspnego() {
 }
 
 /// A verifier that knows this file's password.
-fn verify(
+pub(crate) fn verify(
     setup: &Setup,
     acceptor: &mut auth::spnego::Acceptor,
     token: &[u8],
@@ -191,7 +219,7 @@ fn verify(
                 account: Account { id: [0; 16], name: attempt.user, groups: Vec::new() },
                 session_key: Some(key),
             }),
-            other => Verifier::default().answer(other),
+            other => setup.verifier.answer(other),
         };
         step = acceptor.step(Input::Answer(answer))?;
     }
@@ -251,6 +279,6 @@ fn pyspnego_with_wrong_password_or_binding_is_refused_by_our_acceptor() {
     }
 }
 
-fn now() -> auth::FileTime {
+pub(crate) fn now() -> auth::FileTime {
     auth::FileTime::from_unix(std::time::UNIX_EPOCH.elapsed().unwrap())
 }

@@ -7,13 +7,18 @@
 //!                      └────────────── 401 without token ──────────┴──► Failed
 //! ```
 //!
+//! Digest has no tokens: its first request asks for a challenge, and each further one proves itself, so that a
+//! complete login goes on with every answer.
+//!
+//! A proxy's login is the same with other headers and 407 in the place of 401.
+//!
 //! All legs of one login travel on one connection, and what it established belongs to that
 //! connection. [MS-WSMV] 3.1.4.1.31, RFC 4559.
 
 use std::mem;
 
-use auth::{Initiator, Scheme, Sealer, Step};
-use http::header::HeaderValue;
+use auth::{Initiator, Scheme, Sealer, Step, digest};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, PROXY_AUTHORIZATION};
 use http::{HeaderMap, StatusCode};
 
 use crate::http::HeaderError;
@@ -23,12 +28,38 @@ use crate::http::sealed::Protocol;
 /// One login, on one connection.
 #[derive(Debug)]
 pub struct Login {
-    initiator: Box<dyn Initiator>,
+    mechanism: Mechanism,
+    role: Role,
+    /// The word in front of tokens, if it is not the initiator's.
+    called: Option<Scheme>,
     /// Messages travel as they are: the login need not protect them.
     as_is: bool,
     state: State,
     /// Basic proves each request anew, and a login by certificate says with each that it is one.
     standing: Option<HeaderValue>,
+}
+
+/// How a login proves itself.
+#[derive(Debug)]
+enum Mechanism {
+    /// By tokens, once for the connection; Basic by one that stands.
+    Tokens(Box<dyn Initiator>),
+    /// By a hash over each request.
+    Digest(Box<Digest>),
+}
+
+#[derive(Debug)]
+struct Digest {
+    initiator: digest::Initiator,
+    method: String,
+    target: String,
+}
+
+/// Who is logged in to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Service,
+    Proxy,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,8 +74,8 @@ enum State {
 /// The next request of a login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leg {
-    /// The value of the header `Authorization`; it is marked sensitive.
-    pub authorization: HeaderValue,
+    /// The value of the header [`Login::header`], marked sensitive; `None` where the login first asks for a challenge.
+    pub authorization: Option<HeaderValue>,
     /// What the request's body may be.
     pub carries: Carries,
 }
@@ -106,21 +137,64 @@ impl Login {
     /// A login by `initiator`, which nobody has stepped yet.
     #[must_use]
     pub fn new(initiator: Box<dyn Initiator>) -> Self {
-        Self { initiator, as_is: false, state: State::Start, standing: None }
+        Self::by(Mechanism::Tokens(initiator))
     }
 
-    /// The same on a TLS connection: messages travel as they are inside it, the first one with the
-    /// login's last leg (as on Windows, see [MS-WSMV] 2.2.9.1).
+    /// A login by Digest for requests of one method and target, the latter as the request line has it.
     #[must_use]
-    pub fn over_tls(mut self) -> Self {
-        self.as_is = true;
+    pub fn digest(initiator: digest::Initiator, method: &str, target: &str) -> Self {
+        let (method, target) = (method.to_owned(), target.to_owned());
+        Self::by(Mechanism::Digest(Box::new(Digest { initiator, method, target })))
+    }
+
+    const fn by(mechanism: Mechanism) -> Self {
+        let (role, state) = (Role::Service, State::Start);
+        Self { mechanism, role, called: None, as_is: false, state, standing: None }
+    }
+
+    /// The same login at a proxy, before anything of the service is heard.
+    #[must_use]
+    pub const fn at_a_proxy(mut self) -> Self {
+        self.role = Role::Proxy;
         self
     }
 
-    /// The same on plain HTTP, for a client and a service that both want messages readable (`AllowUnencrypted`). The
-    /// initiator must not ask for sealing either.
+    /// The header that carries [`Leg::authorization`].
     #[must_use]
-    pub fn unsealed(mut self) -> Self {
+    pub const fn header(&self) -> HeaderName {
+        match self.role {
+            Role::Service => AUTHORIZATION,
+            Role::Proxy => PROXY_AUTHORIZATION,
+        }
+    }
+
+    const fn unauthorized(&self) -> StatusCode {
+        match self.role {
+            Role::Service => StatusCode::UNAUTHORIZED,
+            Role::Proxy => StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+        }
+    }
+
+    /// The same with another word in front of its tokens: raw NTLM is `Negotiate` to a service, and `NTLM` to most
+    /// proxies.
+    #[must_use]
+    pub const fn called(mut self, scheme: Scheme) -> Self {
+        self.called = Some(scheme);
+        self
+    }
+
+    fn scheme(&self) -> Scheme {
+        match &self.mechanism {
+            Mechanism::Tokens(initiator) => self.called.unwrap_or_else(|| initiator.scheme()),
+            Mechanism::Digest(_) => Scheme::Digest,
+        }
+    }
+
+    /// The same where messages travel as they are, the first one with the login's last leg (as on Windows, see [MS-WSMV]
+    /// 2.2.9.1): inside TLS, or on plain HTTP for a client and a service that both want them readable
+    /// (`AllowUnencrypted`). For the latter the initiator must not ask for sealing either.
+    #[must_use]
+    pub fn as_they_are(mut self) -> Self {
         self.as_is = true;
         self
     }
@@ -132,6 +206,10 @@ impl Login {
     ///
     /// [`LoginError::Auth`] when the mechanism cannot start.
     pub fn start(&mut self) -> Result<Leg, LoginError> {
+        if matches!(self.mechanism, Mechanism::Digest(_)) {
+            self.state = State::AwaitToken;
+            return Ok(Leg { authorization: None, carries: Carries::Nothing });
+        }
         match self.advance(None)? {
             Some(leg) => Ok(leg),
             None => Err(self.fail(LoginError::Auth(auth::Error::PeerMisbehaved(
@@ -142,6 +220,9 @@ impl Login {
 
     /// Takes the answer to the last leg; `None` means that the login is complete, and that the
     /// answer is the one to the message, if that leg carried one.
+    ///
+    /// Where [each request proves itself](Self::proves_each_request) a complete login takes every further answer too:
+    /// a leg means that the last request is to be sent once more with it, because its nonce was too old.
     ///
     /// # Errors
     ///
@@ -154,20 +235,63 @@ impl Login {
         if let State::Failed(error) = &self.state {
             return Err(error.clone());
         }
-        let challenges = Challenges::from_response(headers).map_err(|error| self.fail(error))?;
-        let token = challenges
-            .token
-            .filter(|found| found.scheme == self.initiator.scheme())
-            .map(|found| found.token);
+        let challenges = match self.role {
+            Role::Service => Challenges::from_response(headers),
+            Role::Proxy => Challenges::from_proxy(headers),
+        };
+        let challenges = challenges.map_err(|error| self.fail(error))?;
+        if matches!(self.mechanism, Mechanism::Digest(_)) {
+            return self.handle_digest(status, headers, challenges);
+        }
+        let token =
+            challenges.token.filter(|found| found.scheme == self.scheme()).map(|found| found.token);
         match (&self.state, token) {
             (State::AwaitToken | State::AwaitEnd, Some(token)) => self.advance(Some(&token)),
-            (State::AwaitToken | State::AwaitEnd, None) if status == StatusCode::UNAUTHORIZED => {
-                Err(self.fail(refusal(self.initiator.scheme(), challenges.offered)))
+            (State::AwaitToken | State::AwaitEnd, None) if status == self.unauthorized() => {
+                Err(self.fail(refusal(self.scheme(), challenges.offered)))
             }
             // Whether an end without a token is enough is the mechanism's to say.
             (State::AwaitEnd, None) => self.advance(None),
             (State::AwaitToken, None) => Err(self.fail(LoginError::Status(status))),
             (State::Start | State::Complete | State::Failed(_), _) => Ok(None),
+        }
+    }
+
+    fn handle_digest(
+        &mut self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        challenges: Challenges,
+    ) -> Result<Option<Leg>, LoginError> {
+        let unauthorized = self.unauthorized();
+        let info = match self.role {
+            Role::Service => "authentication-info",
+            Role::Proxy => "proxy-authentication-info",
+        };
+        let Mechanism::Digest(digest) = &mut self.mechanism else { return Ok(None) };
+        match self.state {
+            State::Start | State::Failed(_) => Ok(None),
+            State::AwaitToken if status != unauthorized => {
+                Err(self.fail(LoginError::Status(status)))
+            }
+            State::AwaitToken | State::AwaitEnd | State::Complete if status == unauthorized => {
+                if !challenges.digest.is_empty() && digest.initiator.challenge(challenges.digest) {
+                    self.state = State::AwaitEnd;
+                    let authorization = self.next_authorization()?;
+                    return Ok(Some(Leg { authorization, carries: Carries::Message }));
+                }
+                Err(self.fail(match challenges.unanswerable {
+                    Some(wrong) if self.state == State::AwaitToken => {
+                        LoginError::Auth(wrong.into())
+                    }
+                    _ => refusal(Scheme::Digest, challenges.offered),
+                }))
+            }
+            State::AwaitToken | State::AwaitEnd | State::Complete => {
+                digest.initiator.accepted(headers.get(info).map(HeaderValue::as_bytes));
+                self.state = State::Complete;
+                Ok(None)
+            }
         }
     }
 
@@ -177,35 +301,62 @@ impl Login {
         self.state == State::Complete
     }
 
-    /// The header that each further request must carry: Basic and certificates have one, the others have none.
+    /// Whether every request must carry a header of this login: those of Basic, certificates and Digest do.
     #[must_use]
-    pub const fn standing_authorization(&self) -> Option<&HeaderValue> {
-        self.standing.as_ref()
+    pub fn proves_each_request(&self) -> bool {
+        matches!(self.scheme(), Scheme::Basic | Scheme::Certificate | Scheme::Digest)
+    }
+
+    /// The header of the next request after the login: that of Basic or a certificate is always the same, Digest's never, the others have none.
+    ///
+    /// # Errors
+    ///
+    /// [`LoginError::Auth`] when a nonce of Digest is used up.
+    pub fn next_authorization(&mut self) -> Result<Option<HeaderValue>, LoginError> {
+        let Mechanism::Digest(digest) = &mut self.mechanism else {
+            return Ok(self.standing.clone());
+        };
+        let Digest { initiator, method, target } = &mut **digest;
+        let parameters = initiator.authorize(method, target).map_err(LoginError::Auth)?;
+        let value = [b"Digest ", parameters.as_slice()].concat();
+        let mut value = HeaderValue::from_bytes(&value)
+            .map_err(|_| LoginError::Header(HeaderError::Unsupported("a name in the challenge")))?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 
     /// Hands out the sealing context once, as soon as our side of it is complete.
     #[must_use]
     pub fn sealer(&mut self) -> Option<Box<dyn Sealer>> {
-        self.initiator.sealer()
+        match &mut self.mechanism {
+            Mechanism::Tokens(initiator) => initiator.sealer(),
+            Mechanism::Digest(_) => None,
+        }
     }
 
     /// The mechanism in use, for people: `NTLM`, `Basic`.
     #[must_use]
     pub fn mechanism(&self) -> &'static str {
-        self.initiator.mechanism()
+        match &self.mechanism {
+            Mechanism::Tokens(initiator) => initiator.mechanism(),
+            Mechanism::Digest(_) => "Digest",
+        }
     }
 
     /// The protocol that sealed bodies of this login name.
     #[must_use]
     pub fn protocol(&self) -> Protocol {
-        Protocol::of(self.initiator.scheme())
+        Protocol::of(self.scheme())
     }
 
     fn advance(&mut self, token: Option<&[u8]>) -> Result<Option<Leg>, LoginError> {
-        let step = self.initiator.step(token).map_err(|error| self.fail(error))?;
-        let scheme = self.initiator.scheme();
+        let Mechanism::Tokens(initiator) = &mut self.mechanism else { return Ok(None) };
+        let step = initiator.step(token);
+        let (own, can_seal) = (initiator.scheme(), initiator.can_seal());
+        let scheme = self.called.unwrap_or(own);
+        let step = step.map_err(|error| self.fail(error))?;
         let leg = |token, carries| {
-            let authorization = Credentials { scheme, token }.to_value();
+            let authorization = Some(Credentials { scheme, token }.to_value());
             Some(Leg { authorization, carries })
         };
         Ok(match step {
@@ -218,14 +369,14 @@ impl Login {
                 let is_standing = matches!(scheme, Scheme::Basic | Scheme::Certificate);
                 let carries = if is_standing || self.as_is {
                     Carries::Message
-                } else if self.initiator.can_seal() {
+                } else if can_seal {
                     Carries::Sealed
                 } else {
                     Carries::Nothing
                 };
                 let leg = leg(token, carries);
                 if is_standing {
-                    self.standing = leg.as_ref().map(|leg| leg.authorization.clone());
+                    self.standing = leg.as_ref().and_then(|leg| leg.authorization.clone());
                 }
                 leg
             }

@@ -3,5 +3,7 @@
 pub mod endpoint;
 pub mod login;
 pub mod pool;
+pub mod proxy;
+pub mod redirection;
 pub mod timing;
 pub mod trusted_hosts;

@@ -2,6 +2,11 @@
 //!
 //! NTLM over plain HTTP authenticates the user but not the service. Windows's client refuses it
 //! unless the host is listed, and so do we; loopback needs no entry. [MS-WSMV] 2.2.4.9.
+//!
+//! Addresses are compared as such, whatever their spelling. One with a zone (`fe80::1%eth0`) is meant on that link only,
+//! one without on every link.
+
+use std::net::IpAddr;
 
 use super::endpoint::{Endpoint, Transport};
 
@@ -17,8 +22,10 @@ enum Pattern {
     Any,
     /// `<local>`: names without a dot.
     Local,
-    /// `*.example.com`, `web*`, or a whole name or address, in lower case.
+    /// `*.example.com`, `web*`, or a whole name, in lower case.
     Name(String),
+    /// An address, with its zone in lower case.
+    Address(IpAddr, Option<String>),
 }
 
 /// An entry of `TrustedHosts` that Windows refuses with code 2150858911.
@@ -63,6 +70,9 @@ impl Pattern {
             _ if entry.eq_ignore_ascii_case("<local>") => return Ok(Self::Local),
             _ => {}
         }
+        if let Some((address, zone)) = address(&entry.to_ascii_lowercase()) {
+            return Ok(Self::Address(address, zone));
+        }
         let name = entry.strip_prefix('*').or_else(|| entry.strip_suffix('*')).unwrap_or(entry);
         let legal = |c: char| c.is_alphanumeric() || matches!(c, '-' | '.' | '_' | ':' | '%');
         if name.is_empty() || !name.chars().all(legal) {
@@ -80,8 +90,21 @@ impl Pattern {
                 (None, Some(start)) => host.starts_with(start),
                 (None, None) => host == name,
             },
+            Self::Address(known, zone) => address(host).is_some_and(|(found, on)| {
+                found == *known && zone.as_ref().is_none_or(|zone| on.as_ref() == Some(zone))
+            }),
         }
     }
+}
+
+/// An address and its zone.
+fn address(text: &str) -> Option<(IpAddr, Option<String>)> {
+    let (address, zone) = match text.split_once('%') {
+        Some((address, zone)) => (address, Some(zone.to_owned())),
+        None => (text, None),
+    };
+    let address: IpAddr = address.parse().ok()?;
+    Some((address, zone))
 }
 
 #[cfg(test)]
@@ -99,6 +122,21 @@ mod tests {
         }
         assert!(TrustedHosts::parse("*").unwrap().contains("anything.at.all"));
         assert!(!TrustedHosts::default().contains("server"));
+    }
+
+    #[test]
+    fn addresses_match_in_any_spelling_and_zones_narrow_them() {
+        let list = TrustedHosts::parse("2001:DB8::1, fe80::1%ETH0, fe80::2, 10.0.0.7").unwrap();
+        for host in
+            ["2001:db8:0:0:0:0:0:1", "fe80::1%eth0", "fe80:0::2", "fe80::2%eth1", "10.0.0.7"]
+        {
+            assert!(list.contains(host), "{host}");
+        }
+        for host in ["2001:db8::2", "fe80::1", "fe80::1%eth1", "fe80::10", "10.0.0.70"] {
+            assert!(!list.contains(host), "{host}");
+        }
+        let local = TrustedHosts::parse("<Local>").unwrap();
+        assert!(local.contains("server") && !local.contains("a.b") && !local.contains("fe80::1"));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The headers of a login: `Authorization` of a request, `WWW-Authenticate` of an answer.
 
-use auth::Scheme;
+use auth::digest::Challenge;
+use auth::{DecodeError, Scheme};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue, PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
 
 use super::HeaderError;
 
@@ -42,6 +43,10 @@ impl Credentials {
         let text = text.trim();
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         let Ok(scheme) = word.parse::<Scheme>() else { return Ok(None) };
+        // What follows it is no token.
+        if scheme == Scheme::Digest {
+            return Ok(None);
+        }
         let rest = rest.trim();
         if rest.len() > MAX_TOKEN / 3 * 4 + 4 {
             return Err(HeaderError::NotBase64(scheme.as_str()));
@@ -70,13 +75,17 @@ impl Credentials {
     pub const RESPONSE: HeaderName = WWW_AUTHENTICATE;
 }
 
-/// What an answer's `WWW-Authenticate` headers say.
+/// What an answer's `WWW-Authenticate` or `Proxy-Authenticate` headers say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Challenges {
     /// The schemes that are offered without a token.
     pub offered: Vec<Scheme>,
     /// The token for the login that is under way.
     pub token: Option<Credentials>,
+    /// The challenges of Digest that can be answered.
+    pub digest: Vec<Challenge>,
+    /// What is wrong with one that cannot.
+    pub unanswerable: Option<DecodeError>,
 }
 
 impl Challenges {
@@ -86,31 +95,92 @@ impl Challenges {
     ///
     /// [`HeaderError::NotBase64`] for a token that cannot be decoded.
     pub fn from_response(headers: &HeaderMap) -> Result<Self, HeaderError> {
+        Self::read(headers, &WWW_AUTHENTICATE)
+    }
+
+    /// The same of a proxy's answer.
+    ///
+    /// # Errors
+    ///
+    /// See [`from_response`](Self::from_response).
+    pub fn from_proxy(headers: &HeaderMap) -> Result<Self, HeaderError> {
+        Self::read(headers, &PROXY_AUTHENTICATE)
+    }
+
+    fn read(headers: &HeaderMap, name: &HeaderName) -> Result<Self, HeaderError> {
         let mut found = Self::default();
-        for value in headers.get_all(WWW_AUTHENTICATE) {
-            let Ok(text) = value.to_str() else { continue };
-            found.add_value(text)?;
+        for value in headers.get_all(name) {
+            found.add_value(value.as_bytes())?;
         }
         Ok(found)
     }
 
-    /// One header may hold several challenges. Tokens hold no comma, so a comma separates
-    /// challenges or the parameters of one; parameters are told by their `=` after a name.
-    fn add_value(&mut self, text: &str) -> Result<(), HeaderError> {
-        for piece in text.split(',') {
-            let piece = piece.trim();
-            let word = piece.split(' ').next().unwrap_or_default();
-            let Ok(scheme) = word.parse::<Scheme>() else { continue };
-            if scheme == Scheme::Basic || !piece.contains(' ') {
-                self.offered.push(scheme);
+    /// One header may hold several challenges, and a challenge several parameters: commas part both. A piece that
+    /// begins with a name and `=` is a parameter of the challenge before it.
+    fn add_value(&mut self, value: &[u8]) -> Result<(), HeaderError> {
+        let mut digest: Option<Vec<u8>> = None;
+        for piece in pieces(value) {
+            let (word, rest) = first_word(piece);
+            if rest.first() == Some(&b'=') || word.is_empty() {
+                if let Some(parameters) = &mut digest {
+                    parameters.push(b',');
+                    parameters.extend_from_slice(piece);
+                }
                 continue;
             }
-            if let Some(credentials) = Credentials::parse(piece)? {
-                self.token = Some(credentials);
+            self.end_digest(digest.take());
+            let scheme = std::str::from_utf8(word).ok().and_then(|word| word.parse().ok());
+            match scheme {
+                Some(Scheme::Digest) => digest = Some(rest.to_vec()),
+                Some(scheme) if scheme == Scheme::Basic || rest.is_empty() => {
+                    self.offered.push(scheme);
+                }
+                Some(_) => {
+                    let Ok(text) = std::str::from_utf8(piece) else { continue };
+                    if let Some(credentials) = Credentials::parse(text)? {
+                        self.token = Some(credentials);
+                    }
+                }
+                None => {}
             }
         }
+        self.end_digest(digest);
         Ok(())
     }
+
+    fn end_digest(&mut self, parameters: Option<Vec<u8>>) {
+        let Some(parameters) = parameters else { return };
+        self.offered.push(Scheme::Digest);
+        match Challenge::parse(&parameters) {
+            Ok(challenge) => self.digest.push(challenge),
+            Err(error) => self.unanswerable = Some(error),
+        }
+    }
+}
+
+/// What stands between commas that are in no quotes.
+fn pieces(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    value
+        .split(move |&byte| {
+            let was_escaped = std::mem::take(&mut is_escaped);
+            match byte {
+                b'\\' if is_quoted => is_escaped = !was_escaped,
+                b'"' if !was_escaped => is_quoted = !is_quoted,
+                b',' => return !is_quoted,
+                _ => {}
+            }
+            false
+        })
+        .map(<[u8]>::trim_ascii)
+}
+
+/// The word at the start, and what follows it without the blanks between them.
+fn first_word(piece: &[u8]) -> (&[u8], &[u8]) {
+    let is_end = |byte: &u8| matches!(byte, b' ' | b'\t' | b'=');
+    let end = piece.iter().position(is_end).unwrap_or(piece.len());
+    let (word, rest) = piece.split_at_checked(end).unwrap_or_default();
+    (word, rest.trim_ascii_start())
 }
 
 #[cfg(test)]
@@ -132,6 +202,22 @@ mod tests {
         assert_eq!(several, one);
         assert_eq!(one.offered, [Scheme::Negotiate, Scheme::Kerberos, Scheme::Basic]);
         assert_eq!(one.token, None);
+    }
+
+    #[test]
+    fn parameters_of_digest_are_kept_apart_from_other_challenges() {
+        let found = response(&[
+            "Negotiate, Digest realm=\"a, Basic b\", nonce=\"n\\\"1\", qop=\"auth,auth-int\", Basic realm=\"x\"",
+            "Digest realm=\"a\", nonce=n, algorithm=SHA-256, Other x=y",
+            "Digest realm=r, algorithm=SHA-999, nonce=n",
+        ]);
+        use Scheme::{Basic, Digest, Negotiate};
+        assert_eq!(found.offered, [Negotiate, Digest, Basic, Digest, Digest]);
+        let algorithms: Vec<_> =
+            found.digest.iter().map(|challenge| challenge.algorithm().as_str()).collect();
+        assert_eq!(algorithms, ["MD5", "SHA-256"]);
+        assert_eq!(found.unanswerable.unwrap().field, "algorithm");
+        assert_eq!(found.token, None);
     }
 
     #[test]

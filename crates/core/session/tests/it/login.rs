@@ -101,7 +101,7 @@ pub(crate) fn negotiate(user: &str, password: &str) -> Box<dyn Initiator> {
 
 fn with_authorization(leg: &Leg) -> HeaderMap {
     let mut headers = HeaderMap::new();
-    headers.insert(AUTHORIZATION, leg.authorization.clone());
+    headers.insert(AUTHORIZATION, leg.authorization.clone().unwrap());
     headers
 }
 
@@ -188,7 +188,7 @@ fn last_ntlm_leg_may_carry_the_first_sealed_message() {
 #[test]
 fn unsealed_login_carries_the_message_as_it_is_on_its_last_leg() {
     let (mut client, mut service) = (
-        ClientLogin::new(Box::new(ntlm_initiator("alice", PASSWORD))).unsealed(),
+        ClientLogin::new(Box::new(ntlm_initiator("alice", PASSWORD))).as_they_are(),
         Service::default(),
     );
     let first = client.start().unwrap();
@@ -209,7 +209,7 @@ fn basic_takes_one_request_and_each_further_one_proves_itself() {
     assert!(matches!(turn, Turn::Proceed { fresh: true }));
     let (status, headers) = seen(&turn, &mut service);
     assert_eq!(client.handle_response(status, &headers), Ok(None));
-    assert_eq!(client.standing_authorization(), Some(&leg.authorization));
+    assert_eq!(client.next_authorization(), Ok(leg.authorization));
     assert!(client.sealer().is_none());
     let turn = service.request(&HeaderMap::new(), true);
     assert!(matches!(turn, Turn::Challenge(_)), "a request without the header is not let through");
@@ -307,4 +307,84 @@ fn service_that_answers_a_first_leg_with_success_is_not_believed() {
     drop(client.start().unwrap());
     let error = client.handle_response(StatusCode::OK, &HeaderMap::new()).unwrap_err();
     assert_eq!(error, LoginError::Status(StatusCode::OK));
+}
+
+fn answered(status: StatusCode, name: &'static str, value: &str) -> (StatusCode, HeaderMap) {
+    let mut headers = HeaderMap::new();
+    headers.insert(name, HeaderValue::from_str(value).unwrap());
+    (status, headers)
+}
+
+fn digest() -> ClientLogin {
+    let password = Secret::from(PASSWORD);
+    let digest = auth::digest::Initiator::new("alice", &password, &mut Seeded::new(SEED)).unwrap();
+    ClientLogin::digest(digest, "POST", "/wsman")
+}
+
+fn shown(leg: &Leg) -> String {
+    let value = leg.authorization.as_ref().unwrap();
+    assert!(value.is_sensitive());
+    value.to_str().unwrap().to_owned()
+}
+
+const CHALLENGE: &str = "Digest realm=\"r\", nonce=\"n1\", qop=\"auth\"";
+const STALE: &str = "Digest realm=\"r\", nonce=\"n2\", qop=\"auth\", stale=true";
+
+#[test]
+fn digest_asks_for_a_challenge_and_proves_each_request_anew() {
+    let unauthorized = StatusCode::UNAUTHORIZED;
+    let mut client = digest();
+    let leg = client.start().unwrap();
+    assert_eq!((leg.authorization, leg.carries), (None, Carries::Nothing));
+    let (status, headers) = answered(unauthorized, "www-authenticate", CHALLENGE);
+    let leg = client.handle_response(status, &headers).unwrap().unwrap();
+    assert_eq!(leg.carries, Carries::Message);
+    assert!(shown(&leg).contains("nonce=\"n1\", uri=\"/wsman\""), "{}", shown(&leg));
+    assert_eq!(client.handle_response(StatusCode::OK, &HeaderMap::new()), Ok(None));
+    assert!(client.is_complete() && client.proves_each_request());
+    let next = client.next_authorization().unwrap().unwrap();
+    assert!(next.to_str().unwrap().contains("nc=00000002"));
+    // The nonce is too old: once more, and only once.
+    let (status, headers) = answered(unauthorized, "www-authenticate", STALE);
+    let leg = client.handle_response(status, &headers).unwrap().unwrap();
+    assert!(shown(&leg).contains("nonce=\"n2\"") && shown(&leg).contains("nc=00000001"));
+    assert_eq!(client.handle_response(status, &headers), Err(LoginError::Refused));
+}
+
+#[test]
+fn digest_says_why_it_cannot_be() {
+    let unauthorized = StatusCode::UNAUTHORIZED;
+    for (value, part) in [
+        ("Negotiate", "does not offer Digest; it offers Negotiate"),
+        ("Digest realm=\"r\", nonce=n, algorithm=SHA-512", "algorithm"),
+        ("Digest realm=\"r\"", "nonce is missing"),
+    ] {
+        let mut client = digest();
+        client.start().unwrap();
+        let (status, headers) = answered(unauthorized, "www-authenticate", value);
+        let error = client.handle_response(status, &headers).unwrap_err().to_string();
+        assert!(error.contains(part), "{value}: {error}");
+    }
+    let mut client = digest();
+    client.start().unwrap();
+    let error = client.handle_response(StatusCode::OK, &HeaderMap::new()).unwrap_err();
+    assert_eq!(error, LoginError::Status(StatusCode::OK), "nobody asked who we are");
+}
+
+#[test]
+fn login_at_a_proxy_has_headers_of_its_own() {
+    let wanted = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+    let mut client = digest().at_a_proxy();
+    assert_eq!(client.header(), "proxy-authorization");
+    client.start().unwrap();
+    let (status, headers) = answered(wanted, "proxy-authenticate", CHALLENGE);
+    assert!(client.handle_response(status, &headers).unwrap().is_some());
+    assert_eq!(client.handle_response(StatusCode::OK, &HeaderMap::new()), Ok(None));
+
+    let mut client = ClientLogin::new(negotiate("alice", PASSWORD)).at_a_proxy();
+    client.start().unwrap();
+    let (status, headers) = answered(wanted, "proxy-authenticate", "Basic realm=\"x\"");
+    let error = client.handle_response(status, &headers).unwrap_err();
+    let offered = vec![Scheme::Basic];
+    assert_eq!(error, LoginError::NotOffered { wanted: Scheme::Negotiate, offered });
 }

@@ -10,6 +10,7 @@
 mod fuzz;
 mod hostile;
 mod https;
+mod later;
 mod pool;
 mod raw;
 mod stub;

@@ -8,6 +8,6 @@ mod identities;
 mod judgement;
 mod late;
 mod loopback;
-mod revocation;
 mod old_hosts;
+mod revocation;
 mod support;

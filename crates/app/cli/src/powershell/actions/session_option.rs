@@ -1,11 +1,14 @@
 //! `New-PSSessionOption`: the options of sessions as one object.
 
+use auth::Secret;
+
 use super::super::binder::Bound;
 use super::super::sessions::options::object;
 use super::super::sessions::target::account;
 use super::super::value::{CREDENTIAL, Object, Value};
 use super::super::waiter::Waiter;
 use crate::command_error::CommandError;
+use crate::winrs::PROXY_PASSWORD_VARIABLE;
 
 /// The logins that a proxy may ask for.
 const PROXY_LOGINS: [&str; 3] = ["Negotiate", "Basic", "Digest"];
@@ -27,10 +30,16 @@ fn credential(value: &Value, waiter: &mut Waiter) -> Result<Value, CommandError>
     let (user, known) = account(value);
     let password = match known {
         Some(password) => password,
-        None => {
-            let question = format!("Password for user {user}: ");
-            waiter.ask(&question, &user)?
-        }
+        None => match std::env::var(PROXY_PASSWORD_VARIABLE) {
+            Ok(password) => Secret::from(password),
+            Err(_) => {
+                let question = format!("Password for user {user}: ");
+                let asked = waiter.ask(&question, &user);
+                asked.map_err(|error| {
+                    error.hint(format!("set the environment variable {PROXY_PASSWORD_VARIABLE}"))
+                })?
+            }
+        },
     };
     let properties = vec![
         ("UserName".to_owned(), Value::Text(user)),

@@ -242,8 +242,10 @@ pub(super) fn on_hosts(bound: &Bound, context: &mut Context) -> Result<Vec<Uuid>
     let mut work: Throttled<Result<Listed, CommandError>> = Throttled::new(limit(bound));
     for place in places {
         work.push(async move {
+            let mut place = place;
             let client = place.client()?;
             let listed = client.pools().await;
+            place.redirected(&client);
             Ok((place, listed))
         });
     }

@@ -30,8 +30,10 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
     }
     let login = match bound.text("Authentication") {
         None | Some("None") => None,
-        Some("Default" | "Negotiate") => Some(Authentication::Negotiate),
+        Some("Default") => Some(Authentication::Default),
+        Some("Negotiate") => Some(Authentication::Negotiate),
         Some("Basic") => Some(Authentication::Basic),
+        Some("Digest") => Some(Authentication::Digest),
         Some(other) => return Err(missing(&format!("the login {other} is"))),
     };
     let credential = bound.value("Credential").map(account);
@@ -62,7 +64,7 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
 
 fn missing(what: &str) -> CommandError {
     CommandError::usage(format!("{what} not in this version"))
-        .hint("-Authentication takes None, Default, Negotiate and Basic")
+        .hint("-Authentication takes None, Default, Negotiate, Digest and Basic")
 }
 
 /// Where the service is.
@@ -87,6 +89,7 @@ fn identified(bound: &Bound, config: Config, waiter: &mut Waiter) -> Result<Valu
         let messages = match client.protection() {
             Some(Protection::Seal) => "messages are sealed",
             Some(Protection::Tls) => "messages are inside TLS",
+            Some(Protection::SealInTls) => "messages are sealed inside TLS",
             Some(Protection::Nothing) | None => "messages are readable by others",
         };
         show::verbose(&format!(
@@ -111,7 +114,8 @@ fn anonymous(
     waiter: &mut Waiter,
 ) -> Result<Value, CommandError> {
     let answer = waiter.wait(async {
-        Ok(probe::ask(endpoint, &settings.tls(), Question::Identify, PATIENCE).await?)
+        let (proxy, tls) = (&settings.proxy, settings.tls());
+        Ok(probe::ask(endpoint, proxy, &tls, Question::Identify, PATIENCE).await?)
     })?;
     if bound.is_set("Verbose") {
         show::verbose(&format!("asked {endpoint} without a login"));

@@ -43,7 +43,7 @@ pub(super) const fn connection_uri(is_list: bool, memberships: &'static [Members
 
 /// `-AllowRedirection`.
 pub(super) const fn allow_redirection(memberships: &'static [Membership]) -> Parameter {
-    let about = "Lets the host send the connection to another address.";
+    let about = "Lets the host send the connection to another address, with user name and password; never from https to http.";
     Parameter { memberships, ..named("AllowRedirection", Kind::Switch, about) }
 }
 
@@ -86,7 +86,7 @@ pub(super) const fn credential(memberships: &'static [Membership]) -> Parameter 
 /// `-Authentication`.
 pub(super) const fn authentication(memberships: &'static [Membership]) -> Parameter {
     let about = "How to log in. Default and Negotiate let both sides agree, Basic shows the password to whoever sees the \
-                 messages. NegotiateWithImplicitCredential, Credssp, Digest and Kerberos are not in this version.";
+                 messages, Digest only the messages. NegotiateWithImplicitCredential, Credssp and Kerberos are not in this version.";
     Parameter { memberships, ..named("Authentication", AUTHENTICATION, about) }
 }
 

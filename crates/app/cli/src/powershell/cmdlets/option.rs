@@ -72,14 +72,19 @@ pub(in crate::powershell) const NEW_SESSION_OPTION: Cmdlet = Cmdlet {
                 "System.Management.Automation.Remoting.ProxyAccessType",
                 &["None", "IEConfig", "WinHttpConfig", "AutoDetect", "NoProxyServer"],
             ),
-            "How a proxy is found; None by default.",
+            "None, the default, takes the proxy that client.toml names; NoProxyServer takes none. IEConfig, WinHttpConfig and \
+             AutoDetect mean settings that only Windows has.",
         ),
         named(
             "ProxyAuthentication",
             AUTHENTICATION,
             "How to log in to the proxy: Negotiate (the default), Basic or Digest.",
         ),
-        named("ProxyCredential", Kind::Credential, "The account at the proxy."),
+        named(
+            "ProxyCredential",
+            Kind::Credential,
+            "The account at the proxy. The password is asked for, or taken from the variable TRANSOM_PROXY_PASSWORD.",
+        ),
         named("SkipCACheck", Kind::Switch, "Anybody may have signed the host's certificate."),
         named("SkipCNCheck", Kind::Switch, "The host's certificate may have another name."),
         named(

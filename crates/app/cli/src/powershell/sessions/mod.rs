@@ -222,12 +222,17 @@ impl Sessions {
         };
         let endpoint = Endpoint::parse(&record.place.connection_uri, false);
         let endpoint = endpoint.map_err(|error| wrong(error.to_string()))?;
-        let authentication = match record.place.authentication.as_str() {
-            "Basic" => Authentication::Basic,
-            "Negotiate" => Authentication::Negotiate,
-            "Certificate" => Authentication::Certificate,
-            other => return Err(wrong(format!("the login {other} is not in this version"))),
-        };
+        let known = [
+            Authentication::Default,
+            Authentication::Negotiate,
+            Authentication::Digest,
+            Authentication::Basic,
+            Authentication::Certificate,
+        ];
+        let named = record.place.authentication.as_str();
+        let authentication = known.into_iter().find(|known| known.as_str() == named);
+        let authentication = authentication
+            .ok_or_else(|| wrong(format!("the login {named} is not in this version")))?;
         let options = SessionOptions::read(&record.place.session_option)?;
         let settings = preferences::settings()?;
         let user = record.place.user_name.clone();
@@ -359,17 +364,12 @@ pub(super) fn again(context: &mut Context, id: Uuid) -> Result<Target, CommandEr
 }
 
 fn draft(target: &Target, id: Uuid, name: Option<String>, is_compressed: bool) -> Draft {
-    let authentication = match target.config.authentication {
-        Authentication::Basic => "Basic",
-        Authentication::Certificate => "Certificate",
-        Authentication::Negotiate | Authentication::Ntlm | _ => "Negotiate",
-    };
     let place = Place {
         instance_id: id,
         computer_name: target.computer.clone(),
         connection_uri: uri(&target.config.endpoint),
         user_name: target.config.credentials.user.clone(),
-        authentication: authentication.to_owned(),
+        authentication: target.config.authentication.as_str().to_owned(),
         configuration_name: target.pool.configuration.clone(),
         is_compressed,
         session_option: target.options.to_value(),

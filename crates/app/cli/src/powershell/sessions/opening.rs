@@ -33,9 +33,11 @@ impl Opening {
         let mut work = Throttled::new(limit);
         for target in targets {
             work.push(async move {
+                let mut target = target;
                 let client = target.client()?;
                 let opened = client.open_pool(target.pool.clone()).await;
                 let pool = opened.map_err(|error| target::at(&target.computer, error))?;
+                target.redirected(&client);
                 Ok((target, pool, client))
             });
         }

@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
-use client::{BufferMode, Charset, Config, PoolOptions};
+use auth::Secret;
+use client::{
+    BufferMode, Charset, Config, Credentials, Encryption, PoolOptions, ProxyAuthentication,
+    ProxySettings,
+};
 
 use super::super::binder::{Bound, Word};
 use super::super::cmdlets::NEW_SESSION_OPTION;
@@ -12,7 +16,9 @@ use super::super::convert::convert;
 use super::super::table::Kind;
 use super::super::value::{Object, Value};
 use super::arguments;
+use super::target::account;
 use crate::command_error::CommandError;
+use crate::winrs::PROXY_PASSWORD_VARIABLE;
 
 /// The type of the object with the options.
 const TYPE: &str = "System.Management.Automation.Remoting.PSSessionOption";
@@ -22,6 +28,10 @@ const NO_LIMIT: Duration = Duration::from_millis(i32::MAX as u64);
 pub(in crate::powershell) const LEAST_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The property names that differ from those of the parameters.
 const PROPERTIES: &[(&str, &str)] = &[("MaximumConnectionRedirectionCount", "MaximumRedirection")];
+
+/// Where a proxy comes from.
+const NAME_IT: &str = "name the proxy in the table [Proxy] of client.toml: URL = \"http://proxy.example:3128\", or \"environment\" for the \
+                       variables https_proxy and no_proxy; ProxyAccessType None takes it";
 
 /// The options of sessions, checked.
 #[derive(Clone, Debug)]
@@ -101,7 +111,10 @@ impl SessionOptions {
         trust.skip_ca_check |= bound.is_set("SkipCACheck");
         trust.skip_cn_check |= bound.is_set("SkipCNCheck");
         trust.revocation.skip |= bound.is_set("SkipRevocationCheck");
-        config.unencrypted |= bound.is_set("NoEncryption");
+        if bound.is_set("NoEncryption") {
+            config.settings.encryption = Encryption::Never;
+        }
+        self.take_proxy(&mut config.settings.proxy)?;
         if bound.is_set("UseUTF16") {
             config.charset = Charset::Utf16;
         }
@@ -135,6 +148,46 @@ impl SessionOptions {
         Ok(())
     }
 
+    /// How often a host may send the connection elsewhere, if it may at all.
+    pub(in crate::powershell) fn redirections(&self) -> u32 {
+        let count = self.0.integer("MaximumRedirection").unwrap_or(5);
+        u32::try_from(count).unwrap_or(u32::MAX)
+    }
+
+    /// The settings name the proxy, these options whether it is taken and who logs in to it.
+    fn take_proxy(&self, proxy: &mut ProxySettings) -> Result<(), CommandError> {
+        let bound = &self.0;
+        if bound.text("ProxyAccessType") == Some("NoProxyServer") {
+            *proxy = ProxySettings::default();
+            return Ok(());
+        }
+        if let Some(name) = bound.text("ProxyAuthentication") {
+            let known = ProxyAuthentication::NAMES.iter().find(|(known, _)| *known == name);
+            proxy.authentication = known.map(|(_, known)| *known).ok_or_else(|| {
+                CommandError::usage(format!("the login {name} is none for a proxy"))
+                    .hint("-ProxyAuthentication takes Negotiate, Basic and Digest")
+            })?;
+        }
+        let Some(value) = bound.value("ProxyCredential") else { return Ok(()) };
+        if proxy.proxies.http.is_none() && proxy.proxies.https.is_none() {
+            return Err(CommandError::usage("ProxyCredential: there is no proxy").hint(NAME_IT));
+        }
+        let (user, password) = account(value);
+        let password = match (password, std::env::var(PROXY_PASSWORD_VARIABLE)) {
+            (Some(password), _) => password,
+            (None, Ok(password)) => Secret::from(password),
+            (None, Err(_)) => {
+                return Err(CommandError::usage(format!(
+                    "ProxyCredential: no password for {user}"
+                ))
+                .hint("make the options by New-PSSessionOption -ProxyCredential, which asks for it")
+                .hint(format!("or set the environment variable {PROXY_PASSWORD_VARIABLE}")));
+            }
+        };
+        proxy.credentials = Some(Credentials { user, password });
+        Ok(())
+    }
+
     /// What becomes of output that nobody collects; `None` leaves it to the host.
     pub(in crate::powershell) fn buffer_mode(&self) -> Option<BufferMode> {
         self.0.text("OutputBufferingMode").and_then(BufferMode::from_name)
@@ -161,11 +214,18 @@ impl SessionOptions {
     pub(super) fn check(&self) -> Result<(), CommandError> {
         self.idle_timeout()?;
         match self.0.text("ProxyAccessType") {
+            Some("NoProxyServer") if self.0.value("ProxyCredential").is_some() => {
+                Err(CommandError::usage(
+                    "The WS-Management client cannot process the request. The direct connection to the server option \
+                     cannot be used with non empty proxy authentication data (error 2150859165).",
+                )
+                .hint("leave out ProxyCredential, or ProxyAccessType"))
+            }
             None | Some("None" | "NoProxyServer") => Ok(()),
             Some(other) => Err(CommandError::usage(format!(
-                "ProxyAccessType {other}: proxies are not in this version"
+                "ProxyAccessType {other}: this computer has no such settings"
             ))
-            .hint("leave it out, or take NoProxyServer")),
+            .hint(NAME_IT)),
         }
     }
 }
@@ -264,9 +324,6 @@ fn culture_of(locale: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use auth::Secret;
-    use client::Credentials;
-
     use super::*;
 
     fn applied(json: &str) -> Result<(Config, PoolOptions, Option<BufferMode>), String> {
@@ -289,7 +346,7 @@ mod tests {
         assert_eq!((pool.open_timeout, pool.retries), (Duration::from_secs(180), 5));
         assert_eq!((pool.idle_timeout, pool.max_data_per_command), (None, None));
         assert_eq!((pool.limits.bytes, pool.compression), (209_715_200, true));
-        assert!(!pool.no_machine_profile && !config.unencrypted);
+        assert!(!pool.no_machine_profile && config.settings.encryption == Encryption::Auto);
         assert_eq!((mode, pool.cancel_timeout), (None, Duration::from_secs(60)));
     }
 
@@ -305,7 +362,7 @@ mod tests {
         .unwrap();
         let trust = &config.settings.trust;
         assert!(trust.skip_ca_check && trust.skip_cn_check && trust.revocation.skip);
-        assert!(config.unencrypted);
+        assert_eq!(config.settings.encryption, Encryption::Never);
         assert_eq!((config.charset, config.locale.as_str()), (Charset::Utf16, "fr-FR"));
         assert_eq!(config.data_locale.as_deref(), Some("de-DE"));
         assert_eq!(config.settings.timing.operation, Duration::from_secs(3));
@@ -325,12 +382,28 @@ mod tests {
             (r#"{"OpenTimeout":"soon"}"#, "Cannot bind parameter 'OpenTimeout'"),
             (r#"{"OutputBufferingMode":"x"}"#, "None, Drop, Block"),
             (r#"{"IdleTimeout":59999}"#, "IdleTimeout session option 59.999 (seconds)"),
-            (r#"{"ProxyAccessType":"IEConfig"}"#, "proxies are not in this version"),
-            (r#"{"ProxyAccessType":"AutoDetect"}"#, "proxies are not in this version"),
+            (r#"{"ProxyAccessType":"IEConfig"}"#, "this computer has no such settings"),
+            (r#"{"ProxyAccessType":"WinHttpConfig"}"#, "this computer has no such settings"),
+            (r#"{"ProxyAccessType":"AutoDetect"}"#, "this computer has no such settings"),
+            (r#"{"ProxyAuthentication":"Kerberos"}"#, "none for a proxy"),
             (r#"{"Culture":"d e"}"#, "Culture is not supported"),
         ] {
             let error = applied(json).unwrap_err();
             assert!(error.contains(part), "{json}: {error}");
+        }
+    }
+
+    #[test]
+    fn account_at_a_proxy_wants_a_proxy() {
+        for (json, part) in [
+            (r#"{"ProxyAccessType":"NoProxyServer","ProxyCredential":"u"}"#, "2150859165"),
+            (r#"{"ProxyCredential":"u"}"#, "there is no proxy"),
+        ] {
+            let options = SessionOptions::read(&serde_json::from_str(json).unwrap()).unwrap();
+            let credentials = Credentials { user: "u".to_owned(), password: Secret::from("p") };
+            let mut config = Config::new("h".parse().unwrap(), credentials);
+            let error = options.apply(&mut config, &mut PoolOptions::default()).unwrap_err();
+            assert!(error.error().contains(part), "{json}: {error:?}");
         }
     }
 

@@ -14,6 +14,8 @@ use client::{
     Identity, PoolOptions, Settings, Transport,
 };
 
+use client::error::ConfigError;
+
 use super::super::binder::Bound;
 use super::super::context::Context;
 use super::super::show;
@@ -42,6 +44,19 @@ pub(in crate::powershell) struct Target {
 }
 
 impl Target {
+    /// Takes the address that a host sent to for this one's, and tells the user as PowerShell does.
+    pub(in crate::powershell) fn redirected(&mut self, client: &Client) {
+        let endpoint = client.endpoint();
+        if endpoint == self.config.endpoint {
+            return;
+        }
+        show::warning(&format!(
+            "Your connection has been redirected to the following URI: \"{endpoint}\""
+        ));
+        self.computer.clone_from(&endpoint.host);
+        self.config.endpoint = endpoint;
+    }
+
     /// A client of the computer's service.
     ///
     /// # Errors
@@ -49,6 +64,16 @@ impl Target {
     pub(in crate::powershell) fn client(&self) -> Result<Client, CommandError> {
         Client::new(self.config.clone()).map_err(|error| at(&self.computer, error))
     }
+}
+
+/// Windows's client wants an account with an address, where nobody says by which login: no ticket is for one.
+fn explicit(places: &[(String, Endpoint)]) -> Result<(), CommandError> {
+    let is_far = |endpoint: &Endpoint| endpoint.address().is_some() && !endpoint.is_loopback();
+    let Some((computer, _)) = places.iter().find(|(_, endpoint)| is_far(endpoint)) else {
+        return Ok(());
+    };
+    let error = CommandError::usage(ConfigError::AddressNotTrusted.to_string());
+    Err(error.about(computer).hint("add -Credential User01"))
 }
 
 /// An error of one computer of several, as PowerShell writes it: `[server01] …`.
@@ -89,6 +114,10 @@ pub(in crate::powershell) fn targets(
         None => {
             let (user, known) = match bound.value("Credential").map(account) {
                 Some(account) => account,
+                None if authentication == Authentication::Default => {
+                    explicit(&places)?;
+                    (current_user()?, None)
+                }
                 None => (current_user()?, None),
             };
             let password = match known {
@@ -98,8 +127,12 @@ pub(in crate::powershell) fn targets(
             Login::by_password(Credentials { user, password }, authentication)
         }
     };
-    let target =
-        |place: (String, Endpoint)| made(place, login.clone(), &configuration, &options, &settings);
+    let redirections = bound.is_set("AllowRedirection").then(|| options.redirections());
+    let target = |place: (String, Endpoint)| {
+        let mut target = made(place, login.clone(), &configuration, &options, &settings)?;
+        target.config.redirections = redirections.unwrap_or_default();
+        Ok(target)
+    };
     places.into_iter().map(target).collect()
 }
 
@@ -195,15 +228,17 @@ pub(super) fn made(
 
 fn authentication(name: Option<&str>) -> Result<Authentication, CommandError> {
     match name {
-        None | Some("Default" | "Negotiate") => Ok(Authentication::Negotiate),
+        None | Some("Default") => Ok(Authentication::Default),
+        Some("Negotiate") => Ok(Authentication::Negotiate),
         Some("Basic") => Ok(Authentication::Basic),
+        Some("Digest") => Ok(Authentication::Digest),
         Some(other) => Err(missing(&format!("the login {other} is"))),
     }
 }
 
 fn missing(what: &str) -> CommandError {
     CommandError::usage(format!("{what} not in this version"))
-        .hint("-Authentication takes Default, Negotiate and Basic")
+        .hint("-Authentication takes Default, Negotiate, Digest and Basic")
 }
 
 /// Every computer as it was named, with the address of its service.
@@ -304,9 +339,6 @@ fn is_own_name(host: &str) -> bool {
 fn notes(bound: &Bound, places: &[(String, Endpoint)], options: &SessionOptions) {
     for note in options.notes() {
         show::verbose(note);
-    }
-    if bound.is_set("AllowRedirection") {
-        show::verbose("this version follows no redirection: a host that sends one is an error");
     }
     if bound.is_set("EnableNetworkAccess") {
         let is_local = places.iter().any(|(_, endpoint)| endpoint.is_loopback());
@@ -430,11 +462,12 @@ mod tests {
 
     #[test]
     fn logins_of_later_versions_are_refused_by_name() {
-        for name in ["NegotiateWithImplicitCredential", "Kerberos", "Credssp", "Digest"] {
+        for name in ["NegotiateWithImplicitCredential", "Kerberos", "Credssp"] {
             let error = authentication(Some(name)).unwrap_err();
             assert_eq!(error.error(), format!("the login {name} is not in this version"));
         }
         assert_eq!(authentication(Some("Basic")).unwrap(), Authentication::Basic);
-        assert_eq!(authentication(None).unwrap(), Authentication::Negotiate);
+        assert_eq!(authentication(Some("Digest")).unwrap(), Authentication::Digest);
+        assert_eq!(authentication(None).unwrap(), Authentication::Default);
     }
 }

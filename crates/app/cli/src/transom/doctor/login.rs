@@ -118,6 +118,9 @@ fn sealing(client: &Client, mechanism: &str) -> Step {
             return step.fact(format!("{mechanism} encrypts and signs every message"));
         }
         Some(Protection::Tls) => return step.fact("TLS protects every message"),
+        Some(Protection::SealInTls) => {
+            return step.fact(format!("TLS and {mechanism} protect every message"));
+        }
         Some(Protection::Nothing) | None => {}
     }
     step.warning("everybody on the way can read and change the messages")

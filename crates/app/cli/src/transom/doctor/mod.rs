@@ -47,7 +47,7 @@ pub(super) struct DoctorArgs {
     /// [default: TRANSOM_PASSWORD, else it is asked for]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// How to log in: negotiate (the host and transom agree), ntlm, or basic
+    /// How to log in: negotiate (the host and transom agree), ntlm, digest, or basic
     #[arg(long, value_name = "SCHEME", default_value = "negotiate", hide_possible_values = true)]
     auth: Scheme,
     /// Logs in by this certificate, over https: a file (PEM or PFX) or the thumbprint of one in
@@ -72,6 +72,7 @@ pub(super) struct DoctorArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scheme {
     Basic,
+    Digest,
     Ntlm,
     Negotiate,
 }
@@ -119,7 +120,8 @@ async fn walk(
 ) -> Result<(), CommandError> {
     let identity = config.as_ref().and_then(|config| config.identity.clone());
     let tls = TlsOptions { identity, ..settings.tls() };
-    if !reach::walk(endpoint, &tls, report, bundle).await? {
+    let way = reach::Way { proxy: settings.proxy.clone(), tls };
+    if !reach::walk(endpoint, &way, report, bundle).await? {
         return Ok(());
     }
     match config {
@@ -149,6 +151,7 @@ async fn config(
     config.settings = settings.clone();
     config.authentication = match args.auth {
         Scheme::Basic => Authentication::Basic,
+        Scheme::Digest => Authentication::Digest,
         Scheme::Ntlm => Authentication::Ntlm,
         Scheme::Negotiate => Authentication::Negotiate,
     };

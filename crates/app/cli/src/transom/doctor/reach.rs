@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use client::error::ConnectionError;
 use client::probe::{self, Answer, Question};
-use client::{Endpoint, ErrorKind, TlsOptions, Transport};
+use client::{Endpoint, ErrorKind, ProxyAddress, ProxySettings, TlsOptions, Transport};
 use tokio::task::JoinSet;
 
 use super::bundle::Bundle;
@@ -26,26 +26,45 @@ const PRECISION: Duration = Duration::from_secs(2);
 /// What two clocks may usually differ for Kerberos.
 const MAX_SKEW: Duration = Duration::from_secs(300);
 /// The schemes by which this version can log in.
-const KNOWN: [&str; 3] = ["Negotiate", "Basic", CERTIFICATE];
+const KNOWN: [&str; 4] = ["Negotiate", "Digest", "Basic", CERTIFICATE];
 /// The word of a login by certificate.
 const CERTIFICATE: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
+
+/// What there may be on the way to the host.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) proxy: ProxySettings,
+    pub(super) tls: TlsOptions,
+}
 
 /// Walks these steps; `false` when one failed.
 pub(super) async fn walk(
     endpoint: &Endpoint,
-    tls: &TlsOptions,
+    way: &Way,
     report: &mut Report,
     bundle: &mut Bundle,
 ) -> Result<bool, CommandError> {
-    let (step, addresses) = name(endpoint).await;
+    let proxy = way.proxy.proxies.of(endpoint);
+    // Behind a proxy this computer need not even know the host's name.
+    let next = proxy.map(|proxy| Endpoint {
+        transport: Transport::Http,
+        host: proxy.host.clone(),
+        port: proxy.port,
+        path: String::new(),
+    });
+    let (step, addresses) = name(next.as_ref().unwrap_or(endpoint)).await;
     if !report.add(step)? {
         return Ok(false);
     }
     report.add(reverse(&addresses).await)?;
-    if !report.add(tcp(endpoint, &addresses).await)? {
+    let step = match proxy {
+        Some(proxy) => tcp_to_proxy(proxy, &addresses).await,
+        None => tcp(endpoint, &addresses).await,
+    };
+    if !report.add(step)? {
         return Ok(false);
     }
-    let (step, answer) = http(endpoint, tls).await;
+    let (step, answer) = http(endpoint, way).await;
     if let Some(answer) = &answer {
         bundle.answer(answer);
     }
@@ -55,7 +74,7 @@ pub(super) async fn walk(
     if !report.add(schemes(&answer))? {
         return Ok(false);
     }
-    report.add(anonymous(endpoint, tls, bundle).await)
+    report.add(anonymous(endpoint, way, bundle).await)
 }
 
 async fn name(endpoint: &Endpoint) -> (Step, Vec<SocketAddr>) {
@@ -136,6 +155,25 @@ async fn tcp(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Step {
     }
 }
 
+async fn tcp_to_proxy(proxy: &ProxyAddress, addresses: &[SocketAddr]) -> Step {
+    let start = Instant::now();
+    let tried = connections(addresses.to_vec(), PATIENCE).await;
+    let any = tried.iter().any(|(_, result)| result.is_ok());
+    let mut step = Step::new("tcp").fact(format!("through the proxy {proxy}"));
+    for (address, result) in tried {
+        step = step.fact(match result {
+            Ok(took) => format!("{address} answers in {}", milliseconds(took)),
+            Err(error) => format!("{address}: {}", reason(&error)),
+        });
+    }
+    step = step.took(start.elapsed());
+    if any {
+        return step;
+    }
+    step.failed(format!("nothing answers at the proxy {proxy}"))
+        .remedy("check the table [Proxy] of client.toml")
+}
+
 /// Nothing answers on the port: what else does?
 async fn unreachable(
     step: Step,
@@ -213,9 +251,9 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-async fn http(endpoint: &Endpoint, tls: &TlsOptions) -> (Step, Option<Answer>) {
+async fn http(endpoint: &Endpoint, way: &Way) -> (Step, Option<Answer>) {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, tls, Question::Empty, PATIENCE).await;
+    let asked = probe::ask(endpoint, &way.proxy, &way.tls, Question::Empty, PATIENCE).await;
     let step = Step::new("http").took(start.elapsed());
     let answer = match asked {
         Ok(answer) => answer,
@@ -308,15 +346,15 @@ fn schemes(answer: &Answer) -> Step {
     if offered.iter().any(is_known) {
         return step;
     }
-    step.failed("this version can log in only by Negotiate, Basic or certificates").remedy(
+    step.failed(format!("this version can log in only by {}", KNOWN.join(", "))).remedy(
         "enable Negotiate on the host: `winrm set winrm/config/service/auth @{Negotiate=\"true\"}`",
     )
 }
 
 /// Not every service answers without a login, and none needs to.
-async fn anonymous(endpoint: &Endpoint, tls: &TlsOptions, bundle: &mut Bundle) -> Step {
+async fn anonymous(endpoint: &Endpoint, way: &Way, bundle: &mut Bundle) -> Step {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, tls, Question::Identify, PATIENCE).await;
+    let asked = probe::ask(endpoint, &way.proxy, &way.tls, Question::Identify, PATIENCE).await;
     let step = Step::new("anonymous").took(start.elapsed());
     if let Ok(answer) = &asked {
         bundle.answer(answer);
