@@ -23,10 +23,11 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Basic,
         Self::Certificate,
         Self::CredSsp,
+        Self::Digest,
         Self::Kerberos,
         Self::Negotiate,
         Self::Ntlm,
