@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::config::{Config, Protection};
+use crate::config::{Authentication, Config, Protection};
 use crate::connection::{Answer, ExchangeError, Shared};
 use crate::connections::Connections;
 use crate::error::{ConfigError, Error, ErrorKind};
@@ -226,7 +226,9 @@ impl Calls {
     pub(crate) fn named_error(&self, kind: impl Into<ErrorKind>, operation: &'static str) -> Error {
         let config = &self.shared().config;
         let error = Error::new(kind, &config.endpoint.authority(), operation);
-        if config.is_unsealed() { error.unsealed() } else { error }
+        let error = if config.is_unsealed() { error.unsealed() } else { error };
+        let by_certificate = config.authentication == Authentication::Certificate;
+        if by_certificate { error.by_certificate() } else { error }
     }
 }
 

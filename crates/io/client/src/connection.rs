@@ -38,6 +38,9 @@ pub(crate) const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
 /// What the multipart frame and a mechanism's header add to an envelope, generously.
 const FRAME_ROOM: usize = 8 * 1024;
 
+/// Bytes of a message that may go out before the host has asked for a certificate: less than any socket's buffer.
+const MOST_BEFORE_CERTIFICATE: usize = 16 * 1024;
+
 /// What all connections of a client know.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -205,8 +208,8 @@ impl Connection {
         let rides = (repeatable || self.is_tls()) && self.shared.rides.load(Ordering::Relaxed);
         let mut leg = self.login.start().map_err(ExchangeError::fatal)?;
         loop {
-            let carries =
-                if self.may_ride(leg.carries) && !rides { Carries::Nothing } else { leg.carries };
+            let stays = self.may_ride(leg.carries) && !rides || self.is_long_before_tls(message);
+            let carries = if stays { Carries::Nothing } else { leg.carries };
             let reply = self.leg(leg, carries, message).await?;
             match self.login.handle_response(reply.status, &reply.headers) {
                 Ok(Some(next)) => leg = next,
@@ -228,6 +231,13 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Whether the host may ask for the certificate while a long message is on its way: then either side would wait for
+    /// the other to read. An empty request goes first.
+    fn is_long_before_tls(&self, message: &[u8]) -> bool {
+        self.shared.config.authentication == Authentication::Certificate
+            && message.len() > MOST_BEFORE_CERTIFICATE
     }
 
     /// Whether the login could go on without the message, if the host does not take it there.

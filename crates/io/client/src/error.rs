@@ -30,6 +30,8 @@ pub struct Error {
     unsent: bool,
     /// Whether messages were to travel readable, by the user's wish.
     unsealed: bool,
+    /// Whether a certificate was the login.
+    certificate: bool,
 }
 
 /// What happened. The kinds are few: each asks for another reaction.
@@ -164,12 +166,18 @@ pub enum ProtocolError {
 impl Error {
     pub(crate) fn new(kind: impl Into<ErrorKind>, host: &str, operation: &'static str) -> Self {
         let (kind, host) = (Box::new(kind.into()), host.to_owned());
-        Self { kind, host, operation, unsent: false, unsealed: false }
+        Self { kind, host, operation, unsent: false, unsealed: false, certificate: false }
     }
 
     /// The same, of a client whose messages travel readable by the user's wish.
     pub(crate) const fn unsealed(mut self) -> Self {
         self.unsealed = true;
+        self
+    }
+
+    /// The same, of a client that logs in by certificate.
+    pub(crate) const fn by_certificate(mut self) -> Self {
+        self.certificate = true;
         self
     }
 
@@ -264,6 +272,9 @@ impl Error {
     /// What a person may try, most likely first.
     #[must_use]
     pub fn hints(&self) -> Vec<String> {
+        if self.certificate && self.is_refusal_of_certificate() {
+            return certificate_hints();
+        }
         let mut hints = self.hints_of_the_kind();
         let may_be_refused = matches!(
             *self.kind,
@@ -275,6 +286,22 @@ impl Error {
             hints.insert(0, SERVICE_CONSENT.to_owned());
         }
         hints
+    }
+
+    /// Whether the host may have said no to a certificate: some end the connection instead of saying so.
+    fn is_refusal_of_certificate(&self) -> bool {
+        let is_first = matches!(self.operation, "Create" | "Identify");
+        match &*self.kind {
+            ErrorKind::Denied(LoginError::Refused) => true,
+            ErrorKind::Connect(ConnectionError::Lost(_) | ConnectionError::Closed) => is_first,
+            ErrorKind::Config(_)
+            | ErrorKind::Connect(_)
+            | ErrorKind::Denied(_)
+            | ErrorKind::Fault(_)
+            | ErrorKind::Pool(_)
+            | ErrorKind::Protocol(_)
+            | ErrorKind::Timeout(_) => false,
+        }
     }
 
     fn hints_of_the_kind(&self) -> Vec<String> {
@@ -308,6 +335,12 @@ impl Error {
             ErrorKind::Config(ConfigError::Trust(TrustError::NoSystemRoots(_))) => {
                 hint("install the package ca-certificates, or name the authority: --ca FILE or DIR")
             }
+            ErrorKind::Config(ConfigError::CertificateUnencrypted) => {
+                hint("connect by https: -usessl (winrs), -UseSSL (cmdlets), or https://HOST:5986")
+            }
+            ErrorKind::Config(ConfigError::NoCertificate) => {
+                hint("name it: --certificate FILE or THUMBPRINT (winrs), -CertificateThumbprint (cmdlets)")
+            }
             ErrorKind::Config(_) => Vec::new(),
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
             ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
@@ -326,11 +359,9 @@ impl Error {
                 "an account of the host itself is written HOST\\NAME, one of a domain DOMAIN\\NAME"
                     .to_owned(),
             ],
-            ErrorKind::Denied(LoginError::NotOffered { wanted, offered }) => offered
-                .iter()
-                .map(|scheme| format!("use --auth {}", scheme.as_str().to_ascii_lowercase()))
-                .chain((*wanted == auth::Scheme::Basic).then(|| "or allow Basic in the service's settings: AllowUnencrypted = true in [Service] and Basic = true in [Service.Auth]".to_owned()))
-                .collect(),
+            ErrorKind::Denied(LoginError::NotOffered { wanted, offered }) => {
+                offer_hints(*wanted, offered)
+            }
             ErrorKind::Denied(LoginError::Status(status)) => status_hints(*status),
             ErrorKind::Denied(_) | ErrorKind::Pool(_) => Vec::new(),
             ErrorKind::Fault(fault) => fault_hints(fault),
@@ -365,6 +396,37 @@ impl Error {
         }
         hints
     }
+}
+
+const SERVICE_CERTIFICATES: &str = "or allow logins by certificate in the service's settings: Certificate = true in [Service.Auth]; on Windows: Set-Item WSMan:\\localhost\\Service\\Auth\\Certificate $true";
+
+/// What to try where a login is not offered: the others, or to have the service offer it.
+fn offer_hints(wanted: auth::Scheme, offered: &[auth::Scheme]) -> Vec<String> {
+    let mut hints: Vec<String> = offered
+        .iter()
+        .map(|&scheme| {
+            if scheme == auth::Scheme::Certificate {
+                return "use --certificate FILE or THUMBPRINT".to_owned();
+            }
+            format!("use --auth {}", scheme.as_str().to_ascii_lowercase())
+        })
+        .collect();
+    if wanted == auth::Scheme::Certificate {
+        hints.push(SERVICE_CERTIFICATES.to_owned());
+    }
+    if wanted == auth::Scheme::Basic {
+        hints.push("or allow Basic in the service's settings: AllowUnencrypted = true in [Service] and Basic = true in [Service.Auth]".to_owned());
+    }
+    hints
+}
+
+/// What a host may lack that refuses a certificate; it never says what.
+fn certificate_hints() -> Vec<String> {
+    vec![
+        "the host must map the certificate to an account: on Windows, New-Item WSMan:\\localhost\\ClientCertificate with its subject (UPN) and the thumbprint of its issuer; the account's password must still be the mapped one".to_owned(),
+        "the host must allow it (Service Auth Certificate = true), and trust the issuer; a self-signed certificate must be among its trusted people".to_owned(),
+        "the certificate must be for clients (extended key usage clientAuth), valid now, and not revoked".to_owned(),
+    ]
 }
 
 const SERVICE_CONSENT: &str = "the service may refuse unencrypted messages: leave out -unencrypted, or allow it there (AllowUnencrypted = true in [Service]; on Windows: winrm set winrm/config/service @{AllowUnencrypted=\"true\"})";

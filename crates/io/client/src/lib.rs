@@ -8,6 +8,7 @@ mod connections;
 mod entropy;
 mod enumerate;
 pub mod error;
+pub mod identities;
 mod options;
 mod pace;
 pub mod pool;

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use auth::Secret;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
-use client::{Authorities, Pin, Trust};
+use client::Pin;
 
+use super::certificate::{CertificateSwitches, TrustSwitches};
 use crate::command_error::CommandError;
 use crate::switches;
 
@@ -71,9 +72,13 @@ struct Switches {
     #[arg(long, alias = "t", value_name = "SECONDS")]
     timeout: Option<String>,
 
-    /// How to log in: negotiate (the host and winrs agree), ntlm, or basic.
-    #[arg(long, value_name = "SCHEME", default_value = "negotiate", ignore_case = true, help_heading = EXTENSIONS)]
-    auth: Scheme,
+    /// How to log in: negotiate (the host and winrs agree), ntlm, basic, or certificate
+    /// (what -certificate alone means).
+    #[arg(long, value_name = "SCHEME", ignore_case = true, help_heading = EXTENSIONS)]
+    auth: Option<Scheme>,
+
+    #[command(flatten)]
+    certificate: CertificateSwitches,
 
     /// The certificate authorities that may vouch for the host, a file or a folder,
     /// instead of the system's.
@@ -123,7 +128,7 @@ struct Switches {
     command: Vec<OsString>,
 }
 
-const EXTENSIONS: &str = "Not in Windows's winrs:";
+pub(super) const EXTENSIONS: &str = "Not in Windows's winrs:";
 
 /// How to log in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -134,6 +139,8 @@ pub(crate) enum Scheme {
     Ntlm,
     /// SPNEGO: both sides agree on a mechanism.
     Negotiate,
+    /// The certificate that TLS shows.
+    Certificate,
 }
 
 /// Where the password comes from, when the command line says so.
@@ -165,33 +172,7 @@ pub(crate) struct Invocation {
     pub(crate) use_ssl: bool,
     pub(crate) unencrypted: bool,
     pub(crate) trust: TrustSwitches,
-}
-
-/// What the command line says about the host's certificate; the settings say the rest.
-#[derive(Debug, Default)]
-pub(crate) struct TrustSwitches {
-    ca: Option<PathBuf>,
-    pins: Vec<Pin>,
-    skip_ca_check: bool,
-    skip_cn_check: bool,
-    server_name: Option<String>,
-}
-
-impl TrustSwitches {
-    /// The settings, changed by what was typed.
-    pub(crate) fn apply(&self, trust: &mut Trust) {
-        if let Some(path) = &self.ca {
-            trust.authorities = Authorities::Path(path.clone());
-        }
-        if !self.pins.is_empty() {
-            trust.pins.clone_from(&self.pins);
-        }
-        trust.skip_ca_check |= self.skip_ca_check;
-        trust.skip_cn_check |= self.skip_cn_check;
-        if self.server_name.is_some() {
-            trust.server_name.clone_from(&self.server_name);
-        }
-    }
+    pub(crate) certificate: CertificateSwitches,
 }
 
 /// What `winrs` is to do.
@@ -245,12 +226,16 @@ impl Switches {
                 "leave out -allowdelegate, and let the command name an account where it needs one",
             ));
         }
+        let scheme = self.scheme()?;
         let password = match (self.password, self.password_file) {
             (Some(password), _) => PasswordSource::Given(Secret::from(password)),
             (None, Some(file)) => PasswordSource::File(file),
             (None, None) => PasswordSource::Unsaid,
         };
-        if self.username.is_none() && !matches!(password, PasswordSource::Unsaid) {
+        if self.username.is_none()
+            && scheme != Scheme::Certificate
+            && !matches!(password, PasswordSource::Unsaid)
+        {
             return Err(CommandError::usage("a password without a user name").hint("add -u:USER"));
         }
         if self.command.iter().all(|word| word.is_empty()) {
@@ -260,7 +245,7 @@ impl Switches {
             endpoint: self.remote,
             user: self.username,
             password,
-            scheme: self.auth,
+            scheme,
             directory: self.directory,
             environment: self.environment,
             echo: !self.noecho,
@@ -278,7 +263,26 @@ impl Switches {
                 skip_cn_check: self.skip_cn_check,
                 server_name: self.server_name,
             },
+            certificate: self.certificate,
         })))
+    }
+
+    /// A certificate is the login unless another one is named.
+    fn scheme(&self) -> Result<Scheme, CommandError> {
+        let has_certificate = self.certificate.certificate.is_some();
+        let fallback = if has_certificate { Scheme::Certificate } else { Scheme::Negotiate };
+        let scheme = self.auth.unwrap_or(fallback);
+        if scheme == Scheme::Certificate && !has_certificate {
+            return Err(CommandError::usage("a login by certificate without one")
+                .hint("add -certificate:FILE or -certificate:THUMBPRINT"));
+        }
+        if scheme == Scheme::Certificate && self.username.is_some() {
+            return Err(CommandError::usage(
+                "a login by certificate takes no user name: the host knows whose certificate it is",
+            )
+            .hint("leave out -username, or add -auth:negotiate to log in by password"));
+        }
+        Ok(scheme)
     }
 }
 
@@ -410,6 +414,8 @@ pub(crate) fn wrapped(about: &str, width: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use client::{Authorities, Trust};
+
     use super::*;
 
     fn request(words: &[&str]) -> Result<Request, CommandError> {
@@ -543,6 +549,17 @@ mod tests {
     }
 
     #[test]
+    fn certificate_is_the_login_unless_another_one_is_named() {
+        let alone = run(&["-certificate:c.pem", "--key", "k.pem", "-tls:Compat", "x"]);
+        assert_eq!(alone.scheme, Scheme::Certificate);
+        assert_eq!(alone.certificate.certificate.as_deref(), Some("c.pem"));
+        assert_eq!(alone.certificate.tls, Some(client::Level::Compat));
+        let beside = run(&["-certificate:c.pem", "-auth:basic", "-u:a", "x"]);
+        assert_eq!(beside.scheme, Scheme::Basic);
+        assert_eq!(run(&["x"]).scheme, Scheme::Negotiate);
+    }
+
+    #[test]
     fn messages_are_left_unencrypted_only_on_demand() {
         for spelling in ["/un", "-unencrypted", "-UNENC"] {
             assert!(run(&[spelling, "x"]).unencrypted, "{spelling}");
@@ -569,6 +586,9 @@ mod tests {
         assert!(refusal(&["-p:x", "x"]).contains("A password without a user name"));
         assert!(refusal(&["-env:=x", "x"]).contains("NAME=VALUE"));
         assert!(refusal(&["-auth:digest", "x"]).contains("digest"));
+        assert!(refusal(&["-auth:certificate", "x"]).contains("-certificate:THUMBPRINT"));
+        assert!(refusal(&["-certificate:c.pem", "-u:a", "x"]).contains("takes no user name"));
+        assert!(refusal(&["-tls:old", "x"]).contains("modern, compat or legacy"));
         assert!(refusal(&["-r:h"]).contains("No command line"));
     }
 

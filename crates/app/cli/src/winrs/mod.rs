@@ -2,6 +2,7 @@
 
 mod args;
 mod argv;
+pub(crate) mod certificate;
 mod escape;
 #[cfg(test)]
 mod fuzz;
@@ -14,13 +15,16 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use auth::Secret;
+use client::{Credentials, Identity};
 
 use crate::command_error::{CommandError, Program};
 use crate::signals::Signals;
 use crate::terminal::{self, Answer};
-use args::{Invocation, Parsed, PasswordSource, Request};
+use args::{Invocation, Parsed, PasswordSource, Request, Scheme};
+use certificate::Found;
 
 pub(crate) use args::{command, manual, wrapped};
 pub(crate) use escape::Filter;
@@ -61,8 +65,8 @@ fn try_run(words: &[OsString], first: usize) -> Result<u8, CommandError> {
     let result = runtime.block_on(async {
         // From the first question to the last byte: no signal falls in between.
         let mut signals = Signals::listen()?;
-        let (user, password) = credentials(&invocation, &mut signals).await?;
-        session::run(invocation, user, password, &mut signals).await
+        let login = login(&invocation, &mut signals).await?;
+        session::run(invocation, login, &mut signals).await
     });
     // A name look-up that still waits must not hold us.
     runtime.shutdown_background();
@@ -74,6 +78,54 @@ fn print(text: &str) -> Result<(), CommandError> {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(CommandError::reader_gone()),
         Err(error) => Err(CommandError::caused("writing to stdout", &error)),
+    }
+}
+
+/// Who logs in.
+#[derive(Default)]
+struct Login {
+    credentials: Credentials,
+    identity: Option<Arc<Identity>>,
+}
+
+/// Everything for the login, asked for where nobody gave it.
+async fn login(invocation: &Invocation, signals: &mut Signals) -> Result<Login, CommandError> {
+    let is_alone = invocation.scheme == Scheme::Certificate;
+    let credentials = if is_alone {
+        Credentials::default()
+    } else {
+        let (user, password) = credentials(invocation, signals).await?;
+        Credentials { user, password }
+    };
+    let password = if is_alone { given_password(&invocation.password)? } else { None };
+    let identity = match invocation.certificate.identity(password.as_ref())? {
+        None => None,
+        Some(Found::Identity(identity)) => Some(identity),
+        Some(Found::NeedsPassword) => {
+            let answer = terminal::ask(certificate::KEY_QUESTION, Answer::Hidden, signals).await?;
+            let password = answer.ok_or_else(certificate::no_key_password)?;
+            match invocation.certificate.identity(Some(&password))? {
+                Some(Found::Identity(identity)) => Some(identity),
+                Some(Found::NeedsPassword) | None => return Err(certificate::no_key_password()),
+            }
+        }
+    };
+    Ok(Login { credentials, identity })
+}
+
+/// The password, if somebody has given one.
+fn given_password(source: &PasswordSource) -> Result<Option<Secret>, CommandError> {
+    match source {
+        PasswordSource::Given(password) => Ok(Some(password.clone())),
+        PasswordSource::File(file) => password_from(file).map(Some),
+        PasswordSource::Unsaid => match std::env::var_os(PASSWORD_VARIABLE) {
+            Some(password) => {
+                let not_text =
+                    |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
+                password.into_string().map(Secret::from).map(Some).map_err(not_text)
+            }
+            None => Ok(None),
+        },
     }
 }
 
@@ -98,17 +150,9 @@ async fn credentials(
     if user.is_empty() {
         return Err(CommandError::usage("the user name is empty").hint("add -u:USER"));
     }
-    let password = match &invocation.password {
-        PasswordSource::Given(password) => password.clone(),
-        PasswordSource::File(file) => password_from(file)?,
-        PasswordSource::Unsaid => match std::env::var_os(PASSWORD_VARIABLE) {
-            Some(password) => {
-                let not_text =
-                    |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
-                password.into_string().map(Secret::from).map_err(not_text)?
-            }
-            None => ask_password(&user, endpoint, signals).await?,
-        },
+    let password = match given_password(&invocation.password)? {
+        Some(password) => password,
+        None => ask_password(&user, endpoint, signals).await?,
     };
     Ok((user, password))
 }

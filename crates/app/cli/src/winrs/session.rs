@@ -13,14 +13,14 @@ use std::io::{self, IsTerminal as _};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use auth::Secret;
 use client::{
-    Authentication, Client, Command, CommandOptions, Config, Credentials, Endpoint, ErrorKind,
-    Event, Input, Protection, Settings, Shell, ShellOptions, Signal,
+    Authentication, Client, Command, CommandOptions, Config, Endpoint, ErrorKind, Event, Input,
+    Protection, Settings, Shell, ShellOptions, Signal,
 };
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
+use super::Login;
 use super::args::{Invocation, Scheme};
 use super::records::{self, Done, Records};
 use super::stdio::{self, Handle, Output};
@@ -88,15 +88,14 @@ enum End {
 /// Runs the command and hands out the exit code for our own process.
 pub(super) async fn run(
     invocation: Invocation,
-    user: String,
-    password: Secret,
+    login: Login,
     signals: &mut Signals,
 ) -> Result<u8, CommandError> {
     let started = Instant::now();
     memory::keep_freed();
     let output = Output::new();
     let mut records = invocation.json.then(Records::default);
-    let client = Client::new(config(&invocation, user, password)?)?;
+    let client = Client::new(config(&invocation, login)?)?;
     let stdin = io::stdin();
     let echo_off = (!invocation.echo && stdin.is_terminal()).then(|| EchoOff::new(&stdin, signals));
     // Held to the end of this function, whichever way that comes.
@@ -162,20 +161,25 @@ async fn tell(client: &Client, output: &Output) -> io::Result<()> {
     output.write(Handle::Stderr, line.into_bytes()).await
 }
 
-fn config(invocation: &Invocation, user: String, password: Secret) -> Result<Config, CommandError> {
+fn config(invocation: &Invocation, login: Login) -> Result<Config, CommandError> {
     let endpoint = Endpoint::parse(&invocation.endpoint, invocation.use_ssl).map_err(|error| {
         CommandError::usage(error.to_string()).hint("write -r:HOST or -r:http://HOST:PORT")
     })?;
-    let mut config = Config::new(endpoint, Credentials { user, password });
+    let mut config = Config::new(endpoint, login.credentials);
+    config.identity = login.identity;
     config.authentication = match invocation.scheme {
         Scheme::Basic => Authentication::Basic,
         Scheme::Ntlm => Authentication::Ntlm,
         Scheme::Negotiate => Authentication::Negotiate,
+        Scheme::Certificate => Authentication::Certificate,
     };
     config.unencrypted = invocation.unencrypted;
     config.settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     invocation.trust.apply(&mut config.settings.trust);
+    if let Some(level) = invocation.certificate.tls {
+        config.settings.level = level;
+    }
     Ok(config)
 }
 

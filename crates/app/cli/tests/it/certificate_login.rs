@@ -416,3 +416,61 @@ fn server_certificate_of_our_own_authority_is_believed_by_its_clients() {
     let listed = place.cert(&["list"]).ended(0).stdout;
     assert_eq!(listed.matches("service").count(), 2, "{listed}");
 }
+
+#[test]
+fn winrs_and_the_service_need_no_password_between_them() {
+    for place in [Place::late(flavours()[0]), Place::first(flavours()[0])] {
+        fs::write(place.path("word"), "secret\n").unwrap();
+        place.make("new-client alice@localhost --out a.pem --key-out a.key").ended(0);
+        let pfx = "convert a.pem --key a.key --out a.pfx --out-password-file word";
+        place.make(pfx).ended(0);
+        let winrs = |words: &[&str]| {
+            let mut command = tool::winrs();
+            command.arg(format!("-r:https://localhost:{}", place.service.port)).args(words);
+            command.arg("--ca").arg(place.service.certificate());
+            tool::run(command.current_dir(place.folder.path()).arg("echo in; exit 7"))
+        };
+        let pem = ["--certificate", "a.pem", "--key", "a.key"];
+        assert!(winrs(&pem).ended(255).stdout.is_empty());
+        place.import("--trusted-people", "a.pem").ended(0);
+        place.map(&place.thumbprint("a.pem"), "alice@localhost").ended(0);
+        assert_eq!(winrs(&pem).ended(7).stdout, "in\n");
+        let pfx = ["--certificate", "a.pfx", "--password-file", "word"];
+        assert_eq!(winrs(&pfx).ended(7).stdout, "in\n");
+    }
+}
+
+#[test]
+fn winrs_does_not_believe_a_host_whose_certificate_was_taken_back() {
+    let place = Place::late(flavours()[0]);
+    place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
+    place.sh(
+        "openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout h.key -out h.csr 2> /dev/null
+         printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n' > h.ext
+         openssl x509 -req -in h.csr -CA ca.pem -CAkey ca.key -extfile h.ext -set_serial 7 -out h.pem 2> /dev/null
+         printf '[ca]\ndefault_ca=a\n[a]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=9\n' > ca.cnf
+         touch index; echo 01 > number; mkdir lists
+         openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -gencrl -out lists/ca.crl 2> /dev/null",
+    );
+    let service = Service::https_with(flavours()[0], &place.path("h.pem"), &place.path("h.key"));
+    let settings = |more: &str| {
+        tool::client_settings(&format!(
+            "[TLS]\nCAPath = {:?}\nCRLPath = {:?}\n{more}",
+            place.path("ca.pem"),
+            place.path("lists")
+        ))
+    };
+    let run = |more: &str| {
+        let folder = settings(more);
+        let mut command = service.winrs(&["exit 7"]);
+        tool::run(command.env("XDG_CONFIG_HOME", folder.path()))
+    };
+    run("").ended(7);
+    place.sh(
+        "openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -revoke h.pem 2> /dev/null
+         openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -gencrl -out lists/ca.crl 2> /dev/null",
+    );
+    let refused = run("").ended(255);
+    assert!(refused.stderr.contains("was revoked by its authority"), "{refused:?}");
+    run("SkipRevocationCheck = true\n").ended(7);
+}

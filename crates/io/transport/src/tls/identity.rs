@@ -340,6 +340,23 @@ pub fn list_pem(der: &[u8]) -> String {
     pem("X509 CRL", der).to_string()
 }
 
+/// The thumbprints of the certificates in a PEM text or of one in DER, in their order; nothing for anything else.
+#[must_use]
+pub fn thumbprints(bytes: &[u8]) -> Vec<String> {
+    if Facts::read(bytes).is_ok() {
+        return vec![thumbprint(bytes)];
+    }
+    let certificate = |block: Pem| match block.label.as_str() {
+        "CERTIFICATE" | "X509 CERTIFICATE" => Some(thumbprint(&block.contents)),
+        _ => None,
+    };
+    Pem::iter_from_buffer(bytes)
+        .map_while(Result::ok)
+        .take(MAX_CHAIN)
+        .filter_map(certificate)
+        .collect()
+}
+
 /// RFC 7468: lines of 64 characters.
 fn pem(label: &str, der: &[u8]) -> Zeroizing<String> {
     let body = Zeroizing::new(STANDARD.encode(der));

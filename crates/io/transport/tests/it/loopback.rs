@@ -1,4 +1,4 @@
-//! The matrix: TLS 1.2 and 1.3 × what a certificate may be × what a client asks of it.
+//! The matrix: TLS 1.2 and 1.3 × rustls and OpenSSL × what a certificate may be × what a client asks of it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,23 @@ use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use transport::tls::{
-    Authorities, CertificateError, Client, ClientCertificates, Facts, Identity, TlsError, Trust,
+    Authorities, CertificateError, ClientCertificates, Facts, Identity, Level, TlsError, Trust,
 };
 
-use crate::support::{Authority, PATIENCE, connect, expired, self_signed, server};
+use crate::support::{Authority, PATIENCE, client, connect, expired, self_signed, server};
 
-const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+/// Both versions with both libraries: rustls, and OpenSSL with the levels below it.
+const BOTH: [(&SupportedProtocolVersion, Level); 6] = [
+    (&TLS12, Level::Modern),
+    (&TLS13, Level::Modern),
+    (&TLS12, Level::Compat),
+    (&TLS13, Level::Compat),
+    (&TLS12, Level::Legacy),
+    (&TLS13, Level::Legacy),
+];
+
+/// A piece of a long text whose pieces are not all alike to a record.
+const LONG: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz,";
 
 /// What a client made of a host.
 fn verdict(made: Result<transport::tls::Connected, TlsError>) -> &'static str {
@@ -37,7 +48,7 @@ fn verdict(made: Result<transport::tls::Connected, TlsError>) -> &'static str {
 }
 
 #[tokio::test]
-async fn every_certificate_gets_its_verdict_in_both_versions() {
+async fn every_certificate_gets_its_verdict_in_both_versions_and_libraries() {
     let (known, unknown) = (Authority::new("Known"), Authority::new("Unknown"));
     let list = known.file();
     let trust =
@@ -86,66 +97,83 @@ async fn every_certificate_gets_its_verdict_in_both_versions() {
             "wrong pin",
         ),
     ];
-    for version in VERSIONS {
+    for (version, level) in BOTH {
         for (what, identity, trust, expected) in &cases {
-            let made = connect(identity, version, trust, "host.test").await;
-            assert_eq!(verdict(made), *expected, "{what}, {version:?}");
+            let made = connect(identity, version, (trust, level), "host.test").await;
+            assert_eq!(verdict(made), *expected, "{what}, {version:?}, {level}");
         }
     }
 }
 
 #[tokio::test]
 async fn own_ends_talk_and_have_the_same_binding() {
+    for (clients, level) in [
+        (ClientCertificates::Never, Level::Modern),
+        (ClientCertificates::Never, Level::Legacy),
+        (ClientCertificates::Late, Level::Modern),
+        (ClientCertificates::Late, Level::Compat),
+    ] {
+        own_ends_talk(clients, level).await;
+    }
+}
+
+async fn own_ends_talk(clients: ClientCertificates, level: Level) {
     let identity = self_signed(&["localhost", "::1"]);
-    let server = Arc::new(server(identity, ClientCertificates::Never).unwrap());
+    let server = Arc::new(server(identity, clients).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let accepting = Arc::clone(&server);
     let task = tokio::spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = accepting.accept(stream, PATIENCE).await.unwrap().stream;
-        stream.write_all(b"hello").await.unwrap();
+        // Several records, more than a socket takes at once; the other end is slow.
+        stream.write_all(&LONG.repeat(100_000)).await.unwrap();
         stream.shutdown().await.unwrap();
     });
     let trust = Trust { skip_ca_check: true, ..Trust::default() };
     let stream = TcpStream::connect(address).await.unwrap();
-    let mut made =
-        Client::new(&trust.into()).unwrap().connect(stream, "::1", PATIENCE).await.unwrap();
-    let mut text = String::new();
-    made.stream.read_to_string(&mut text).await.unwrap();
-    assert_eq!(text, "hello");
+    let mut made = client(&trust, level).connect(stream, "::1", PATIENCE).await.unwrap();
+    let mut text = Vec::new();
+    made.stream.read_to_end(&mut text).await.unwrap();
+    assert!(text == LONG.repeat(100_000), "{} bytes", text.len());
     assert!(made.binding.is_some() && made.binding == server.channel_binding());
     task.await.unwrap();
 }
 
 #[tokio::test]
 async fn client_that_says_nothing_is_cut_off() {
-    let server = server(self_signed(&["h"]), ClientCertificates::Never).unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (stream, _) = listener.accept().await.unwrap();
-    let error = server.accept(stream, Duration::from_millis(50)).await.unwrap_err();
-    assert!(matches!(error, TlsError::Timeout(_)), "{error}");
+    for clients in [ClientCertificates::Never, ClientCertificates::Late] {
+        let server = server(self_signed(&["h"]), clients).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let _silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let error = server.accept(stream, Duration::from_millis(50)).await.unwrap_err();
+        assert!(matches!(error, TlsError::Timeout(_)), "{error}");
+    }
 }
 
 #[tokio::test]
 async fn host_that_says_nothing_is_given_up() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let client = Client::new(&Trust { skip_ca_check: true, ..Trust::default() }.into()).unwrap();
-    let error = client.connect(stream, "h", Duration::from_millis(50)).await.unwrap_err();
-    assert!(matches!(error, TlsError::Timeout(_)), "{error}");
+    for level in [Level::Modern, Level::Compat] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let client = client(&Trust { skip_ca_check: true, ..Trust::default() }, level);
+        let error = client.connect(stream, "h", Duration::from_millis(50)).await.unwrap_err();
+        assert!(matches!(error, TlsError::Timeout(_)), "{error}");
+    }
 }
 
 #[tokio::test]
 async fn port_without_tls_is_told_apart() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let (mut plain, _) = listener.accept().await.unwrap();
-    plain.write_all(b"HTTP/1.1 400 \r\nContent-Length: 0\r\n\r\n").await.unwrap();
-    let client = Client::new(&Trust { skip_ca_check: true, ..Trust::default() }.into()).unwrap();
-    let error = client.connect(stream, "h", PATIENCE).await.unwrap_err();
-    assert!(error.hints().concat().contains("no TLS on this port"), "{error:?}");
+    for level in [Level::Modern, Level::Compat] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut plain, _) = listener.accept().await.unwrap();
+        plain.write_all(b"HTTP/1.1 400 \r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        let client = client(&Trust { skip_ca_check: true, ..Trust::default() }, level);
+        let error = client.connect(stream, "h", PATIENCE).await.unwrap_err();
+        assert!(error.hints().concat().contains("no TLS on this port"), "{error:?}");
+    }
 }
 
 #[tokio::test]
@@ -159,13 +187,17 @@ async fn own_certificate_in_the_list_is_believed_even_when_it_is_marked_as_an_au
     let list = crate::support::file(certificate.pem().as_bytes());
     let listed =
         Trust { authorities: Authorities::Path(list.path().to_owned()), ..Trust::default() };
-    for version in VERSIONS {
-        assert_eq!(verdict(connect(&identity, version, &listed, "host.test").await), "accepted");
-        assert_eq!(verdict(connect(&identity, version, &listed, "else.test").await), "wrong name");
+    for (version, level) in BOTH {
+        let made = async |host| connect(&identity, version, (&listed, level), host).await;
+        assert_eq!(verdict(made("host.test").await), "accepted");
+        assert_eq!(verdict(made("else.test").await), "wrong name");
     }
     let other = authority.file();
     let others =
         Trust { authorities: Authorities::Path(other.path().to_owned()), ..Trust::default() };
-    assert_eq!(verdict(connect(&identity, &TLS13, &others, "host.test").await), "self-signed");
+    for (version, level) in BOTH {
+        let made = connect(&identity, version, (&others, level), "host.test").await;
+        assert_eq!(verdict(made), "self-signed");
+    }
     assert!(Facts::read(certificate.der()).unwrap().is_self_issued);
 }

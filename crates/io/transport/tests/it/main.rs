@@ -6,6 +6,8 @@ mod clients;
 mod fuzz;
 mod identities;
 mod judgement;
+mod late;
 mod loopback;
+mod old_hosts;
 mod revocation;
 mod support;

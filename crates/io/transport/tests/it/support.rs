@@ -17,8 +17,8 @@ use time::OffsetDateTime;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use transport::tls::{
-    Client, ClientCertificates, Connected, Identity, IdentityError, Server, ServerOptions,
-    TlsError, Trust,
+    Client, ClientCertificates, ClientOptions, Connected, Identity, IdentityError, Level, Server,
+    ServerOptions, TlsError, Trust,
 };
 
 /// Longer than any handshake on loopback; a test that meets it fails.
@@ -111,6 +111,11 @@ pub(crate) fn key_of(key: &KeyPair) -> PrivateKeyDer<'static> {
     key.serialize_der().try_into().unwrap()
 }
 
+/// A client of this level; only the highest is rustls.
+pub(crate) fn client(trust: &Trust, level: Level) -> Client {
+    Client::new(&ClientOptions { level, ..ClientOptions::from(trust.clone()) }).unwrap()
+}
+
 /// A server that shows this certificate.
 pub(crate) fn server(
     identity: Identity,
@@ -130,7 +135,7 @@ pub(crate) fn file(bytes: &[u8]) -> NamedTempFile {
 pub(crate) async fn connect(
     identity: &Identity,
     version: &'static SupportedProtocolVersion,
-    trust: &Trust,
+    (trust, level): (&Trust, Level),
     host: &str,
 ) -> Result<Connected, TlsError> {
     let keys = Identity::read(identity.certificates_pem().as_bytes(), None, None);
@@ -151,8 +156,7 @@ pub(crate) async fn connect(
         TlsAcceptor::from(Arc::new(config)).accept(stream).await
     });
     let stream = TcpStream::connect(address).await.unwrap();
-    let connected =
-        Client::new(&trust.clone().into()).unwrap().connect(stream, host, PATIENCE).await;
+    let connected = client(trust, level).connect(stream, host, PATIENCE).await;
     if connected.is_ok() {
         server.await.unwrap().unwrap();
     }

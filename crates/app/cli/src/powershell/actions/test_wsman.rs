@@ -6,7 +6,7 @@ use client::probe::{self, Question};
 use client::{Authentication, Client, Config, Credentials, Endpoint, Protection, Settings};
 
 use super::super::binder::Bound;
-use super::super::sessions::target::{self, account};
+use super::super::sessions::target::{self, Login, account};
 use super::super::show;
 use super::super::value::{Object, Value};
 use super::super::waiter::Waiter;
@@ -20,8 +20,13 @@ const OPERATION: &str = "Identify";
 
 pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandError> {
     let endpoint = endpoint(bound)?;
-    if bound.value("CertificateThumbprint").is_some() {
-        return Err(missing("logins by client certificates are"));
+    let settings = Settings::load()
+        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    if let Some(thumbprint) = bound.text("CertificateThumbprint") {
+        target::by_certificate(bound)?;
+        let mut config = Login::by_certificate(thumbprint, waiter)?.config(endpoint);
+        config.settings = settings;
+        return identified(bound, config, waiter);
     }
     let login = match bound.text("Authentication") {
         None | Some("None") => None,
@@ -30,8 +35,6 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
         Some(other) => return Err(missing(&format!("the login {other} is"))),
     };
     let credential = bound.value("Credential").map(account);
-    let settings = Settings::load()
-        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     match (login, credential) {
         (None, None) => anonymous(bound, &endpoint, &settings, waiter),
         (None, Some(_)) => Err(CommandError::usage(

@@ -92,7 +92,8 @@ pub(super) const fn authentication(memberships: &'static [Membership]) -> Parame
 
 /// `-CertificateThumbprint`.
 pub(super) const fn certificate_thumbprint(memberships: &'static [Membership]) -> Parameter {
-    let about = "Not in this version: the client certificate to log in with.";
+    let about = "Logs in by the certificate with this thumbprint in ~/.config/transom/certificates, over https; instead of \
+                 -Credential and -Authentication.";
     Parameter { memberships, ..named("CertificateThumbprint", Kind::Text, about) }
 }
 

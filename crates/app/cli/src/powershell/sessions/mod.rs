@@ -43,7 +43,7 @@ use super::waiter::Waiter;
 use crate::command_error::CommandError;
 use options::SessionOptions;
 use registry::{Draft, Place, Record, Registry};
-use target::Target;
+use target::{Login, Target};
 
 /// How long the end of the program waits for hosts.
 const LEAVE: Duration = Duration::from_secs(5);
@@ -225,27 +225,26 @@ impl Sessions {
         let authentication = match record.place.authentication.as_str() {
             "Basic" => Authentication::Basic,
             "Negotiate" => Authentication::Negotiate,
+            "Certificate" => Authentication::Certificate,
             other => return Err(wrong(format!("the login {other} is not in this version"))),
         };
         let options = SessionOptions::read(&record.place.session_option)?;
         let settings = preferences::settings()?;
         let user = record.place.user_name.clone();
-        let password = self.password(
-            &user,
-            &record.place.connection_uri,
-            &record.place.computer_name,
-            waiter,
-        )?;
-        let credentials = Credentials { user, password };
+        let login = if authentication == Authentication::Certificate {
+            Login::by_certificate(&user, waiter)?
+        } else {
+            let password = self.password(
+                &user,
+                &record.place.connection_uri,
+                &record.place.computer_name,
+                waiter,
+            )?;
+            Login::by_password(Credentials { user, password }, authentication)
+        };
         let place = (record.place.computer_name, endpoint);
-        let mut target = target::made(
-            place,
-            credentials,
-            authentication,
-            &record.place.configuration_name,
-            &options,
-            &settings,
-        )?;
+        let mut target =
+            target::made(place, login, &record.place.configuration_name, &options, &settings)?;
         target.pool.compression = record.place.is_compressed;
         target.pool.name = Some(record.name);
         Ok(target)
@@ -360,8 +359,11 @@ pub(super) fn again(context: &mut Context, id: Uuid) -> Result<Target, CommandEr
 }
 
 fn draft(target: &Target, id: Uuid, name: Option<String>, is_compressed: bool) -> Draft {
-    let is_basic = target.config.authentication == Authentication::Basic;
-    let authentication = if is_basic { "Basic" } else { "Negotiate" };
+    let authentication = match target.config.authentication {
+        Authentication::Basic => "Basic",
+        Authentication::Certificate => "Certificate",
+        Authentication::Negotiate | Authentication::Ntlm | _ => "Negotiate",
+    };
     let place = Place {
         instance_id: id,
         computer_name: target.computer.clone(),

@@ -5,10 +5,13 @@
 //!  parameter ──► $PSSession… of the script ──► client.toml ──► PowerShell's default
 //! ```
 
+use std::sync::Arc;
+
 use auth::Secret;
+use client::identities;
 use client::{
     Authentication, BufferMode, Client, Config, Credentials, Endpoint, EndpointError, Error,
-    PoolOptions, Settings, Transport,
+    Identity, PoolOptions, Settings, Transport,
 };
 
 use super::super::binder::Bound;
@@ -20,6 +23,7 @@ use super::options::SessionOptions;
 use super::preferences;
 use crate::command_error::CommandError;
 use crate::winrs::PASSWORD_VARIABLE;
+use crate::winrs::certificate::{self, Found};
 
 /// This computer.
 const LOCALHOST: &str = "localhost";
@@ -61,10 +65,11 @@ pub(in crate::powershell) fn targets(
     bound: &Bound,
     context: &mut Context,
 ) -> Result<Vec<Target>, CommandError> {
-    if bound.value("CertificateThumbprint").is_some() {
-        return Err(missing("logins by client certificates are"));
-    }
-    let authentication = authentication(bound.text("Authentication"))?;
+    let thumbprint = bound.text("CertificateThumbprint");
+    let authentication = match thumbprint {
+        Some(_) => by_certificate(bound)?,
+        None => authentication(bound.text("Authentication"))?,
+    };
     let settings = preferences::settings()?;
     let options = match bound.value("SessionOption") {
         Some(value) => SessionOptions::read(value)?,
@@ -79,19 +84,93 @@ pub(in crate::powershell) fn targets(
     if bound.is_set("Verbose") {
         notes(bound, &places, &options);
     }
-    let (user, known) = match bound.value("Credential").map(account) {
-        Some(account) => account,
-        None => (current_user()?, None),
+    let login = match thumbprint {
+        Some(thumbprint) => Login::by_certificate(thumbprint, &mut context.waiter)?,
+        None => {
+            let (user, known) = match bound.value("Credential").map(account) {
+                Some(account) => account,
+                None => (current_user()?, None),
+            };
+            let password = match known {
+                Some(password) => password,
+                None => password(&user, &asked_for(&places), &mut context.waiter)?,
+            };
+            Login::by_password(Credentials { user, password }, authentication)
+        }
     };
-    let password = match known {
-        Some(password) => password,
-        None => password(&user, &asked_for(&places), &mut context.waiter)?,
-    };
-    let target = |place: (String, Endpoint)| {
-        let credentials = Credentials { user: user.clone(), password: password.clone() };
-        made(place, credentials, authentication, &configuration, &options, &settings)
-    };
+    let target =
+        |place: (String, Endpoint)| made(place, login.clone(), &configuration, &options, &settings);
     places.into_iter().map(target).collect()
+}
+
+/// Who logs in, and how.
+#[derive(Clone, Debug)]
+pub(in crate::powershell) struct Login {
+    credentials: Credentials,
+    authentication: Authentication,
+    identity: Option<Arc<Identity>>,
+}
+
+impl Login {
+    pub(in crate::powershell) const fn by_password(
+        credentials: Credentials,
+        authentication: Authentication,
+    ) -> Self {
+        Self { credentials, authentication, identity: None }
+    }
+
+    /// The certificate with this thumbprint in the user's folder. Asks for the password of its key where it has one.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be used.
+    pub(in crate::powershell) fn by_certificate(
+        thumbprint: &str,
+        waiter: &mut Waiter,
+    ) -> Result<Self, CommandError> {
+        let Some(digits) = identities::thumbprint(thumbprint) else {
+            return Err(CommandError::usage(format!(
+                "-CertificateThumbprint {thumbprint}: no thumbprint, which has 40 hexadecimal digits"
+            )));
+        };
+        let given = variable_password()?;
+        let identity = match certificate::identity(&digits, None, given.as_ref())? {
+            Found::Identity(identity) => identity,
+            Found::NeedsPassword => {
+                let password = waiter.ask(certificate::KEY_QUESTION, &digits)?;
+                match certificate::identity(&digits, None, Some(&password))? {
+                    Found::Identity(identity) => identity,
+                    Found::NeedsPassword => return Err(certificate::no_key_password()),
+                }
+            }
+        };
+        // The name under which a session is found again.
+        let credentials = Credentials { user: digits, ..Credentials::default() };
+        let authentication = Authentication::Certificate;
+        Ok(Self { credentials, authentication, identity: Some(identity) })
+    }
+
+    /// A client's configuration for this login.
+    pub(in crate::powershell) fn config(self, endpoint: Endpoint) -> Config {
+        let mut config = Config::new(endpoint, self.credentials);
+        config.authentication = self.authentication;
+        config.identity = self.identity;
+        config
+    }
+}
+
+/// A certificate is a login of its own.
+pub(in crate::powershell) fn by_certificate(bound: &Bound) -> Result<Authentication, CommandError> {
+    for other in ["Credential", "Authentication"] {
+        if bound.value(other).is_some() {
+            return Err(CommandError::usage(format!(
+                "-CertificateThumbprint and -{other} cannot be used together"
+            ))
+            .hint(
+                "a login by certificate needs no account: the host knows whose certificate it is",
+            ));
+        }
+    }
+    Ok(Authentication::Certificate)
 }
 
 /// A target of its parts.
@@ -100,14 +179,12 @@ pub(in crate::powershell) fn targets(
 /// An option that is not in this version.
 pub(super) fn made(
     (computer, endpoint): (String, Endpoint),
-    credentials: Credentials,
-    authentication: Authentication,
+    login: Login,
     configuration: &str,
     options: &SessionOptions,
     settings: &Settings,
 ) -> Result<Target, CommandError> {
-    let mut config = Config::new(endpoint, credentials);
-    config.authentication = authentication;
+    let mut config = login.config(endpoint);
     config.settings = settings.clone();
     let mut pool =
         PoolOptions { configuration: configuration.to_owned(), ..PoolOptions::default() };
@@ -278,13 +355,18 @@ pub(in crate::powershell) fn password(
     place: &str,
     waiter: &mut Waiter,
 ) -> Result<Secret, CommandError> {
-    if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
-        let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
-        return password.into_string().map(Secret::from).map_err(not_text);
+    if let Some(password) = variable_password()? {
+        return Ok(password);
     }
     let question = format!("Enter the password for '{user}' to connect to {place}: ");
     let asked = waiter.ask(&question, user);
     asked.map_err(|error| error.hint(format!("set the environment variable {PASSWORD_VARIABLE}")))
+}
+
+fn variable_password() -> Result<Option<Secret>, CommandError> {
+    let Some(password) = std::env::var_os(PASSWORD_VARIABLE) else { return Ok(None) };
+    let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
+    password.into_string().map(Secret::from).map(Some).map_err(not_text)
 }
 
 #[cfg(test)]

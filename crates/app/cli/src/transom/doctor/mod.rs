@@ -14,15 +14,19 @@ mod report;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use auth::Secret;
 use clap::{Args, ValueEnum};
-use client::{Authentication, Config, Credentials, Endpoint, Settings};
+use client::{
+    Authentication, Config, Credentials, Endpoint, Identity, Level, Settings, TlsOptions,
+};
 
 use crate::command_error::{CommandError, Program};
 use crate::signals::Signals;
 use crate::terminal::{self, Answer};
+use crate::winrs::certificate::{self, Found};
 use crate::winrs::{PASSWORD_VARIABLE, password_from};
 use bundle::Bundle;
 use report::{Format, Report};
@@ -39,12 +43,23 @@ pub(super) struct DoctorArgs {
     /// The account on the host: NAME, HOST\NAME or NAME@DOMAIN; without it the walk ends before the login
     #[arg(short, long, value_name = "USER")]
     user: Option<String>,
-    /// A file whose first line is the password [default: TRANSOM_PASSWORD, else it is asked for]
-    #[arg(long, value_name = "FILE", requires = "user")]
+    /// A file whose first line is the password of the account or of the certificate's key
+    /// [default: TRANSOM_PASSWORD, else it is asked for]
+    #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
     /// How to log in: negotiate (the host and transom agree), ntlm, or basic
     #[arg(long, value_name = "SCHEME", default_value = "negotiate", hide_possible_values = true)]
     auth: Scheme,
+    /// Logs in by this certificate, over https: a file (PEM or PFX) or the thumbprint of one in
+    /// ~/.config/transom/certificates
+    #[arg(long, value_name = "FILE|THUMBPRINT", conflicts_with = "user")]
+    certificate: Option<String>,
+    /// The file with the certificate's private key, if it is not in the same file
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// Which TLS is spoken: modern, compat or legacy [default: Level in the settings, else modern]
+    #[arg(long, value_name = "LEVEL")]
+    tls: Option<Level>,
     /// Writes one JSON object for each step
     #[arg(long)]
     json: bool,
@@ -79,6 +94,7 @@ async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
     let mut settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
     settings.timing.operation = OPERATION;
+    settings.level = args.tls.unwrap_or(settings.level);
     let config = config(&args, endpoint.clone(), &settings, &mut signals).await?;
     let mut bundle = Bundle::new(args.record.as_deref())?;
     let mut report = Report::new(format, &endpoint.to_string())?;
@@ -101,12 +117,14 @@ async fn walk(
     report: &mut Report,
     bundle: &mut Bundle,
 ) -> Result<(), CommandError> {
-    if !reach::walk(endpoint, settings, report, bundle).await? {
+    let identity = config.as_ref().and_then(|config| config.identity.clone());
+    let tls = TlsOptions { identity, ..settings.tls() };
+    if !reach::walk(endpoint, &tls, report, bundle).await? {
         return Ok(());
     }
     match config {
         Some(config) => login::walk(config, report, bundle).await,
-        None => report.skip_rest("no user: add -u USER"),
+        None => report.skip_rest("no user: add -u USER, or --certificate FILE"),
     }
 }
 
@@ -117,6 +135,14 @@ async fn config(
     settings: &Settings,
     signals: &mut Signals,
 ) -> Result<Option<Config>, CommandError> {
+    if let Some(text) = &args.certificate {
+        let identity = identity(args, text, signals).await?;
+        let mut config = Config::new(endpoint, Credentials::default());
+        config.settings = settings.clone();
+        config.authentication = Authentication::Certificate;
+        config.identity = Some(identity);
+        return Ok(Some(config));
+    }
     let Some(user) = args.user.clone() else { return Ok(None) };
     let password = password(args, &user, &endpoint, signals).await?;
     let mut config = Config::new(endpoint, Credentials { user, password });
@@ -129,18 +155,43 @@ async fn config(
     Ok(Some(config))
 }
 
+/// The certificate, with the password of its key asked for where nobody gave it.
+async fn identity(
+    args: &DoctorArgs,
+    text: &str,
+    signals: &mut Signals,
+) -> Result<Arc<Identity>, CommandError> {
+    let given = given_password(args)?;
+    let find =
+        |password: Option<&Secret>| certificate::identity(text, args.key.as_deref(), password);
+    if let Found::Identity(identity) = find(given.as_ref())? {
+        return Ok(identity);
+    }
+    let answer = terminal::ask(certificate::KEY_QUESTION, Answer::Hidden, signals).await?;
+    match find(Some(&answer.ok_or_else(certificate::no_key_password)?))? {
+        Found::Identity(identity) => Ok(identity),
+        Found::NeedsPassword => Err(certificate::no_key_password()),
+    }
+}
+
+/// The password, if somebody has given one.
+fn given_password(args: &DoctorArgs) -> Result<Option<Secret>, CommandError> {
+    if let Some(file) = &args.password_file {
+        return password_from(file).map(Some);
+    }
+    let Some(password) = std::env::var_os(PASSWORD_VARIABLE) else { return Ok(None) };
+    let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
+    password.into_string().map(Secret::from).map(Some).map_err(not_text)
+}
+
 async fn password(
     args: &DoctorArgs,
     user: &str,
     endpoint: &Endpoint,
     signals: &mut Signals,
 ) -> Result<Secret, CommandError> {
-    if let Some(file) = &args.password_file {
-        return password_from(file);
-    }
-    if let Some(password) = std::env::var_os(PASSWORD_VARIABLE) {
-        let not_text = |_| CommandError::usage(format!("{PASSWORD_VARIABLE} is not valid UTF-8"));
-        return password.into_string().map(Secret::from).map_err(not_text);
+    if let Some(password) = given_password(args)? {
+        return Ok(password);
     }
     let question = format!("Enter the password for '{user}' to connect to '{endpoint}': ");
     terminal::ask(&question, Answer::Hidden, signals).await?.ok_or_else(|| {

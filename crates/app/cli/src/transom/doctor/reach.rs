@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use client::error::ConnectionError;
 use client::probe::{self, Answer, Question};
-use client::{Endpoint, ErrorKind, Settings, Transport};
+use client::{Endpoint, ErrorKind, TlsOptions, Transport};
 use tokio::task::JoinSet;
 
 use super::bundle::Bundle;
@@ -26,12 +26,14 @@ const PRECISION: Duration = Duration::from_secs(2);
 /// What two clocks may usually differ for Kerberos.
 const MAX_SKEW: Duration = Duration::from_secs(300);
 /// The schemes by which this version can log in.
-const KNOWN: [&str; 2] = ["Negotiate", "Basic"];
+const KNOWN: [&str; 3] = ["Negotiate", "Basic", CERTIFICATE];
+/// The word of a login by certificate.
+const CERTIFICATE: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
 
 /// Walks these steps; `false` when one failed.
 pub(super) async fn walk(
     endpoint: &Endpoint,
-    settings: &Settings,
+    tls: &TlsOptions,
     report: &mut Report,
     bundle: &mut Bundle,
 ) -> Result<bool, CommandError> {
@@ -43,7 +45,7 @@ pub(super) async fn walk(
     if !report.add(tcp(endpoint, &addresses).await)? {
         return Ok(false);
     }
-    let (step, answer) = http(endpoint, settings).await;
+    let (step, answer) = http(endpoint, tls).await;
     if let Some(answer) = &answer {
         bundle.answer(answer);
     }
@@ -53,7 +55,7 @@ pub(super) async fn walk(
     if !report.add(schemes(&answer))? {
         return Ok(false);
     }
-    report.add(anonymous(endpoint, settings, bundle).await)
+    report.add(anonymous(endpoint, tls, bundle).await)
 }
 
 async fn name(endpoint: &Endpoint) -> (Step, Vec<SocketAddr>) {
@@ -211,9 +213,9 @@ fn reason(error: &io::Error) -> String {
     }
 }
 
-async fn http(endpoint: &Endpoint, settings: &Settings) -> (Step, Option<Answer>) {
+async fn http(endpoint: &Endpoint, tls: &TlsOptions) -> (Step, Option<Answer>) {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, &settings.tls(), Question::Empty, PATIENCE).await;
+    let asked = probe::ask(endpoint, tls, Question::Empty, PATIENCE).await;
     let step = Step::new("http").took(start.elapsed());
     let answer = match asked {
         Ok(answer) => answer,
@@ -306,15 +308,15 @@ fn schemes(answer: &Answer) -> Step {
     if offered.iter().any(is_known) {
         return step;
     }
-    step.failed(format!("this version can log in only by {}", KNOWN.join(" or "))).remedy(
+    step.failed("this version can log in only by Negotiate, Basic or certificates").remedy(
         "enable Negotiate on the host: `winrm set winrm/config/service/auth @{Negotiate=\"true\"}`",
     )
 }
 
 /// Not every service answers without a login, and none needs to.
-async fn anonymous(endpoint: &Endpoint, settings: &Settings, bundle: &mut Bundle) -> Step {
+async fn anonymous(endpoint: &Endpoint, tls: &TlsOptions, bundle: &mut Bundle) -> Step {
     let start = Instant::now();
-    let asked = probe::ask(endpoint, &settings.tls(), Question::Identify, PATIENCE).await;
+    let asked = probe::ask(endpoint, tls, Question::Identify, PATIENCE).await;
     let step = Step::new("anonymous").took(start.elapsed());
     if let Ok(answer) = &asked {
         bundle.answer(answer);
