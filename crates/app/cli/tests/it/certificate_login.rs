@@ -446,7 +446,7 @@ fn winrs_does_not_believe_a_host_whose_certificate_was_taken_back() {
     place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
     place.sh(
         "openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout h.key -out h.csr 2> /dev/null
-         printf 'subjectAltName=DNS:localhost\nextendedKeyUsage=serverAuth\n' > h.ext
+         printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' > h.ext
          openssl x509 -req -in h.csr -CA ca.pem -CAkey ca.key -extfile h.ext -set_serial 7 -out h.pem 2> /dev/null
          printf '[ca]\ndefault_ca=a\n[a]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=9\n' > ca.cnf
          touch index; echo 01 > number; mkdir lists
@@ -473,4 +473,43 @@ fn winrs_does_not_believe_a_host_whose_certificate_was_taken_back() {
     let refused = run("").ended(255);
     assert!(refused.stderr.contains("was revoked by its authority"), "{refused:?}");
     run("SkipRevocationCheck = true\n").ended(7);
+}
+
+#[test]
+fn check_says_what_keeps_certificates_from_logging_in() {
+    let place = Place::late(flavours()[0]);
+    let check = |url: &str| {
+        let config = place.service.state().with_file_name("config.toml");
+        let words = ["serve", "--check", "--config", text(&config), "--listen", url];
+        let ran = tool::run(&mut place.service.transom(&words));
+        let about =
+            |line: &&str| line.contains("client certificates") || line.contains("revocation");
+        ran.stdout.lines().filter(about).map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    let https = "https://127.0.0.1:0";
+    assert!(check(https).starts_with("warning  client certificates: none is mapped"));
+    place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
+    place.import("--root", "ca.pem").ended(0);
+    place.map(&place.thumbprint("ca.pem"), "*").ended(0);
+    assert_eq!(check(https), "ok       client certificates: 1 mappings");
+    assert!(check("http://127.0.0.1:0").contains("no listener is https"));
+    place.sh(
+        "printf '[ca]\ndefault_ca=a\n[a]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\n' > ca.cnf
+         touch index; echo 01 > number
+         openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -gencrl -out ca.crl \
+             -crl_lastupdate 20200101000000Z -crl_nextupdate 20200201000000Z 2> /dev/null",
+    );
+    place.import("--crl", "ca.crl").ended(0);
+    let said = check(https);
+    assert!(
+        said.contains("failed   revocation list of CN=CA: its time was over on 2020-02-01"),
+        "{said}"
+    );
+    // Whoever it is about is refused, and the log says why.
+    place.make("new-client a@b --ca ca.pem --ca-key ca.key --out a.pem --key-out a.key").ended(0);
+    assert_eq!(place.status_of("a"), "401");
+    let last = place.refusals().pop().unwrap();
+    assert!(last.contains("the revocation list of CN=CA (transom cert list, "), "{last}");
+    fs::write(place.service.state().join("clients"), "version = 2\n").unwrap();
+    assert!(check(https).contains("failed   client certificates"), "{}", check(https));
 }
