@@ -264,6 +264,7 @@ fn refusals_say_why_in_the_log_and_nothing_on_the_wire() {
         let last = place.refusals().pop().unwrap();
         let thumbprint = place.thumbprint(&format!("{name}.pem"));
         assert!(last.contains(reason) && last.contains(&thumbprint), "{name}: {last}");
+        assert!(last.contains("mechanism=\"Certificate\""), "{last}");
     }
     assert_eq!(place.curl(&[]), "401 Negotiate");
     assert!(place.refusals().pop().unwrap().contains("showed no certificate"));
@@ -491,7 +492,7 @@ fn check_says_what_keeps_certificates_from_logging_in() {
     place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
     place.import("--root", "ca.pem").ended(0);
     place.map(&place.thumbprint("ca.pem"), "*").ended(0);
-    assert_eq!(check(https), "ok       client certificates: 1 mappings");
+    assert_eq!(check(https), "ok       client certificates: mappings: 1");
     assert!(check("http://127.0.0.1:0").contains("no listener is https"));
     place.sh(
         "printf '[ca]\ndefault_ca=a\n[a]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\n' > ca.cnf
