@@ -514,3 +514,37 @@ fn check_says_what_keeps_certificates_from_logging_in() {
     fs::write(place.service.state().join("clients"), "version = 2\n").unwrap();
     assert!(check(https).contains("failed   client certificates"), "{}", check(https));
 }
+
+#[test]
+fn openssl_s_client_logs_in_where_it_can_be_asked_and_hears_401_where_not() {
+    let request = format!(
+        "POST /wsman HTTP/1.1\r\nHost: localhost\r\n{MUTUAL}\r\nConnection: close\r\n\
+         Content-Type: application/soap+xml;charset=UTF-8\r\nContent-Length: {}\r\n\r\n{IDENTIFY}",
+        IDENTIFY.len()
+    );
+    for (place, cases) in [
+        (
+            Place::late(flavours()[0]),
+            [("-tls1_3 -enable_pha", "200"), ("-tls1_3", "401"), ("-tls1_2", "200")].as_slice(),
+        ),
+        (Place::first(flavours()[0]), &[("-tls1_3", "200"), ("-tls1_2", "200")]),
+    ] {
+        place.make("new-client alice@localhost --out a.pem --key-out a.key").ended(0);
+        place.import("--trusted-people", "a.pem").ended(0);
+        place.map(&place.thumbprint("a.pem"), "alice@localhost").ended(0);
+        for (options, status) in cases {
+            let mut openssl = tool::program("openssl");
+            openssl.args(["s_client", "-quiet", "-ign_eof", "-cert", "a.pem", "-key", "a.key"]);
+            openssl.args(options.split(' ')).current_dir(place.folder.path());
+            openssl.args(["-connect", &format!("127.0.0.1:{}", place.service.port)]);
+            let ran = tool::run_with_input(&mut openssl, request.as_bytes());
+            let wanted = format!("HTTP/1.1 {status} ");
+            assert!(ran.stdout.starts_with(&wanted), "{options}: {ran:#?}");
+        }
+        let refused = place.refusals();
+        let late = cases.len() > 2;
+        assert_eq!(refused.len(), usize::from(late), "{refused:?}");
+        assert!(!late || refused[0].contains("post_handshake_auth"), "{refused:?}");
+    }
+    report("PEER openssl 3: s_client logs in by certificate, asked for first and late");
+}
