@@ -20,7 +20,10 @@ struct Required {
 
 const REQUIRED: &[Required] = &[
     Required { name: "ansible-core", possible: |_| true },
+    // In front of the stub.
+    Required { name: "apache", possible: |workspace| workspace.stub().is_some() },
     Required { name: "curl", possible: |_| true },
+    Required { name: "nginx", possible: |workspace| workspace.stub().is_some() },
     Required { name: "openssl", possible: |_| true },
     Required { name: "prometheus-client", possible: |_| true },
     Required { name: "pypsrp", possible: |_| true },
@@ -39,7 +42,7 @@ pub(crate) fn missing(workspace: &Workspace, report: &Report) -> Vec<&'static st
 /// Makes sure that everything is there and gives the Python to run the peers with. Instant when
 /// nothing changed since the last time.
 pub(crate) fn install(workspace: &Workspace) -> Result<PathBuf, String> {
-    let packages = missing_packages(on_path);
+    let packages = missing_packages(is_there);
     if !packages.is_empty() {
         install_packages(&packages)?;
     }
@@ -75,14 +78,25 @@ fn stamp_text(requirements: &Path) -> Result<String, String> {
     Ok(format!("{}{pinned}", String::from_utf8_lossy(&version.stdout)))
 }
 
+/// Servers stand where a user's path may not lead.
+fn is_there(program: &str) -> bool {
+    on_path(program) || Path::new("/usr/sbin").join(program).is_file()
+}
+
 /// The Debian packages that are not there.
 fn missing_packages(on_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut packages = Vec::new();
+    if !on_path("xmllint") {
+        packages.push("libxml2-utils");
+    }
     if !on_path("curl") {
         packages.push("curl");
     }
-    if !on_path("xmllint") {
-        packages.push("libxml2-utils");
+    if !on_path("apache2") {
+        packages.push("apache2-bin");
+    }
+    if !on_path("nginx") {
+        packages.push("nginx-light");
     }
     if !on_path("openssl") {
         packages.push("openssl");
@@ -123,7 +137,15 @@ mod tests {
 
     #[test]
     fn absent_programs_name_their_debian_packages() {
-        let all = ["curl", "libxml2-utils", "openssl", "python3", "python3-venv"];
+        let all = [
+            "libxml2-utils",
+            "curl",
+            "apache2-bin",
+            "nginx-light",
+            "openssl",
+            "python3",
+            "python3-venv",
+        ];
         assert_eq!(missing_packages(|_| false), all);
         assert!(!missing_packages(|_| true).contains(&"libxml2-utils"));
     }
