@@ -20,8 +20,9 @@ struct Required {
 
 const REQUIRED: &[Required] = &[
     Required { name: "ansible-core", possible: |_| true },
-    Required { name: "curl", possible: |_| true },
     Required { name: "apache2", possible: |_| true },
+    Required { name: "curl", possible: |_| true },
+    Required { name: "nginx", possible: |workspace| workspace.stub().is_some() },
     Required { name: "openssl", possible: |_| true },
     Required { name: "prometheus-client", possible: |_| true },
     Required { name: "pypsrp", possible: |_| true },
@@ -42,7 +43,7 @@ pub(crate) fn missing(workspace: &Workspace, report: &Report) -> Vec<&'static st
 /// Makes sure that everything is there and gives the Python to run the peers with. Instant when
 /// nothing changed since the last time.
 pub(crate) fn install(workspace: &Workspace) -> Result<PathBuf, String> {
-    let packages = missing_packages(on_path);
+    let packages = missing_packages(is_there);
     if !packages.is_empty() {
         install_packages(&packages)?;
     }
@@ -78,21 +79,27 @@ fn stamp_text(requirements: &Path) -> Result<String, String> {
     Ok(format!("{}{pinned}", String::from_utf8_lossy(&version.stdout)))
 }
 
+/// Servers stand where a user's path may not lead.
+fn is_there(program: &str) -> bool {
+    on_path(program) || Path::new("/usr/sbin").join(program).is_file()
+}
+
 /// The Debian packages that are not there.
 fn missing_packages(on_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
     let mut packages = Vec::new();
-    if !on_path("curl") {
-        packages.push("curl");
-    }
     if !on_path("xmllint") {
         packages.push("libxml2-utils");
+    }
+    if !on_path("curl") {
+        packages.push("curl");
     }
     if !on_path("openssl") {
         packages.push("openssl");
     }
-    // Servers stand where users have no path to; the first two come without a service that would start.
+    // Servers stand where users have no path to.
     for (program, package) in [
         ("/usr/sbin/apache2", "apache2-bin"),
+        ("/usr/sbin/nginx", "nginx-light"),
         ("/usr/bin/tinyproxy", "tinyproxy-bin"),
         ("/usr/sbin/squid", "squid"),
     ] {
@@ -128,6 +135,8 @@ fn install_packages(packages: &[&str]) -> Result<(), String> {
     let mut install = Command::new("apt-get");
     install.args(["install", "--yes", "--no-install-recommends"]).args(packages);
     install.env("DEBIAN_FRONTEND", "noninteractive");
+    // Some come with a service that starts at once; in this run level none does. The tests start their own.
+    install.env("RUNLEVEL", "1");
     if !nix::unistd::geteuid().is_root() || !on_path("apt-get") {
         return Err(format!(
             "the tests need {0}, which only root may install. On Debian and Ubuntu:\n  sudo apt-get install {0}",
@@ -146,10 +155,11 @@ mod tests {
     #[test]
     fn absent_programs_name_their_debian_packages() {
         let all = [
-            "curl",
             "libxml2-utils",
+            "curl",
             "openssl",
             "apache2-bin",
+            "nginx-light",
             "tinyproxy-bin",
             "squid",
             "gss-ntlmssp",

@@ -12,7 +12,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use auth::{Account, Question};
+use auth::{Account, Question, Scheme};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -281,8 +281,7 @@ impl Connection {
     fn tell_login(&self, state: &mut State) {
         state.attempt.clear();
         let Some(established) = state.login.established() else { return };
-        let comes_again =
-            matches!(established.scheme, auth::Scheme::Basic | auth::Scheme::Certificate);
+        let comes_again = matches!(established.scheme, Scheme::Basic | Scheme::Certificate);
         let id = established.account.id;
         if comes_again && state.told == Some(id) {
             return;
@@ -513,6 +512,9 @@ fn mechanism_of(question: &Question) -> Option<Mechanism> {
 /// The scheme of a login for the log: a word, never a token.
 fn scheme_word(headers: &HeaderMap) -> &str {
     let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    if text.is_some_and(|text| text.trim().eq_ignore_ascii_case(Scheme::Certificate.as_str())) {
+        return "Certificate";
+    }
     let word = text.and_then(|text| text.split_once(' ')).map(|(word, _)| word);
     word.filter(|word| word.len() <= 16).unwrap_or_default()
 }

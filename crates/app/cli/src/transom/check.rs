@@ -178,7 +178,7 @@ fn client_certificates(store: &Store, has_https: bool) -> Vec<Finding> {
         let text = "none is mapped to an account; `transom cert map add` does that";
         finding(Verdict::Warning, text.to_owned())
     } else {
-        finding(Verdict::Ok, format!("{} mappings", clients.mappings().len()))
+        finding(Verdict::Ok, format!("mappings: {}", clients.mappings().len()))
     }];
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let now = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);

@@ -64,7 +64,7 @@ enum Command {
     Doctor(doctor::DoctorArgs),
     /// Says who may log in to the service, and which local user they become
     Account(account::AccountArgs),
-    /// Makes, imports and shows the certificates that the service has for https
+    /// Makes, imports and shows certificates: the service's for https, and those that let clients in
     Cert(cert::CertArgs),
     /// Runs the service in the foreground until SIGTERM or Ctrl-C
     #[command(

@@ -16,7 +16,7 @@ pub(crate) struct CertificateSwitches {
     /// Logs in by this certificate, over https: a file (PEM or PFX), or the thumbprint
     /// of one in ~/.config/transom/certificates. Its key's password is asked for, or
     /// taken from -password-file or the variable TRANSOM_PASSWORD.
-    #[arg(long, value_name = "FILE|THUMBPRINT", help_heading = EXTENSIONS)]
+    #[arg(long, value_name = "CERTIFICATE", help_heading = EXTENSIONS)]
     pub(crate) certificate: Option<String>,
 
     /// The file with the certificate's private key, if it is not in the same file.

@@ -264,6 +264,7 @@ fn refusals_say_why_in_the_log_and_nothing_on_the_wire() {
         let last = place.refusals().pop().unwrap();
         let thumbprint = place.thumbprint(&format!("{name}.pem"));
         assert!(last.contains(reason) && last.contains(&thumbprint), "{name}: {last}");
+        assert!(last.contains("mechanism=\"Certificate\""), "{last}");
     }
     assert_eq!(place.curl(&[]), "401 Negotiate");
     assert!(place.refusals().pop().unwrap().contains("showed no certificate"));
@@ -415,4 +416,135 @@ fn server_certificate_of_our_own_authority_is_believed_by_its_clients() {
     // The new one, and the self-signed one that the service began with.
     let listed = place.cert(&["list"]).ended(0).stdout;
     assert_eq!(listed.matches("service").count(), 2, "{listed}");
+}
+
+#[test]
+fn winrs_and_the_service_need_no_password_between_them() {
+    for place in [Place::late(flavours()[0]), Place::first(flavours()[0])] {
+        fs::write(place.path("word"), "secret\n").unwrap();
+        place.make("new-client alice@localhost --out a.pem --key-out a.key").ended(0);
+        let pfx = "convert a.pem --key a.key --out a.pfx --out-password-file word";
+        place.make(pfx).ended(0);
+        let winrs = |words: &[&str]| {
+            let mut command = tool::winrs();
+            command.arg(format!("-r:https://localhost:{}", place.service.port)).args(words);
+            command.arg("--ca").arg(place.service.certificate());
+            tool::run(command.current_dir(place.folder.path()).arg("echo in; exit 7"))
+        };
+        let pem = ["--certificate", "a.pem", "--key", "a.key"];
+        assert!(winrs(&pem).ended(255).stdout.is_empty());
+        place.import("--trusted-people", "a.pem").ended(0);
+        place.map(&place.thumbprint("a.pem"), "alice@localhost").ended(0);
+        assert_eq!(winrs(&pem).ended(7).stdout, "in\n");
+        let pfx = ["--certificate", "a.pfx", "--password-file", "word"];
+        assert_eq!(winrs(&pfx).ended(7).stdout, "in\n");
+    }
+}
+
+#[test]
+fn winrs_does_not_believe_a_host_whose_certificate_was_taken_back() {
+    let place = Place::late(flavours()[0]);
+    place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
+    place.sh(
+        "openssl req -newkey rsa:2048 -nodes -subj /CN=localhost -keyout h.key -out h.csr 2> /dev/null
+         printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n' > h.ext
+         openssl x509 -req -in h.csr -CA ca.pem -CAkey ca.key -extfile h.ext -set_serial 7 -out h.pem 2> /dev/null
+         printf '[ca]\ndefault_ca=a\n[a]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\ndefault_crl_days=9\n' > ca.cnf
+         touch index; echo 01 > number; mkdir lists
+         openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -gencrl -out lists/ca.crl 2> /dev/null",
+    );
+    let service = Service::https_with(flavours()[0], &place.path("h.pem"), &place.path("h.key"));
+    let settings = |more: &str| {
+        tool::client_settings(&format!(
+            "[TLS]\nCAPath = {:?}\nCRLPath = {:?}\n{more}",
+            place.path("ca.pem"),
+            place.path("lists")
+        ))
+    };
+    let run = |more: &str| {
+        let folder = settings(more);
+        let mut command = service.winrs(&["exit 7"]);
+        tool::run(command.env("XDG_CONFIG_HOME", folder.path()))
+    };
+    run("").ended(7);
+    place.sh(
+        "openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -revoke h.pem 2> /dev/null
+         openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -gencrl -out lists/ca.crl 2> /dev/null",
+    );
+    let refused = run("").ended(255);
+    assert!(refused.stderr.contains("was revoked by its authority"), "{refused:?}");
+    run("SkipRevocationCheck = true\n").ended(7);
+}
+
+#[test]
+fn check_says_what_keeps_certificates_from_logging_in() {
+    let place = Place::late(flavours()[0]);
+    let check = |url: &str| {
+        let config = place.service.state().with_file_name("config.toml");
+        let words = ["serve", "--check", "--config", text(&config), "--listen", url];
+        let ran = tool::run(&mut place.service.transom(&words));
+        let about =
+            |line: &&str| line.contains("client certificates") || line.contains("revocation");
+        ran.stdout.lines().filter(about).map(str::to_owned).collect::<Vec<_>>().join("\n")
+    };
+    let https = "https://127.0.0.1:0";
+    assert!(check(https).starts_with("warning  client certificates: none is mapped"));
+    place.make("new-ca --name CA --out ca.pem --key-out ca.key").ended(0);
+    place.import("--root", "ca.pem").ended(0);
+    place.map(&place.thumbprint("ca.pem"), "*").ended(0);
+    assert_eq!(check(https), "ok       client certificates: mappings: 1");
+    assert!(check("http://127.0.0.1:0").contains("no listener is https"));
+    place.sh(
+        "printf '[ca]\ndefault_ca=a\n[a]\ndatabase=index\ncrlnumber=number\ndefault_md=sha256\n' > ca.cnf
+         touch index; echo 01 > number
+         openssl ca -config ca.cnf -keyfile ca.key -cert ca.pem -gencrl -out ca.crl \
+             -crl_lastupdate 20200101000000Z -crl_nextupdate 20200201000000Z 2> /dev/null",
+    );
+    place.import("--crl", "ca.crl").ended(0);
+    let said = check(https);
+    assert!(
+        said.contains("failed   revocation list of CN=CA: its time was over on 2020-02-01"),
+        "{said}"
+    );
+    // Whoever it is about is refused, and the log says why.
+    place.make("new-client a@b --ca ca.pem --ca-key ca.key --out a.pem --key-out a.key").ended(0);
+    assert_eq!(place.status_of("a"), "401");
+    let last = place.refusals().pop().unwrap();
+    assert!(last.contains("the revocation list of CN=CA (transom cert list, "), "{last}");
+    fs::write(place.service.state().join("clients"), "version = 2\n").unwrap();
+    assert!(check(https).contains("failed   client certificates"), "{}", check(https));
+}
+
+#[test]
+fn openssl_s_client_logs_in_where_it_can_be_asked_and_hears_401_where_not() {
+    let request = format!(
+        "POST /wsman HTTP/1.1\r\nHost: localhost\r\n{MUTUAL}\r\nConnection: close\r\n\
+         Content-Type: application/soap+xml;charset=UTF-8\r\nContent-Length: {}\r\n\r\n{IDENTIFY}",
+        IDENTIFY.len()
+    );
+    for (place, cases) in [
+        (
+            Place::late(flavours()[0]),
+            [("-tls1_3 -enable_pha", "200"), ("-tls1_3", "401"), ("-tls1_2", "200")].as_slice(),
+        ),
+        (Place::first(flavours()[0]), &[("-tls1_3", "200"), ("-tls1_2", "200")]),
+    ] {
+        place.make("new-client alice@localhost --out a.pem --key-out a.key").ended(0);
+        place.import("--trusted-people", "a.pem").ended(0);
+        place.map(&place.thumbprint("a.pem"), "alice@localhost").ended(0);
+        for (options, status) in cases {
+            let mut openssl = tool::program("openssl");
+            openssl.args(["s_client", "-quiet", "-ign_eof", "-cert", "a.pem", "-key", "a.key"]);
+            openssl.args(options.split(' ')).current_dir(place.folder.path());
+            openssl.args(["-connect", &format!("127.0.0.1:{}", place.service.port)]);
+            let ran = tool::run_with_input(&mut openssl, request.as_bytes());
+            let wanted = format!("HTTP/1.1 {status} ");
+            assert!(ran.stdout.starts_with(&wanted), "{options}: {ran:#?}");
+        }
+        let refused = place.refusals();
+        let late = cases.len() > 2;
+        assert_eq!(refused.len(), usize::from(late), "{refused:?}");
+        assert!(!late || refused[0].contains("post_handshake_auth"), "{refused:?}");
+    }
+    report("PEER openssl 3: s_client logs in by certificate, asked for first and late");
 }

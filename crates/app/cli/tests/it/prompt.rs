@@ -171,6 +171,39 @@ fn new_password_is_asked_for_twice() {
 }
 
 #[test]
+fn passwords_of_pfx_files_are_asked_for_and_not_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let cert = |words: &[&str]| {
+        let mut command = tool::transom();
+        command.arg("cert").args(words);
+        command
+    };
+    let (pfx, pem) = (path("a.pfx"), path("a.pem"));
+    for (second, code) in [("two\n", 1), ("one\n", 0)] {
+        let mut terminal = Terminal::run(&cert(&["new-client", "a@b", "--out", &pfx]));
+        terminal.expect(&format!("New password of {pfx}: "));
+        terminal.type_in("one\n");
+        terminal.expect("The same again: ");
+        terminal.type_in(second);
+        assert_eq!(terminal.code(), Some(code));
+        assert_eq!(folder.path().join("a.pfx").exists(), code == 0);
+    }
+    let convert = cert(&["convert", &pfx, "--out", &pem]);
+    for (password, code) in [("two\n", 1), ("one\n", 0)] {
+        let mut terminal = Terminal::run(&convert);
+        terminal.expect(&format!("Password of {pfx}: "));
+        terminal.type_in(password);
+        assert_eq!(terminal.code(), Some(code));
+        assert_eq!(folder.path().join("a.pem").exists(), code == 0);
+    }
+    // Without a terminal the option is named.
+    let convert = cert(&["convert", &pfx, "--out", &path("b.pem")]);
+    let ran = tool::run(&mut tool::without_terminal(&convert)).ended(1);
+    assert!(ran.stderr.contains("--password-file"), "{ran:#?}");
+}
+
+#[test]
 fn test_wsman_asks_for_the_password_and_does_not_show_it() {
     let service = Service::start(flavours()[0]);
     let line = format!(

@@ -100,6 +100,24 @@ impl Service {
         Self::on("https", flavour, settings, &[])
     }
 
+    /// The same with this certificate and key beside its own.
+    #[track_caller]
+    pub(crate) fn https_with(flavour: Flavour, certificate: &Path, key: &Path) -> Self {
+        let mut service = Self::https(flavour, "");
+        let mut command = service.transom(&["cert", "import"]);
+        let shown = tool::run(command.arg(certificate).arg("--key").arg(key)).ended(0).stdout;
+        let thumbprint = shown.split_whitespace().nth(1).unwrap().to_owned();
+        // The only one is taken without a word.
+        for file in fs::read_dir(service.state().join("service/certificates")).unwrap() {
+            let file = file.unwrap();
+            if !file.file_name().to_str().unwrap().starts_with(&thumbprint) {
+                fs::remove_file(file.path()).unwrap();
+            }
+        }
+        service.stop_and_start_again();
+        service
+    }
+
     /// The same where the settings say on which port, which is 0.
     #[track_caller]
     pub(crate) fn https_as_configured(flavour: Flavour, settings: &str) -> Self {

@@ -7,6 +7,7 @@
     reason = "tests may panic"
 )]
 
+mod certificates;
 mod fuzz;
 mod hostile;
 mod https;

@@ -333,3 +333,145 @@ impl Clients {
 fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(100).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificates::{Identity, NewAuthority, NewClient};
+
+    fn authority() -> Identity {
+        NewAuthority { name: "CA".to_owned(), days: 1 }.make().unwrap()
+    }
+
+    fn client(authority: Option<&Identity>) -> Identity {
+        let upn = Some("alice@localhost".to_owned());
+        NewClient { upn, names: Vec::new(), days: 1 }.make(authority).unwrap()
+    }
+
+    fn entry(issuer: &str, subject: &str) -> Entry {
+        Entry {
+            issuer: issuer.to_owned(),
+            subject: subject.parse().unwrap(),
+            uri: "*".parse().unwrap(),
+            account: [7; 16],
+            enabled: true,
+        }
+    }
+
+    fn sample() -> Clients {
+        let (authority, alone) = (authority(), client(None));
+        let mut clients = Clients::default();
+        let pem = authority.certificates_pem().into_bytes();
+        clients.import(Store::Root, pem).unwrap();
+        clients.add(Store::TrustedPeople, &alone.chain()[0]).unwrap();
+        clients.map(entry(&authority.thumbprint(), "*@localhost")).unwrap();
+        clients
+            .map(Entry { enabled: false, ..entry(&alone.thumbprint(), "alice@localhost") })
+            .unwrap();
+        clients
+    }
+
+    #[test]
+    fn file_is_read_as_it_was_written() {
+        let clients = sample();
+        let text = clients.to_text().unwrap();
+        assert_eq!(Clients::parse(text.as_bytes()), Ok(clients));
+        assert!(text.starts_with("version = 1\n"), "{text}");
+        assert_eq!(Clients::parse(b"version = 1\n"), Ok(Clients::default()));
+    }
+
+    #[test]
+    fn anything_that_is_not_ours_is_refused() {
+        let text = sample().to_text().unwrap();
+        let mapping =
+            text.split_once("[[mapping]]").unwrap().1.split("[[mapping]]").next().unwrap();
+        for broken in [
+            String::new(),
+            text.replace("version = 1", "version = 2"),
+            text.replace("issuer =", "issue ="),
+            text.replace("[[root]]", "[[person]]"),
+            text.replace("[[person]]", "[[root]]"),
+            text.replacen("MII", "MIX", 1),
+            text.replacen("-----END CERTIFICATE-----", "", 1),
+            text.replace("*@localhost", "a*@localhost"),
+            text.replace(&"07".repeat(16), &"07".repeat(15)),
+            format!("{text}\n[[mapping]]{mapping}"),
+            format!("{text}\nextra = 1\n"),
+        ] {
+            assert!(Clients::parse(broken.as_bytes()).is_err(), "{broken:.300}");
+        }
+        assert_eq!(Clients::parse(b"\xff"), Err(ClientsError::NotText));
+        assert_eq!(Clients::parse(&vec![b'#'; MAX_FILE + 1]), Err(ClientsError::TooLong));
+    }
+
+    #[test]
+    fn stores_take_only_what_can_count_in_them() {
+        let authority = authority();
+        let (issued, alone) = (client(Some(&authority)), client(None));
+        let mut clients = Clients::default();
+        for (store, identity) in [
+            (Store::Root, &issued),
+            (Store::Root, &alone),
+            (Store::TrustedPeople, &issued),
+            (Store::TrustedPeople, &authority),
+        ] {
+            assert!(clients.add(store, &identity.chain()[0]).is_err(), "{store:?} {identity:?}");
+        }
+        for (store, identity) in [(Store::Root, &authority), (Store::TrustedPeople, &alone)] {
+            let thumbprint = identity.thumbprint();
+            assert_eq!(clients.add(store, &identity.chain()[0]).unwrap().thumbprint, thumbprint);
+            let again = clients.add(store, &identity.chain()[0]);
+            assert_eq!(again, Err(ClientsError::Taken(thumbprint.clone())));
+            clients.remove(store, &thumbprint.parse().unwrap()).unwrap();
+            let gone = clients.remove(store, &thumbprint.parse().unwrap());
+            assert_eq!(gone, Err(ClientsError::Unknown(thumbprint)));
+        }
+        assert_eq!(clients, Clients::default());
+        assert_eq!(clients.import(Store::Root, Vec::new()), Err(ClientsError::NoCertificate));
+    }
+
+    #[test]
+    fn mapping_is_one_whatever_the_case_of_its_names() {
+        let mut clients = sample();
+        let issuer = clients.mappings()[0].issuer.clone();
+        let again = clients.map(entry(&issuer, "*@LOCALHOST"));
+        assert!(matches!(again, Err(ClientsError::MappingTaken { .. })));
+        let (issuer, uri) = (issuer.parse().unwrap(), "*".parse().unwrap());
+        let removed = clients.unmap(&issuer, &"*@LocalHost".parse().unwrap(), &uri).unwrap();
+        assert_eq!(removed.account, [7; 16]);
+        let gone = clients.unmap(&issuer, &"*@localhost".parse().unwrap(), &uri);
+        assert_eq!(gone, Err(ClientsError::UnknownMapping));
+    }
+
+    #[test]
+    fn newer_list_takes_the_place_of_the_older_one_and_not_the_other_way_round() {
+        use rcgen::{CertificateRevocationListParams, Issuer, KeyIdMethod, KeyPair};
+        use time::{Duration, OffsetDateTime};
+        let authority = authority();
+        let key = KeyPair::from_pem(&authority.key_pem()).unwrap();
+        let issuer = Issuer::from_ca_cert_der(&authority.chain()[0], key).unwrap();
+        let list = |hours: i64| {
+            let this_update = OffsetDateTime::now_utc() + Duration::hours(hours);
+            let params = CertificateRevocationListParams {
+                this_update,
+                next_update: this_update + Duration::hours(9),
+                crl_number: 1_u64.into(),
+                issuing_distribution_point: None,
+                revoked_certs: Vec::new(),
+                key_identifier_method: KeyIdMethod::Sha256,
+            };
+            params.signed_by(&issuer).unwrap().der().to_vec()
+        };
+        let mut clients = Clients::default();
+        clients.add_lists(&list(-2)).unwrap();
+        let newer = clients.add_lists(&list(-1)).unwrap().remove(0);
+        assert_eq!(clients.lists().count(), 1);
+        assert_eq!(clients.add_lists(&list(-3)), Err(ClientsError::OlderList("CN=CA".to_owned())));
+        for wrong in ["", "00", "zz"] {
+            assert!(clients.remove_list(wrong).is_err(), "{wrong}");
+        }
+        let start: String = newer.fingerprint.to_uppercase().chars().take(12).collect();
+        clients.remove_list(&start).unwrap();
+        assert_eq!(clients.lists().count(), 0);
+    }
+}

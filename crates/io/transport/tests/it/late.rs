@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use testkit::report;
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines,
 };
@@ -248,5 +249,63 @@ async fn s_server_asks_our_client_late_in_both_versions() {
         until(&mut lines, "second").await;
         input.write_all(b"third\n").await.unwrap();
         assert_eq!(reading.await.unwrap(), "third\n", "{options}");
+    }
+}
+
+/// As a service does: reads a head, asks for the certificate while the body is still on its way, and answers with the
+/// thumbprint and the length of the body.
+async fn answer_http(port_of: tokio::sync::oneshot::Sender<u16>) {
+    let server = server(self_signed(&["localhost"]), ClientCertificates::Late).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    port_of.send(listener.local_addr().unwrap().port()).unwrap();
+    let (stream, _) = listener.accept().await.unwrap();
+    let accepted = server.accept(stream, PATIENCE).await.unwrap();
+    let mut stream = BufReader::new(accepted.stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let found = accepted.peer.request(PATIENCE).await.unwrap();
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.unwrap();
+    assert!(body.iter().all(|&byte| byte == b'x'));
+    let thumbprint =
+        found.map(|chain| transport::tls::certificate::thumbprint(&chain[0])).unwrap_or_default();
+    let text = format!("{thumbprint} {length}");
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn curl_is_asked_with_its_body_on_the_way_in_both_versions() {
+    let identity = Authority::new("CA").issue(&["alice"]);
+    let folder = files(&identity);
+    std::fs::write(folder.path().join("body"), "x".repeat(150_000)).unwrap();
+    for version in ["--tls-max 1.2", "--tlsv1.3"] {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let task = tokio::spawn(answer_http(sender));
+        let port = receiver.await.unwrap();
+        let line = format!(
+            "-sSk {version} --cert cert.pem --key key.pem -H Expect: --data-binary @body https://127.0.0.1:{port}/wsman"
+        );
+        let output = Command::new("curl")
+            .args(line.split_whitespace())
+            .current_dir(folder.path())
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(said, format!("{} 150000", identity.thumbprint()), "{version}: {errors}");
+        task.await.unwrap();
+        report(&format!("PEER curl 7: asked late, {version}"));
     }
 }

@@ -122,9 +122,10 @@ fn files_that_hold_no_list_are_named() {
     let place = Place::new();
     // A folder may hold more than lists, a file that is named may not.
     place.write("README", b"nothing");
-    let wrong = |trust: &Trust| match Validator::new(trust).unwrap_err() {
-        TrustError::Read { path, problem } => (path, problem),
-        other => panic!("{other}"),
+    let wrong = |trust: &Trust| {
+        let error = Validator::new(trust).unwrap_err();
+        let TrustError::Read { path, problem } = error else { panic!("{error}") };
+        (path, problem)
     };
     assert!(wrong(&place.trust()).1.contains("no revocation list"));
     place.write("broken.crl", &[0x30, 3, 1, 2, 3]);

@@ -115,3 +115,37 @@ pub(super) fn watch_index() -> Option<Index<Ssl, Arc<Watch>>> {
     static INDEX: OnceLock<Option<Index<Ssl, Arc<Watch>>>> = OnceLock::new();
     *INDEX.get_or_init(|| Ssl::new_ex_index().ok())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::trust::Trust;
+
+    #[test]
+    fn another_certificate_in_a_second_handshake_is_refused() {
+        let made = |name: &str| {
+            let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+            made.cert.der().clone()
+        };
+        let (first, second) = (made("h"), made("h"));
+        let trust = Trust { skip_ca_check: true, ..Trust::default() };
+        let validator = Arc::new(Validator::new(&trust).unwrap());
+        let host = ServerName::try_from("h").unwrap();
+        let watch = Watch::new(Judge::Host { validator, host });
+        assert!(watch.handle_chain(vec![first.clone()]));
+        assert!(watch.handle_chain(vec![first.clone(), second.clone()]));
+        assert!(!watch.handle_chain(vec![second]));
+        assert_eq!(watch.verdict(), Some(CertificateError::Changed));
+        assert_eq!(watch.chain().unwrap().first(), Some(&first));
+    }
+
+    #[test]
+    fn long_chains_of_clients_are_refused_and_short_ones_kept_unjudged() {
+        let watch = Watch::new(Judge::Client);
+        let chain = |length| vec![CertificateDer::from(vec![0x30, 0]); length];
+        assert!(!watch.handle_chain(chain(MAX_CHAIN + 1)));
+        assert_eq!(watch.verdict(), Some(CertificateError::TooMany));
+        assert!(watch.handle_chain(chain(MAX_CHAIN)));
+        assert_eq!(watch.chain().map(|chain| chain.len()), Some(MAX_CHAIN));
+    }
+}
