@@ -462,24 +462,29 @@ fn sessions_under_way_at_an_error_that_stops_are_closed() {
 }
 
 #[test]
-fn redirection_is_told_and_not_followed() {
+fn session_is_where_the_host_sent_to() {
     let place = Place::new();
     let elsewhere = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = elsewhere.local_addr().unwrap().port();
+    let url = format!("{}/wsman", place.service.url);
+    let answer = format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n");
     std::thread::spawn(move || {
         while let Ok((mut stream, _)) = elsewhere.accept() {
             let mut piece = [0; 4096];
             // A piece of the request is enough to answer.
             let _read = std::io::Read::read(&mut stream, &mut piece);
-            let answer = "HTTP/1.1 302 Found\r\nLocation: http://h/\r\nContent-Length: 0\r\n\r\n";
             let _unread = std::io::Write::write_all(&mut stream, answer.as_bytes());
         }
     });
     let uri = format!("http://127.0.0.1:{port}/wsman");
-    let line = format!("New-PSSession -ConnectionUri {uri} -Credential {USER} -AllowRedirection");
+    let line = format!("New-PSSession -ConnectionUri {uri} -Credential {USER}");
     let ran = place.shell(&line).ended(1);
-    assert!(ran.stderr.contains("302"), "{ran:#?}");
-    assert!(ran.stderr.contains("this version follows no redirection"), "{ran:#?}");
+    assert!(ran.stderr.contains(&format!("Redirect location reported: {url}.")), "{ran:#?}");
+    let ran = place.shell(&format!("{line} -Name sent -AllowRedirection")).ended(0);
+    assert!(ran.stderr.contains("WARNING: Your connection has been redirected"), "{ran:#?}");
+    // The next program goes there at once, and says nothing of it.
+    let ran = place.shell("Connect-PSSession -Name sent").ended(0);
+    assert!(!ran.stderr.contains("WARNING"), "{ran:#?}");
 }
 
 /// Whether a file is there for its owner only.

@@ -10,8 +10,11 @@ const OURS: [u8; 32] = [0x42; 32];
 const OTHER: [u8; 32] = [0x17; 32];
 const HALVES: [Half; 2] = [Half::Pyspnego, Half::GssNtlmssp];
 
+/// The hash of a certificate that a login is bound to, if it is.
+type Bound = Option<[u8; 32]>;
+
 /// What the client binds its login to, and what comes of it at the levels None, Relaxed and Strict.
-const CASES: [(Option<[u8; 32]>, [Result<(), Refusal>; 3]); 3] = [
+const CASES: [(Bound, [Result<(), Refusal>; 3]); 3] = [
     (Some(OURS), [Ok(()), Ok(()), Ok(())]),
     (Some(OTHER), [Ok(()), Err(Refusal::ChannelBindingWrong), Err(Refusal::ChannelBindingWrong)]),
     (None, [Ok(()), Ok(()), Err(Refusal::ChannelBindingMissing)]),
@@ -25,7 +28,7 @@ fn setup(spnego: bool) -> Setup {
 }
 
 /// A login of a peer to our acceptor; both talk sealed when it is in.
-fn log_in(half: Half, setup: &Setup, sent: Option<[u8; 32]>) -> Result<(), Error> {
+fn log_in(half: Half, setup: &Setup, sent: Bound) -> Result<(), Error> {
     let protocol = protocol(setup.spnego);
     let mut peer = Peer::start_as(half, "bound_client", "client", protocol, setup.user, sent);
     let mut acceptor = setup.acceptor();
@@ -59,7 +62,7 @@ fn logins_of_others_are_judged_by_their_bindings_and_the_level() {
 }
 
 /// Whether our login, bound so, is taken by a peer whose connection has this binding.
-fn is_taken(half: Half, spnego: bool, sent: Option<[u8; 32]>, own: Option<[u8; 32]>) -> bool {
+fn is_taken(half: Half, spnego: bool, sent: Bound, own: Bound) -> bool {
     let mut setup = setup(spnego);
     setup.client_binding = sent.map(|hash| ChannelBinding::from_tls_server_end_point(&hash));
     let mut peer =
