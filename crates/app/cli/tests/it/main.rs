@@ -14,6 +14,7 @@ mod bulk;
 mod cert;
 mod chaos;
 mod check;
+mod client_certificates;
 mod demo;
 mod docs;
 mod doctor;
