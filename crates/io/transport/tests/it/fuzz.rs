@@ -12,6 +12,9 @@
 #[path = "../../../../../fuzz/support/replay.rs"]
 mod replay;
 
+#[path = "../../../../../fuzz/fuzz_targets/transport_chain.rs"]
+mod transport_chain;
+
 #[path = "../../../../../fuzz/fuzz_targets/transport_identity.rs"]
 mod transport_identity;
 
@@ -20,4 +23,9 @@ use replay::replay;
 #[test]
 fn transport_identity_passes_its_saved_inputs() {
     replay("transport_identity", transport_identity::run);
+}
+
+#[test]
+fn transport_chain_passes_its_saved_inputs() {
+    replay("transport_chain", transport_chain::run);
 }
