@@ -3,6 +3,7 @@
 
 mod bindings;
 mod fuzz;
+mod hostile;
 mod identities;
 mod judgement;
 mod late;
