@@ -15,6 +15,7 @@ mod cert;
 mod certificate_login;
 mod chaos;
 mod check;
+mod client_certificates;
 mod demo;
 mod digest;
 mod docs;

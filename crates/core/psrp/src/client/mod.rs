@@ -19,6 +19,7 @@
 mod error;
 mod event;
 mod pipeline;
+mod questions;
 mod receive;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -33,9 +34,8 @@ use crate::fragment::{Assembler, Fragmenter};
 use crate::host::NO_ANSWER;
 use crate::message::Destination;
 use crate::messages::{
-    ConnectRunspacePool, CreatePipeline, Data, Empty, GetAvailableRunspaces, GetCommandMetadata,
-    HostResponse, InitRunspacePool, Message, PublicKey, ResetRunspaceState, SessionCapability,
-    SetMaxRunspaces, SetMinRunspaces,
+    ConnectRunspacePool, CreatePipeline, Data, Empty, GetCommandMetadata, HostResponse,
+    InitRunspacePool, Message, PublicKey, SessionCapability,
 };
 use crate::session_key::{self, KeyPair, Plain, SessionKey};
 use crate::version;
@@ -312,56 +312,6 @@ impl Pool {
         }
         self.requests.push_back(Request::Send { pipeline });
         Ok(())
-    }
-
-    /// Changes the most runspaces; [`Event::Availability`] with the number that is returned follows.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`].
-    pub fn set_max_runspaces(&mut self, max_runspaces: i32) -> Result<i64, Error> {
-        self.ask(|call_id| Message::SetMaxRunspaces(SetMaxRunspaces { max_runspaces, call_id }))
-    }
-
-    /// Changes the least runspaces; [`Event::Availability`] with the number that is returned follows.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`].
-    pub fn set_min_runspaces(&mut self, min_runspaces: i32) -> Result<i64, Error> {
-        self.ask(|call_id| Message::SetMinRunspaces(SetMinRunspaces { min_runspaces, call_id }))
-    }
-
-    /// Asks how many runspaces are free; [`Event::Availability`] with the number that is returned
-    /// follows.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`].
-    pub fn get_available_runspaces(&mut self) -> Result<i64, Error> {
-        self.ask(|call_id| Message::GetAvailableRunspaces(GetAvailableRunspaces { call_id }))
-    }
-
-    /// Puts the pool's one runspace back to its beginning; [`Event::Availability`] with the number
-    /// that is returned follows.
-    ///
-    /// # Errors
-    ///
-    /// [`Error`]; a host below version 2.3 cannot.
-    pub fn reset_runspace_state(&mut self) -> Result<i64, Error> {
-        if self.version < version::RESET {
-            return Err(ApiMisuse::NotInThisVersion(self.version).into());
-        }
-        self.ask(|call_id| Message::ResetRunspaceState(ResetRunspaceState { call_id }))
-    }
-
-    fn ask(&mut self, message: impl FnOnce(i64) -> Message) -> Result<i64, Error> {
-        self.expect(State::Opened, ApiMisuse::NotOpen)?;
-        let call_id = self.next_call;
-        self.next_call += 1;
-        self.send(message(call_id));
-        self.requests.push_back(Request::Send { pipeline: None });
-        Ok(call_id)
     }
 
     /// Whether SecureStrings need a key that is not here yet.

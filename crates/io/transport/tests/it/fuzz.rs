@@ -14,6 +14,10 @@ mod replay;
 
 #[path = "../../../../../fuzz/fuzz_targets/transport_client_certificate.rs"]
 mod transport_client_certificate;
+
+#[path = "../../../../../fuzz/fuzz_targets/transport_chain.rs"]
+mod transport_chain;
+
 #[path = "../../../../../fuzz/fuzz_targets/transport_identity.rs"]
 mod transport_identity;
 
@@ -27,4 +31,9 @@ fn transport_client_certificate_passes_its_saved_inputs() {
 #[test]
 fn transport_identity_passes_its_saved_inputs() {
     replay("transport_identity", transport_identity::run);
+}
+
+#[test]
+fn transport_chain_passes_its_saved_inputs() {
+    replay("transport_chain", transport_chain::run);
 }

@@ -4,6 +4,7 @@
 mod bindings;
 mod clients;
 mod fuzz;
+mod hostile;
 mod identities;
 mod judgement;
 mod late;
