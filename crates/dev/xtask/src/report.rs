@@ -30,6 +30,8 @@ pub(crate) struct Report {
     ignored: BTreeMap<String, String>,
     /// What each peer, `name version`, took part in.
     peers: BTreeMap<String, BTreeSet<String>>,
+    /// Rows of a matrix, in their order.
+    matrix: Vec<String>,
     /// Tests that failed, by name.
     failures: BTreeSet<String>,
 }
@@ -44,6 +46,10 @@ impl Report {
         } else if let Some(said) = line.strip_prefix("PEER ") {
             let (peer, what) = said.split_once(": ").unwrap_or((said, "took part"));
             self.peers.entry(peer.to_owned()).or_default().insert(what.to_owned());
+        } else if let Some(row) = line.strip_prefix("MATRIX ") {
+            if !self.matrix.iter().any(|known| known == row) {
+                self.matrix.push(row.to_owned());
+            }
         } else if let Some(sums) = line.strip_prefix("test result: ") {
             self.harness.add(counted(sums, "ignored"));
         } else if let Some(test) = line.strip_prefix("test ") {
@@ -87,12 +93,15 @@ impl Report {
     }
 }
 
-/// Who took part, what was skipped and why, what failed; the counts are displayed apart.
+/// Who took part, what the matrices say, what was skipped and why, what failed; the counts are displayed apart.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "peers that took part:{}", if self.peers.is_empty() { " none" } else { "" })?;
         for (peer, runs) in &self.peers {
             writeln!(f, "  {peer}: {}", list(runs))?;
+        }
+        for row in &self.matrix {
+            writeln!(f, "  {row}")?;
         }
         let silent = self.plain.skipped.saturating_sub(self.skips.len());
         let none = self.skips.is_empty() && self.ignored.is_empty() && silent == 0;
@@ -156,6 +165,12 @@ mod tests {
         let mut report = Report::default();
         text.lines().for_each(|line| report.line(line));
         report
+    }
+
+    #[test]
+    fn rows_of_a_matrix_are_shown_once_in_their_order() {
+        let report = read("MATRIX b: pass\nMATRIX a: refused\nMATRIX b: pass\n").to_string();
+        assert!(report.contains("  b: pass\n  a: refused\nskipped"), "{report}");
     }
 
     #[test]

@@ -104,7 +104,8 @@ fn secure(
         tell_certificate(listener, &identity);
         let content = |source| failed(CertificatesError::Unusable { source });
         let clients = clients(settings, listener);
-        let options = ServerOptions { identity: Arc::new(identity), clients };
+        let identity = Arc::new(identity);
+        let options = ServerOptions { identity, clients, disable_tls13: listener.disable_tls13 };
         tls::Server::new(&options).map(|tls| Some(Arc::new(tls))).map_err(content)
     };
     let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();

@@ -32,7 +32,9 @@ async fn measure(name: &str, clients: ClientCertificates, level: Level, count: u
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let (pem, key) = (made.cert.pem(), made.signing_key.serialize_pem());
     let identity = Identity::read(pem.as_bytes(), Some(key.as_bytes()), None).unwrap();
-    let server = Server::new(&ServerOptions { identity: Arc::new(identity), clients }).unwrap();
+    let server =
+        Server::new(&ServerOptions { identity: Arc::new(identity), clients, disable_tls13: false })
+            .unwrap();
     let trust = Trust { skip_ca_check: true, ..Trust::default() };
     let client = Client::new(&ClientOptions { level, ..ClientOptions::from(trust) }).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -38,6 +38,7 @@ mod invoke_sessions;
 mod ipv6;
 mod json;
 mod log_file;
+mod login_matrix;
 mod manual;
 mod many_shells;
 mod memory;

@@ -43,6 +43,7 @@ def by_pypsrp(login, endpoint, user, password):
         "certificate_pem": os.environ.get("TRANSOM_TEST_CERTIFICATE"),
         "certificate_key_pem": os.environ.get("TRANSOM_TEST_KEY"),
     }
+    seals = url.scheme == "https" or login in ("ntlm", "negotiate")
     connection = WSMan(
         url.hostname,
         port=url.port,
@@ -50,6 +51,8 @@ def by_pypsrp(login, endpoint, user, password):
         password=password,
         ssl=url.scheme == "https",
         auth=login,
+        # Otherwise it would refuse by itself, and nobody would ask the service.
+        encryption="auto" if seals else "never",
         no_proxy=True,
         cert_validation=os.environ.get("TRANSOM_TEST_CA", True),
         **(certificate if login == "certificate" else {}),

@@ -31,6 +31,8 @@ pub struct Listener {
     /// Whether clients of an HTTPS listener are asked for their certificate in the first handshake; false asks those only
     /// that want to log in by it, later. It counts where the setting `Certificate` of `Service.Auth` is true.
     pub client_cert_negotiation: bool,
+    /// Whether an HTTPS listener speaks TLS 1.2 alone: some clients cannot be asked for a certificate later in TLS 1.3.
+    pub disable_tls13: bool,
 }
 
 /// What a listener listens on.
@@ -61,6 +63,9 @@ pub enum ListenerError {
     /// Client certificates where none can be shown.
     #[error("ClientCertNegotiation belongs to a listener with Transport = \"HTTPS\"")]
     NegotiationOverHttp,
+    /// A version of TLS where there is none.
+    #[error("DisableTLS13 belongs to a listener with Transport = \"HTTPS\"")]
+    VersionOverHttp,
     /// Neither an address, a name, nor `*`.
     #[error("`{0}` is neither an address, a host name nor `*`")]
     Address(String),
@@ -88,6 +93,8 @@ struct Table {
     certificate: Option<String>,
     #[serde(rename = "ClientCertNegotiation", default)]
     client_cert_negotiation: bool,
+    #[serde(rename = "DisableTLS13", default)]
+    disable_tls13: bool,
 }
 
 impl TryFrom<Table> for Listener {
@@ -107,6 +114,9 @@ impl TryFrom<Table> for Listener {
         if table.client_cert_negotiation && transport == Transport::Http {
             return Err(ListenerError::NegotiationOverHttp);
         }
+        if table.disable_tls13 && transport == Transport::Http {
+            return Err(ListenerError::VersionOverHttp);
+        }
         let default = Self::default();
         let address = match table.address {
             Some(text) => ListenAddress::parse(text.strip_prefix("IP:").unwrap_or(&text))?,
@@ -122,8 +132,16 @@ impl TryFrom<Table> for Listener {
             Some(text) => parse_prefix(&text)?,
             None => default.prefix,
         };
-        let client_cert_negotiation = table.client_cert_negotiation;
-        Ok(Self { address, port, prefix, transport, certificate, client_cert_negotiation })
+        let Table { client_cert_negotiation, disable_tls13, .. } = table;
+        Ok(Self {
+            address,
+            port,
+            prefix,
+            transport,
+            certificate,
+            client_cert_negotiation,
+            disable_tls13,
+        })
     }
 }
 
@@ -136,6 +154,7 @@ impl Default for Listener {
             transport: Transport::Http,
             certificate: None,
             client_cert_negotiation: false,
+            disable_tls13: false,
         }
     }
 }
@@ -268,13 +287,16 @@ mod tests {
     fn malformed_urls_are_refused_by_part() {
         use ListenerError::{
             Address, Certificate, CertificateOverHttp, NegotiationOverHttp, NotHttp, Port, Prefix,
+            VersionOverHttp,
         };
         let culprit = |url: &str| match read(url).unwrap_err() {
             NotHttp(_) => "scheme",
             Address(_) => "address",
             Port(_) => "port",
             Prefix(_) => "prefix",
-            Certificate(_) | CertificateOverHttp | NegotiationOverHttp => "certificate",
+            Certificate(_) | CertificateOverHttp | NegotiationOverHttp | VersionOverHttp => {
+                "certificate"
+            }
         };
         for (url, part) in [
             ("127.0.0.1:5985", "scheme"),

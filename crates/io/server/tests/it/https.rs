@@ -100,7 +100,8 @@ async fn bindings_are_judged_by_the_hardening_level() {
 async fn relay(target: SocketAddr) -> SocketAddr {
     let identity = New { names: vec!["localhost".to_owned()], days: 1 }.make().unwrap();
     let clients = tls::ClientCertificates::Never;
-    let options = tls::ServerOptions { identity: Arc::new(identity), clients };
+    let options =
+        tls::ServerOptions { identity: Arc::new(identity), clients, disable_tls13: false };
     let server = Arc::new(tls::Server::new(&options).unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

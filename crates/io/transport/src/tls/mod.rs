@@ -48,6 +48,9 @@ pub use trust::{Authorities, Pin, Trust, Validator};
 const VERSIONS: &[&rustls::SupportedProtocolVersion] =
     &[&rustls::version::TLS13, &rustls::version::TLS12];
 
+/// The older one of them alone.
+const TLS12_ONLY: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+
 /// The primitives under both roles. Named instead of installed: a process-wide default could be
 /// somebody else's.
 fn provider() -> Arc<CryptoProvider> {

@@ -29,6 +29,8 @@ pub struct ServerOptions {
     pub identity: Arc<Identity>,
     /// Whether clients are asked for theirs.
     pub clients: ClientCertificates,
+    /// Speaks TLS 1.2 alone: for clients of certificates that cannot be asked late in TLS 1.3.
+    pub disable_tls13: bool,
 }
 
 /// When clients are asked for a certificate. Showing none is always allowed here.
@@ -80,11 +82,14 @@ impl Server {
     ///
     /// [`IdentityError`] when the key cannot be used.
     pub fn new(options: &ServerOptions) -> Result<Self, IdentityError> {
-        let identity = &*options.identity;
-        let acceptor = match options.clients {
-            ClientCertificates::Never => Acceptor::Rustls(rustls(identity, false)?),
-            ClientCertificates::First => Acceptor::Rustls(rustls(identity, true)?),
-            ClientCertificates::Late => Acceptor::Openssl(ossl::ServerContext::new(identity)?),
+        let ServerOptions { identity, clients, disable_tls13 } = options;
+        let acceptor = match clients {
+            ClientCertificates::Never | ClientCertificates::First => {
+                Acceptor::Rustls(rustls(options)?)
+            }
+            ClientCertificates::Late => {
+                Acceptor::Openssl(ossl::ServerContext::new(identity, *disable_tls13)?)
+            }
         };
         let own = identity.chain().first();
         let binding = own.and_then(|own| certificate::channel_binding(own));
@@ -129,11 +134,14 @@ impl Server {
     }
 }
 
-fn rustls(identity: &Identity, asks: bool) -> Result<TlsAcceptor, IdentityError> {
+fn rustls(options: &ServerOptions) -> Result<TlsAcceptor, IdentityError> {
+    let ServerOptions { identity, clients, disable_tls13 } = options;
+    let asks = *clients == ClientCertificates::First;
+    let versions = if *disable_tls13 { super::TLS12_ONLY } else { super::VERSIONS };
     let unusable = |error: rustls::Error| IdentityError::Key(error.to_string());
     let provider = super::provider();
     let config = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(super::VERSIONS)
+        .with_protocol_versions(versions)
         .map_err(unusable)?;
     let config = if asks {
         config.with_client_cert_verifier(Arc::new(Clients::new(provider)))

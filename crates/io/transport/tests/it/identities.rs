@@ -33,7 +33,12 @@ fn usable(identity: Result<Identity, IdentityError>) {
     let identity = Arc::new(identity.unwrap());
     // Both libraries can use it.
     for clients in [ClientCertificates::Never, ClientCertificates::Late] {
-        Server::new(&ServerOptions { identity: Arc::clone(&identity), clients }).unwrap();
+        Server::new(&ServerOptions {
+            identity: Arc::clone(&identity),
+            clients,
+            disable_tls13: false,
+        })
+        .unwrap();
     }
     // What is written can be read again.
     let (certificates, key) = (identity.certificates_pem(), identity.key_pem());

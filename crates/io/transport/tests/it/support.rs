@@ -121,7 +121,7 @@ pub(crate) fn server(
     identity: Identity,
     clients: ClientCertificates,
 ) -> Result<Server, IdentityError> {
-    Server::new(&ServerOptions { identity: Arc::new(identity), clients })
+    Server::new(&ServerOptions { identity: Arc::new(identity), clients, disable_tls13: false })
 }
 
 pub(crate) fn file(bytes: &[u8]) -> NamedTempFile {

@@ -103,9 +103,15 @@ impl ClientContext {
 
 impl ServerContext {
     /// Connections that show this identity, and ask for one when they are told to.
-    pub(in crate::tls) fn new(identity: &Identity) -> Result<Self, IdentityError> {
+    pub(in crate::tls) fn new(
+        identity: &Identity,
+        disable_tls13: bool,
+    ) -> Result<Self, IdentityError> {
         let build = || {
             let mut context = base(Level::Modern, SslMethod::tls_server())?;
+            if disable_tls13 {
+                context.set_max_proto_version(Some(SslVersion::TLS1_2))?;
+            }
             context.set_options(SslOptions::CIPHER_SERVER_PREFERENCE);
             context.set_session_id_context(SESSION_CONTEXT)?;
             context.set_alpn_select_callback(|_, offered| {
