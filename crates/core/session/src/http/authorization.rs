@@ -228,6 +228,18 @@ mod tests {
     }
 
     #[test]
+    fn login_by_certificate_is_its_uri_alone() {
+        let value = Credentials { scheme: Scheme::Certificate, token: Vec::new() }.to_value();
+        let uri = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
+        assert_eq!(value.to_str().unwrap(), uri);
+        let mut headers = HeaderMap::new();
+        headers.append(AUTHORIZATION, value);
+        let found = Credentials::from_request(&headers).unwrap().unwrap();
+        assert_eq!((found.scheme, found.token), (Scheme::Certificate, Vec::new()));
+        assert_eq!(response(&["Negotiate", uri]).offered, [Scheme::Negotiate, Scheme::Certificate]);
+    }
+
+    #[test]
     fn repeated_authorization_is_refused() {
         let mut headers = HeaderMap::new();
         headers.append(AUTHORIZATION, HeaderValue::from_static("Basic YTpi"));
