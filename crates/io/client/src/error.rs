@@ -351,46 +351,7 @@ impl Error {
     fn hints_of_the_kind(&self) -> Vec<String> {
         let hint = |text: &str| vec![text.to_owned()];
         match &*self.kind {
-            ErrorKind::Config(
-                ConfigError::BasicUnencrypted | ConfigError::DigestUnencrypted,
-            ) => vec![
-                "use --auth ntlm, which encrypts the messages, or https".to_owned(),
-                format!(
-                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too (for Basic: Service AllowUnencrypted and Auth Basic)",
-                    crate::settings::display_path()
-                ),
-            ],
-            ErrorKind::Config(ConfigError::Unencrypted) => vec![
-                "leave out -unencrypted: the login then encrypts the messages".to_owned(),
-                format!(
-                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too",
-                    crate::settings::display_path()
-                ),
-            ],
-            ErrorKind::Config(ConfigError::CannotSeal(_)) => {
-                hint("use --auth negotiate or ntlm, or message encryption `auto` with https")
-            }
-            ErrorKind::Config(ConfigError::NotTrusted | ConfigError::AddressNotTrusted) => vec![
-                format!(
-                    "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
-                    self.host
-                        .rsplit_once(':')
-                        .map_or(&*self.host, |(host, _)| host)
-                        .trim_matches(['[', ']']),
-                    crate::settings::display_path()
-                ),
-                "or connect by https, where the certificate proves who answers".to_owned(),
-            ],
-            ErrorKind::Config(ConfigError::Trust(TrustError::NoSystemRoots(_))) => {
-                hint("install the package ca-certificates, or name the authority: --ca FILE or DIR")
-            }
-            ErrorKind::Config(ConfigError::CertificateUnencrypted) => {
-                hint("connect by https: -usessl (winrs), -UseSSL (cmdlets), or https://HOST:5986")
-            }
-            ErrorKind::Config(ConfigError::NoCertificate) => {
-                hint("name it: --certificate FILE or THUMBPRINT (winrs), -CertificateThumbprint (cmdlets)")
-            }
-            ErrorKind::Config(_) => Vec::new(),
+            ErrorKind::Config(error) => self.config_hints(error),
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
             ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
             ErrorKind::Connect(ConnectionError::Proxy { kind, .. }) => kind.hints(),
@@ -430,6 +391,52 @@ impl Error {
             ErrorKind::Redirected(_) => hint("connect to that address itself"),
             ErrorKind::Timeout(_) => {
                 hint("the host may be overloaded, or the network drops packets")
+            }
+        }
+    }
+
+    fn config_hints(&self, error: &ConfigError) -> Vec<String> {
+        let hint = |text: &str| vec![text.to_owned()];
+        match error {
+            ConfigError::BasicUnencrypted | ConfigError::DigestUnencrypted => vec![
+                "use --auth ntlm, which encrypts the messages, or https".to_owned(),
+                format!(
+                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too (for Basic: Service AllowUnencrypted and Auth Basic)",
+                    crate::settings::display_path()
+                ),
+            ],
+            ConfigError::Unencrypted => vec![
+                "leave out -unencrypted: the login then encrypts the messages".to_owned(),
+                format!(
+                    "or allow it on this side: `AllowUnencrypted = true` in {}; the service must allow it too",
+                    crate::settings::display_path()
+                ),
+            ],
+            ConfigError::CannotSeal(_) => {
+                hint("use --auth negotiate or ntlm, or message encryption `auto` with https")
+            }
+            ConfigError::NotTrusted | ConfigError::AddressNotTrusted => vec![
+                format!(
+                    "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
+                    self.host
+                        .rsplit_once(':')
+                        .map_or(&*self.host, |(host, _)| host)
+                        .trim_matches(['[', ']']),
+                    crate::settings::display_path()
+                ),
+                "or connect by https, where the certificate proves who answers".to_owned(),
+            ],
+            ConfigError::Trust(TrustError::NoSystemRoots(_)) => {
+                hint("install the package ca-certificates, or name the authority: --ca FILE or DIR")
+            }
+            ConfigError::CertificateUnencrypted => {
+                hint("connect by https: -usessl (winrs), -UseSSL (cmdlets), or https://HOST:5986")
+            }
+            ConfigError::NoCertificate => hint(
+                "name it: --certificate FILE or THUMBPRINT (winrs), -CertificateThumbprint (cmdlets)",
+            ),
+            ConfigError::Trust(_) | ConfigError::Credentials(_) | ConfigError::File { .. } => {
+                Vec::new()
             }
         }
     }

@@ -279,7 +279,7 @@ impl Switches {
     /// A certificate is the login unless another one is named.
     fn scheme(&self) -> Result<Option<Scheme>, CommandError> {
         let has_certificate = self.certificate.certificate.is_some();
-        let scheme = self.auth.or(has_certificate.then_some(Scheme::Certificate));
+        let scheme = self.auth.or_else(|| has_certificate.then_some(Scheme::Certificate));
         let is_certificate = scheme == Some(Scheme::Certificate);
         if is_certificate && !has_certificate {
             return Err(CommandError::usage("a login by certificate without one")

@@ -217,14 +217,14 @@ fn basic_takes_one_request_and_each_further_one_proves_itself() {
 
 #[test]
 fn certificate_is_named_with_each_request_and_proven_by_none() {
-    let mut client = ClientLogin::new(Box::new(auth::certificate::Initiator::new())).over_tls();
+    let mut client = ClientLogin::new(Box::new(auth::certificate::Initiator::new())).as_they_are();
     let leg = client.start().unwrap();
     assert_eq!(leg.carries, Carries::Message);
     assert_eq!(client.handle_response(StatusCode::OK, &HeaderMap::new()), Ok(None));
     assert!(client.is_complete() && client.sealer().is_none());
-    assert_eq!(client.standing_authorization(), Some(&leg.authorization));
+    assert_eq!(client.next_authorization(), Ok(leg.authorization));
     assert_eq!(client.mechanism(), "Certificate");
-    let mut refused = ClientLogin::new(Box::new(auth::certificate::Initiator::new())).over_tls();
+    let mut refused = ClientLogin::new(Box::new(auth::certificate::Initiator::new())).as_they_are();
     refused.start().unwrap();
     let answer = refused.handle_response(StatusCode::UNAUTHORIZED, &HeaderMap::new());
     assert_eq!(answer, Err(LoginError::Refused));
