@@ -5,35 +5,39 @@ Usage: tls_relay.py CERTIFICATE KEY PORT
 Prints the port on which it listens.
 """
 
+import select
 import socket
 import ssl
 import sys
 import threading
 
 
-def pump(source, sink):
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-    except OSError:
-        pass
-    finally:
-        for end in (source, sink):
+def pass_on(client, service):
+    """Both directions by one thread: a connection of Python's ssl is not for two at once."""
+    other = {client: service, service: client}
+    for end in other:
+        end.setblocking(False)
+    while True:
+        # What the library has taken from the socket already is not seen by select.
+        for end in [end for end in other if end.pending()] or select.select(list(other), [], [])[0]:
             try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+                data = end.recv(65536)
+            except ssl.SSLWantReadError:
+                continue
+            if not data:
+                return
+            other[end].setblocking(True)
+            other[end].sendall(data)
+            other[end].setblocking(False)
 
 
 def relay(connection, outside, inside, port):
     try:
-        client = outside.wrap_socket(connection, server_side=True)
-        service = inside.wrap_socket(socket.create_connection(("127.0.0.1", port)))
+        with outside.wrap_socket(connection, server_side=True) as client:
+            with inside.wrap_socket(socket.create_connection(("127.0.0.1", port))) as service:
+                pass_on(client, service)
     except OSError:
         connection.close()
-        return
-    threading.Thread(target=pump, args=(service, client), daemon=True).start()
-    pump(client, service)
 
 
 def main():

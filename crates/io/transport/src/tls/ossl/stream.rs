@@ -20,7 +20,7 @@ use tokio::sync::Notify;
 use super::context::{ClientContext, ServerContext, problem};
 use super::judge::Watch;
 use super::late::{Asking, Late};
-use crate::tls::error::{Mismatch, TlsError};
+use crate::tls::error::{CertificateError, Mismatch, TlsError};
 
 /// Bytes that a peer may send before its handshake is complete.
 const MAX_HANDSHAKE: usize = 256 * 1024;
@@ -241,6 +241,10 @@ impl Stream {
         let (ssl, watch) = context.connection(host)?;
         let this = Self::new(ssl, watch, socket)?;
         this.handshake(SslStream::connect).await?;
+        // Suites without certificates are not offered: whoever got here without a verdict must not be believed.
+        if this.shared.watch.chain().is_none() {
+            return Err(TlsError::Certificate(CertificateError::Absent));
+        }
         this.shared.lock().allowed_wishes = MAX_WISHES;
         Ok(this)
     }
