@@ -3,8 +3,12 @@
 
 #[path = "../../crates/app/cli/src/winrs/args.rs"]
 pub(crate) mod args;
+#[path = "../../crates/app/cli/src/winrs/certificate.rs"]
+pub(crate) mod certificate;
 #[path = "../../crates/app/cli/src/winrs/escape.rs"]
 pub(crate) mod escape;
+#[path = "../../crates/app/cli/src/winrs/network.rs"]
+pub(crate) mod network;
 #[path = "../../crates/app/cli/src/winrs/records.rs"]
 pub(crate) mod records;
 #[path = "../../crates/app/cli/src/winrs/stdio.rs"]

@@ -6,7 +6,7 @@ use crate::messages::{
 };
 
 impl Pool {
-    /// Changes the most runspaces; [`Event::Availability`] with the number that is returned follows.
+    /// Changes the most runspaces; [`Event::Availability`](super::Event::Availability) with the number that is returned follows.
     ///
     /// # Errors
     ///
@@ -15,7 +15,7 @@ impl Pool {
         self.ask(|call_id| Message::SetMaxRunspaces(SetMaxRunspaces { max_runspaces, call_id }))
     }
 
-    /// Changes the least runspaces; [`Event::Availability`] with the number that is returned follows.
+    /// Changes the least runspaces; [`Event::Availability`](super::Event::Availability) with the number that is returned follows.
     ///
     /// # Errors
     ///
@@ -24,7 +24,7 @@ impl Pool {
         self.ask(|call_id| Message::SetMinRunspaces(SetMinRunspaces { min_runspaces, call_id }))
     }
 
-    /// Asks how many runspaces are free; [`Event::Availability`] with the number that is returned
+    /// Asks how many runspaces are free; [`Event::Availability`](super::Event::Availability) with the number that is returned
     /// follows.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl Pool {
         self.ask(|call_id| Message::GetAvailableRunspaces(GetAvailableRunspaces { call_id }))
     }
 
-    /// Puts the pool's one runspace back to its beginning; [`Event::Availability`] with the number
+    /// Puts the pool's one runspace back to its beginning; [`Event::Availability`](super::Event::Availability) with the number
     /// that is returned follows.
     ///
     /// # Errors
