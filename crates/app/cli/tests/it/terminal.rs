@@ -1,16 +1,20 @@
 //! Programs with a terminal of their own.
 
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::tool;
 
@@ -33,8 +37,8 @@ impl Terminal {
     /// The same in a window of so many columns and lines.
     pub(crate) fn sized(command: &Command, columns: u16, lines: u16) -> Self {
         let size = Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(Some(&size), None).unwrap();
-        let (master, slave) = (File::from(pty.master), File::from(pty.slave));
+        let (master, slave) = pair();
+        tcsetwinsize(&slave, size).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
         let mut session = tool::program("setsid");
         session.arg("--ctty").arg(command.get_program()).args(command.get_args());
@@ -108,9 +112,8 @@ impl Terminal {
 
     /// Makes the window so large.
     pub(crate) fn resize(&self, columns: u16, lines: u16) {
-        let size =
-            rustix::termios::Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        rustix::termios::tcsetwinsize(&self.master, size).unwrap();
+        let size = Winsize { ws_row: lines, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.master, size).unwrap();
     }
 
     pub(crate) fn type_in(&self, text: &str) {
@@ -140,6 +143,27 @@ impl Terminal {
 struct Told<'a> {
     terminal: &'a Terminal,
     from: usize,
+}
+
+impl Drop for Terminal {
+    /// Nothing that was left at its prompt outlives the test.
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let _gone = kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGHUP);
+            tool::wait(&mut self.child);
+        }
+    }
+}
+
+/// The two ends of a terminal. No other program that is started meanwhile inherits one: the terminal would not hang up.
+fn pair() -> (File, File) {
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).custom_flags(OpenptFlags::NOCTTY.bits().try_into().unwrap());
+    (File::from(master), options.open(OsStr::from_bytes(name.to_bytes())).unwrap())
 }
 
 impl Drop for Told<'_> {
