@@ -390,6 +390,11 @@ fn command_whose_connection_is_lost_tells_all_once() {
         let cut = Cut::InAnswer(request);
         let relay = Relay::start(host.service.port, Some(cut)).unwrap();
         let ran = through(relay.port);
+        // An input that may not have arrived ends the formatter: behind its first lines that is said, and no object twice.
+        if ran.stderr == "the host's formatter has ended early: objects may be missing\n" {
+            assert!(ran.code() == 1 && ran.stdout.starts_with("1\n\n"), "{cut:?}: {ran:#?}");
+            continue;
+        }
         assert!(is_right(&ran), "{cut:?}: {ran:#?}");
         assert_eq!(ran.stderr, "", "{cut:?}");
     }

@@ -10,11 +10,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use nix::unistd::Pid;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{Winsize, tcgetpgrp, tcsetwinsize};
 
 use crate::tool;
 
@@ -146,10 +146,14 @@ struct Told<'a> {
 }
 
 impl Drop for Terminal {
-    /// Nothing that was left at its prompt outlives the test.
+    /// Nothing that was left at its prompt outlives the test: neither what runs in the foreground, nor who started it. They
+    /// may ignore a hang-up, as whoever runs the tests does.
     fn drop(&mut self) {
         if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
-            let _gone = kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGHUP);
+            if let Ok(group) = tcgetpgrp(&self.master) {
+                let _gone = killpg(Pid::from_raw(group.as_raw_nonzero().get()), Signal::SIGKILL);
+            }
+            let _gone = self.child.kill();
             tool::wait(&mut self.child);
         }
     }

@@ -335,8 +335,10 @@ impl Pool {
     pub async fn close(&self) -> Result<(), Error> {
         let closed = self.way.ask("Delete", Order::Close).await;
         // The task of a pool that broke tells the host as well, and a program that ends must not be faster.
-        let mut state = self.told.state.clone();
-        while state.changed().await.is_ok() {}
+        if self.way.orders.is_closed() {
+            let mut state = self.told.state.clone();
+            while state.changed().await.is_ok() {}
+        }
         closed
     }
 }

@@ -130,10 +130,9 @@ impl Work {
                 if let Some(pool) = self.open(*config, *options).await {
                     let pool = Arc::new(pool);
                     self.work(&pool, feed).await;
-                    if let Some(pool) = Arc::into_inner(pool) {
-                        // The host ends it by itself when it could not be told.
-                        drop(pool.close().await);
-                    }
+                    // Whoever else holds it still, as what was asked of the terminal does. The host ends it by itself when it
+                    // could not be told.
+                    drop(pool.close().await);
                 }
             }
             Way::Kept(pool) => {
