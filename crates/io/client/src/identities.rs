@@ -7,7 +7,7 @@ use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use auth::Secret;
-use transport::tls::{Identity, IdentityError, identity};
+use transport::tls::{Identity, IdentityError, Thumbprint, identity};
 
 use crate::settings;
 
@@ -15,8 +15,6 @@ use crate::settings;
 const MAX_FILE: u64 = 1024 * 1024;
 /// Files of the folder that are looked at.
 const MAX_FILES: usize = 1000;
-/// Digits of a thumbprint.
-const THUMBPRINT: usize = 40;
 
 /// Why there is no certificate to log in with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,14 +92,7 @@ pub fn folder() -> Option<PathBuf> {
 /// What is a thumbprint, in upper case; blanks and colons between its digits are skipped, as people copy them.
 #[must_use]
 pub fn thumbprint(text: &str) -> Option<String> {
-    let digits: String = text
-        .chars()
-        // The certificate's window on Windows has an invisible mark in front of the digits.
-        .filter(|c| !matches!(c, ' ' | ':' | '\u{200e}'))
-        .map(|c| c.to_ascii_uppercase())
-        .collect();
-    let is_one = digits.len() == THUMBPRINT && digits.chars().all(|c| c.is_ascii_hexdigit());
-    is_one.then_some(digits)
+    text.parse().ok().map(|found: Thumbprint| found.to_string())
 }
 
 /// The certificate that `text` names: a file, else a thumbprint in the user's folder. `key` is for a PEM file without its

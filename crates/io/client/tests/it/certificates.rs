@@ -76,6 +76,14 @@ impl Certificates {
     }
 }
 
+/// What becomes of a login by password, where a certificate is wanted as well.
+async fn without(made: &Certificates, port: u16) -> Error {
+    let mut config = made.config(port, false);
+    config.authentication = Authentication::Negotiate;
+    config.credentials = Credentials { user: "u".to_owned(), password: "p".into() };
+    run(&Client::new(config).unwrap()).await.unwrap_err()
+}
+
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
@@ -186,6 +194,9 @@ async fn certificate_is_shown_late_to_apache_in_both_versions() {
             let log = fs::read_to_string(made.path().join("error.log")).unwrap_or_default();
             panic!("{protocol}: {error}\n{log}");
         }
+        let error = without(&made, port).await;
+        let kind = error.kind();
+        assert!(matches!(kind, ErrorKind::Connect(_) | ErrorKind::Denied(_)), "{error}");
         report(&format!("PEER apache2: https, certificate shown late in {protocol}"));
     }
 }
@@ -221,6 +232,8 @@ async fn nginx_gets_the_certificate_in_the_handshake_and_says_no_without() {
         let log = fs::read_to_string(made.path().join("error.log")).unwrap_or_default();
         panic!("{error}\n{log}");
     }
+    let error = without(&made, port).await.to_string();
+    assert!(error.contains("400"), "{error}");
     report("PEER nginx 1: https, certificate shown in the first handshake");
 }
 

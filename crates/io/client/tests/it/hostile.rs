@@ -1,7 +1,7 @@
 //! Pools at a host that means no good: what it says does not keep the client busy.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -20,6 +20,8 @@ use wsman::shell::{
 };
 use wsman::xml::{Element, Limits};
 use wsman::{EndpointReference, Envelope, ErrorCode, Fault, SelectorSet, guid, ns};
+
+use crate::requests;
 
 /// What was asked for, by action, and how often.
 type Asked = Arc<Mutex<BTreeMap<&'static str, usize>>>;
@@ -42,22 +44,7 @@ fn host() -> (u16, Asked) {
 fn serve(mut connection: TcpStream, asked: &Asked) -> Option<()> {
     let mut reader = BufReader::new(connection.try_clone().ok()?);
     loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            let line = line.trim().to_ascii_lowercase();
-            if let Some(number) = line.strip_prefix("content-length:") {
-                length = number.trim().parse().ok()?;
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
+        let body = requests::body(&mut reader)?;
         let answer = Envelope::decode(&body, &Limits::default())
             .map_or_else(|_| Some(Vec::new()), |envelope| answer(&envelope, asked));
         let Some(answer) = answer else {

@@ -1,6 +1,6 @@
 //! Hosts that ask to be asked later: by 425, 429 and 503, with and without a time.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use client::{Authentication, Client, Config, Credentials, Settings, ShellOptions};
 use session::client::timing::Timing;
 use wsman::identify::IdentifyResponse;
+
+use crate::requests;
 
 /// What a host was asked for.
 type Asked = Arc<Mutex<Vec<String>>>;
@@ -30,22 +32,7 @@ fn host(first: Vec<&'static str>) -> (u16, Asked) {
 fn serve(mut connection: TcpStream, first: &[&str], heard: &Asked) -> Option<()> {
     let mut reader = BufReader::new(connection.try_clone().ok()?);
     loop {
-        let mut length = 0;
-        loop {
-            let mut line = String::new();
-            if reader.read_line(&mut line).ok()? == 0 {
-                return None;
-            }
-            let line = line.trim().to_ascii_lowercase();
-            if let Some(number) = line.strip_prefix("content-length:") {
-                length = number.trim().parse().ok()?;
-            }
-            if line.is_empty() {
-                break;
-            }
-        }
-        let mut body = vec![0; length];
-        reader.read_exact(&mut body).ok()?;
+        let body = requests::body(&mut reader)?;
         let count = {
             let mut heard = heard.lock().unwrap();
             heard.push(what(&body));

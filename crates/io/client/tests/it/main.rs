@@ -14,5 +14,6 @@ mod https;
 mod later;
 mod pool;
 mod raw;
+mod requests;
 mod stub;
 mod trust;

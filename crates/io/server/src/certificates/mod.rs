@@ -16,19 +16,20 @@
 
 mod new;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use zeroize::Zeroizing;
 
 pub use new::{New, NewAuthority, NewClient, NewError};
-pub use transport::tls::{Facts, Identity, IdentityError, Moment, certificates as certificates_in};
+pub use transport::tls::{
+    Facts, Identity, IdentityError, InvalidThumbprint, Moment, Thumbprint,
+    certificates as certificates_in,
+};
 
 /// The folder's name.
 const FOLDER: &str = "certificates";
@@ -36,37 +37,6 @@ const FOLDER: &str = "certificates";
 const MAX_FILE: u64 = 1024 * 1024;
 /// A folder with more files is not ours.
 const MAX_FILES: usize = 10_000;
-
-/// How Windows names a certificate: its SHA-1 in 40 upper-case hexadecimal digits.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Thumbprint(String);
-
-/// Not a thumbprint.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no thumbprint of a certificate: 40 hexadecimal digits")]
-pub struct InvalidThumbprint(String);
-
-impl FromStr for Thumbprint {
-    type Err = InvalidThumbprint;
-
-    /// Reads 40 hexadecimal digits in any case. Blanks and colons between them are skipped, and
-    /// the invisible mark that Windows's dialog puts in front when the text is copied there.
-    fn from_str(text: &str) -> Result<Self, InvalidThumbprint> {
-        let skipped = |c: &char| matches!(c, ' ' | ':' | '\u{200e}' | '\u{200f}');
-        let digits: String =
-            text.chars().filter(|c| !skipped(c)).map(|c| c.to_ascii_uppercase()).collect();
-        if digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(Self(digits));
-        }
-        Err(InvalidThumbprint(text.chars().filter(|c| !c.is_control()).take(100).collect()))
-    }
-}
-
-impl fmt::Display for Thumbprint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
 
 /// Why the certificates cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -218,7 +188,7 @@ impl Certificates {
     ///
     /// [`CertificatesError::Io`]; nothing was added then.
     pub fn add(&self, identity: &Identity) -> Result<Thumbprint, CertificatesError> {
-        let thumbprint = Thumbprint(identity.thumbprint());
+        let thumbprint = Thumbprint::of(identity);
         let (certificate, key) = names(&thumbprint);
         self.replace(&key, identity.key_pem().as_bytes())?;
         let added = self.replace(&certificate, identity.certificates_pem().as_bytes());

@@ -23,6 +23,7 @@ pub mod revocation;
 mod roots;
 mod server;
 mod stream;
+mod thumbprint;
 pub mod trust;
 mod verifier;
 
@@ -42,6 +43,7 @@ pub use roots::{DamagedPem, certificates};
 pub use rustls::pki_types::{CertificateDer, UnixTime};
 pub use server::{Accepted, ClientCertificates, Server, ServerOptions, ServerStream};
 pub use stream::{Negotiated, TlsStream};
+pub use thumbprint::{InvalidThumbprint, Thumbprint};
 pub use trust::{Authorities, Pin, Trust, Validator};
 
 /// The versions that are spoken; older ones are broken.
