@@ -77,6 +77,7 @@ fn contexts() -> (Box<dyn Sealer>, Box<dyn Sealer>) {
                 return (client, login.sealer.expect("the service has a context"));
             }
             AcceptStep::Reply(reply) => token = Some(reply),
+            AcceptStep::Refused { .. } => panic!("the service refuses"),
             AcceptStep::Ask(_) => {}
         }
     }

@@ -48,7 +48,7 @@ fn contexts() -> (Box<dyn Sealer>, Box<dyn Sealer>) {
             AcceptStep::Done { login, .. } => {
                 return (client.sealer().expect("sealing"), login.sealer.expect("sealing"));
             }
-            AcceptStep::Ask(_) => unreachable!("answered above"),
+            AcceptStep::Refused { .. } | AcceptStep::Ask(_) => unreachable!("answered above"),
         }
     }
 }

@@ -121,9 +121,7 @@ impl crate::Acceptor for Acceptor {
                 Err(self.end(Refusal::WrongCredentials.into()))
             }
             (State::Start | State::Ended(None), Input::Answer(_))
-            | (State::Asked, Input::Answer(Answer::Challenge { .. })) => {
-                Err(ApiMisuse::AnswerUnasked.into())
-            }
+            | (State::Asked, Input::Answer(_)) => Err(ApiMisuse::AnswerUnasked.into()),
         }
     }
 }

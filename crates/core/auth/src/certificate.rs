@@ -99,9 +99,7 @@ impl crate::Acceptor for Acceptor {
                 Err(self.end(Refusal::Certificate.into()))
             }
             (State::Start | State::Ended(None), Input::Answer(_))
-            | (State::Asked, Input::Answer(Answer::Challenge { .. })) => {
-                Err(ApiMisuse::AnswerUnasked.into())
-            }
+            | (State::Asked, Input::Answer(_)) => Err(ApiMisuse::AnswerUnasked.into()),
         }
     }
 }

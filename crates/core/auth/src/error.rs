@@ -199,6 +199,46 @@ pub enum Refusal {
     /// A token arrived after the login was complete.
     #[error("a token after the end of the login")]
     TokenAfterEnd,
+    /// Kerberos says no.
+    #[error(transparent)]
+    Kerberos(#[from] KerberosRefusal),
+}
+
+/// Why a Kerberos token is refused (RFC 4120 3.2.3, 7.5.9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KerberosRefusal {
+    /// The same token came before (`KRB_AP_ERR_REPEAT`).
+    #[error("the Kerberos token was used before")]
+    Replayed,
+    /// The clocks of client and service are too far apart (`KRB_AP_ERR_SKEW`).
+    #[error("the clocks of client and service differ too much")]
+    Skew,
+    /// The ticket is no longer valid (`KRB_AP_ERR_TKT_EXPIRED`).
+    #[error("the Kerberos ticket has expired")]
+    Expired,
+    /// The ticket is not valid yet (`KRB_AP_ERR_TKT_NYV`).
+    #[error("the Kerberos ticket is not valid yet")]
+    NotYetValid,
+    /// The ticket is for a service, or for a version of its key, that the keytab has not (`KRB_AP_ERR_NOKEY`,
+    /// `KRB_AP_ERR_BADKEYVER`, `KRB_AP_ERR_NOT_US`).
+    #[error("the ticket is for a service or a key version that is not in the keytab")]
+    NoKey,
+    /// The ticket's encryption is not allowed here (`KRB5KDC_ERR_ETYPE_NOSUPP`).
+    #[error("the ticket's encryption type is not allowed")]
+    EncryptionType,
+    /// The ticket does not open with the key (`KRB_AP_ERR_BAD_INTEGRITY`, `KRB_AP_ERR_MODIFIED`).
+    #[error("the ticket does not open with the key of the keytab")]
+    Integrity,
+    /// Nobody wrote down which account the principal is.
+    #[error("the principal has no account here")]
+    Unmapped,
+    /// The service has no keytab, or none that can be used.
+    #[error("the service has no usable keytab")]
+    NoKeytab,
+    /// Everything else that the library refuses.
+    #[error("the Kerberos token is not acceptable")]
+    Other,
 }
 
 /// What can go wrong with a sealed message.
@@ -243,6 +283,12 @@ impl From<PeerMisbehaved> for Error {
 impl From<Refusal> for Error {
     fn from(error: Refusal) -> Self {
         Self::Refused(error)
+    }
+}
+
+impl From<KerberosRefusal> for Error {
+    fn from(error: KerberosRefusal) -> Self {
+        Self::Refused(Refusal::Kerberos(error))
     }
 }
 

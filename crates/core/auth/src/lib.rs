@@ -6,8 +6,9 @@
 //! | [`basic`] | user name and password as they are |
 //! | [`certificate`] | the certificate that TLS has seen, both roles |
 //! | [`digest`] | Digest, the client's side: hashes of name and password |
+//! | [`kerberos`] | Kerberos, the part that needs no library: the acceptor's machine, sealing, KRB-ERROR |
 //! | [`ntlm`] | NTLMv2, both roles; the verdict over a response; sealing |
-//! | [`spnego`] | the negotiation around NTLM and, later, Kerberos |
+//! | [`spnego`] | the negotiation around NTLM and Kerberos |
 //!
 //! The contracts [`Initiator`], [`Acceptor`] and [`Sealer`] are the same for every mechanism.
 
@@ -15,9 +16,11 @@ mod account;
 pub mod basic;
 pub mod certificate;
 mod channel_binding;
+mod delegated;
 pub mod digest;
 mod entropy;
 mod error;
+pub mod kerberos;
 mod mechanism;
 pub mod ntlm;
 mod scheme;
@@ -26,9 +29,11 @@ pub mod spnego;
 
 pub use account::{Account, UserName};
 pub use channel_binding::{CbtPolicy, ChannelBinding};
+pub use delegated::{Delegated, Ticket};
 pub use entropy::{Entropy, FileTime};
 pub use error::{
-    ApiMisuse, DecodeError, DecodeErrorKind, Error, PeerMisbehaved, Refusal, SealError,
+    ApiMisuse, DecodeError, DecodeErrorKind, Error, KerberosRefusal, PeerMisbehaved, Refusal,
+    SealError,
 };
 pub use mechanism::{
     AcceptStep, Acceptor, Answer, Initiator, Input, Login, Question, Sealed, Sealer, Step,

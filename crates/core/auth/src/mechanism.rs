@@ -8,7 +8,8 @@
 use std::fmt::Debug;
 
 use crate::{
-    Account, Error, FileTime, Scheme, Secret,
+    Account, Delegated, Error, FileTime, Refusal, Scheme, Secret,
+    kerberos::{KerberosAccepted, KerberosAttempt},
     ntlm::{NtlmAttempt, SessionBaseKey, TargetNames},
 };
 
@@ -85,6 +86,14 @@ pub enum AcceptStep {
     Reply(Vec<u8>),
     /// Have this answered by the verifier and call `step` with the answer.
     Ask(Question),
+    /// The client is not let in, and the mechanism has words of its own for that: send them with the refusal. The login
+    /// is over, and every later call gives [`Error::Refused`].
+    Refused {
+        /// What tells the client's mechanism why, such as a KRB-ERROR.
+        token: Vec<u8>,
+        /// The reason, for the log only.
+        refusal: Refusal,
+    },
     /// The client is in.
     Done {
         /// The last token, to travel with the first answer.
@@ -112,6 +121,8 @@ pub enum Question {
     /// A verdict on the client certificate of the connection: [`Answer::Accepted`] without session key, or
     /// [`Answer::Refused`].
     Certificate,
+    /// A verdict on a Kerberos token: [`Answer::Kerberos`], [`Answer::KerberosRefused`] or [`Answer::Refused`].
+    Kerberos(KerberosAttempt),
 }
 
 /// What the owner of the accounts says.
@@ -134,6 +145,15 @@ pub enum Answer {
         /// For [`Question::Ntlm`]: what [`ntlm::verify`](crate::ntlm::verify) returned.
         session_key: Option<SessionBaseKey>,
     },
+    /// To [`Question::Kerberos`]: the ticket is right.
+    Kerberos(Box<KerberosAccepted>),
+    /// To [`Question::Kerberos`]: it is not.
+    KerberosRefused {
+        /// Why, for the log.
+        refusal: Refusal,
+        /// The KRB-ERROR that tells the client, if there is one.
+        token: Option<Vec<u8>>,
+    },
     /// The user is unknown, or the response or password is wrong. Nobody is told which.
     Refused,
 }
@@ -148,13 +168,15 @@ pub struct Login {
     pub sealer: Option<Box<dyn Sealer>>,
     /// The mechanism that proved it: `NTLM`, `Kerberos`, `Basic`.
     pub mechanism: &'static str,
+    /// What the client let the service have, to act in its name.
+    pub delegated: Option<Delegated>,
 }
 
 impl Login {
     /// A completed login.
     #[must_use]
     pub fn new(account: Account, sealer: Option<Box<dyn Sealer>>, mechanism: &'static str) -> Self {
-        Self { account, sealer, mechanism }
+        Self { account, sealer, mechanism, delegated: None }
     }
 }
 

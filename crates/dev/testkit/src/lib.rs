@@ -6,11 +6,13 @@
 pub mod engine;
 pub mod entropy;
 pub mod outside;
+pub mod realm;
 pub mod relay;
 pub mod stub;
 
 pub use engine::Engine;
 pub use entropy::Seeded;
 pub use outside::{corpora, files, peers_python, read, report, root};
+pub use realm::Realm;
 pub use relay::{Cut, Relay};
 pub use stub::Stub;

@@ -4,6 +4,7 @@
 //! Both roles share this crate so that one host cannot be judged twice differently.
 
 pub mod connect;
+pub mod kerberos;
 pub mod listen;
 pub mod names;
 pub mod tls;

@@ -109,6 +109,7 @@ impl Acceptor {
         let step = mechanism.step(input)?;
         Ok(match step {
             AcceptStep::Done { token, login } => self.complete(token, login),
+            AcceptStep::Refused { token, refusal } => self.refuse(token, refusal),
             AcceptStep::Reply(_) | AcceptStep::Ask(_) => step,
         })
     }
@@ -125,8 +126,22 @@ impl Acceptor {
         match step {
             AcceptStep::Ask(question) => Ok(AcceptStep::Ask(question)),
             AcceptStep::Reply(token) => self.reply(Some(token)),
+            AcceptStep::Refused { token, refusal } => {
+                let resp = NegTokenResp {
+                    neg_state: Some(NegState::Reject),
+                    supported_mech: negotiation.supported_mech(),
+                    response_token: Some(token),
+                    mech_list_mic: None,
+                };
+                Ok(self.refuse(resp.encode(), refusal))
+            }
             AcceptStep::Done { token, login } => self.finish(token, login),
         }
+    }
+
+    fn refuse(&mut self, token: Vec<u8>, refusal: Refusal) -> AcceptStep {
+        self.state = State::Failed(refusal.into());
+        AcceptStep::Refused { token, refusal }
     }
 
     fn reply(&mut self, token: Option<Vec<u8>>) -> Result<AcceptStep, Error> {

@@ -23,9 +23,12 @@ fn challenge() -> Challenge {
     }
 }
 
+fn binding() -> auth::ChannelBinding {
+    auth::ChannelBinding::from_tls_server_end_point(&[0xCB; 32])
+}
+
 fn answer(challenge: &Challenge) -> Result<Step, Error> {
-    let binding = auth::ChannelBinding::from_bytes([0xCB; 16]);
-    let mut client = Setup { client_binding: Some(binding), ..Setup::default() }.ntlm_initiator();
+    let mut client = Setup { client_binding: Some(binding()), ..Setup::default() }.ntlm_initiator();
     client.step(None).unwrap();
     let result = client.step(Some(&challenge.encode().unwrap()));
     assert_eq!(result.is_ok(), client.can_seal());
@@ -53,7 +56,7 @@ fn all_target_information_is_copied_and_ours_added() {
     let (message, time, pairs) = attributes(answer(&challenge()).unwrap());
     assert_eq!(pairs.value(AvId(0x77)), Some(&[1, 2, 3][..]));
     assert_eq!(pairs.flags(), Ok(3), "the service's flags stay, ours is added");
-    assert_eq!(pairs.channel_bindings(), Ok(Some([0xCB; 16])));
+    assert_eq!(pairs.channel_bindings(), Ok(Some(*binding().as_bytes())));
     let spn: Vec<u8> = "HTTP/testhost.example".encode_utf16().flat_map(u16::to_le_bytes).collect();
     assert_eq!(pairs.value(AvId::TARGET_NAME), Some(spn.as_slice()));
     assert_eq!(time, 42);

@@ -142,7 +142,7 @@ pub(crate) fn run(
                 done = Some(login);
                 reply = token;
             }
-            Ok(AcceptStep::Ask(_)) => unreachable!("answered above"),
+            Ok(AcceptStep::Refused { .. } | AcceptStep::Ask(_)) => unreachable!("not by NTLM"),
             Err(error) => return Outcome::ServiceRefused(error),
         }
         if let Some(token) = &mut reply {

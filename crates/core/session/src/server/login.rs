@@ -14,7 +14,7 @@
 
 use std::mem;
 
-use auth::{AcceptStep, Acceptor, Account, Answer, Input, Question, Scheme, Sealer};
+use auth::{AcceptStep, Acceptor, Account, Answer, Delegated, Input, Question, Scheme, Sealer};
 use http::header::HeaderValue;
 use http::{HeaderMap, StatusCode};
 
@@ -62,6 +62,8 @@ pub struct Established {
     pub sealer: Option<Box<dyn Sealer>>,
     /// The scheme that the login came by.
     pub scheme: Scheme,
+    /// What the client let the service have.
+    pub delegated: Option<Delegated>,
     /// The login's last token, for the answer to the request that completed it.
     pub last_token: Option<HeaderValue>,
 }
@@ -93,7 +95,7 @@ pub enum Turn {
     Refuse {
         /// 400 for headers that break the rules, else 401.
         status: StatusCode,
-        /// The schemes on offer.
+        /// The schemes on offer, or what the mechanism has to say to its client.
         offered: Vec<HeaderValue>,
         /// For the log only.
         reason: Refused,
@@ -212,6 +214,12 @@ impl Login {
                 self.state = State::Stepping(stepping);
                 Turn::Challenge(vec![Credentials { scheme, token }.to_value()])
             }
+            Ok(AcceptStep::Refused { token, refusal }) => {
+                let reason = Refused::Auth(refusal.into());
+                let status = StatusCode::UNAUTHORIZED;
+                let offered = vec![Credentials { scheme, token }.to_value()];
+                Turn::Refuse { status, offered, reason }
+            }
             Ok(AcceptStep::Done { token, login }) => {
                 let last_token = token.map(|token| Credentials { scheme, token }.to_value());
                 self.state = State::Complete(Established {
@@ -220,6 +228,7 @@ impl Login {
                     sealer: login.sealer,
                     scheme,
                     last_token,
+                    delegated: login.delegated,
                 });
                 Turn::Proceed { fresh: true }
             }

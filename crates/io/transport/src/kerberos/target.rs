@@ -1,0 +1,15 @@
+//! [`Target`]: which service a ticket is for, and the names under which a KDC may know it.
+
+/// A host's service, as a service principal name has it ([MS-KILE] 3.1.5.11, RFC 4120 6.2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the parts of a name")]
+pub struct Target {
+    /// The host's name.
+    pub host: String,
+    /// The service class; without it `HTTP`, then `host`, then `WSMAN` where the KDC does not know the one before.
+    pub class: Option<String>,
+    /// The port, where it belongs to the name (`IncludePortInSPN`, `-SPNPort`).
+    pub port: Option<u16>,
+    /// The realm, where it is not the one that `krb5.conf` and the KDC say.
+    pub realm: Option<String>,
+}
