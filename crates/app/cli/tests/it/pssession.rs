@@ -87,7 +87,7 @@ fn mistakes_are_told_in_powershells_words() {
         "Test-WSMan -Port 1 -Port 2",
         "Test-WSMan -Port 65536",
         "Test-WSMan -Authentication Best",
-        "Test-WSMan -Authentication Kerberos -Credential u",
+        "Test-WSMan 127.0.0.1 -Authentication Kerberos",
         "Test-WSMan -CertificateThumbprint 12",
         "Test-WSMan -Credential u",
         "Test-WSMan -Authentication Negotiate",
