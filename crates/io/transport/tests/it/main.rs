@@ -7,6 +7,7 @@ mod fuzz;
 mod hostile;
 mod identities;
 mod judgement;
+mod kerberos;
 mod late;
 mod loopback;
 mod old_hosts;
