@@ -186,54 +186,51 @@ fn kind_of(code: i32, doing: Doing<'_>) -> KerberosErrorKind {
 fn text_of(kind: KerberosErrorKind, said: &str, doing: Doing<'_>) -> String {
     use KerberosErrorKind as Kind;
     let whose = doing.subject();
-    match kind {
+    let (what, remedy) = match kind {
         Kind::NoTicket => {
-            format!(
-                "there are no Kerberos tickets in {whose} ({said}): run `kinit`, or give a name and a password"
-            )
+            ("there are no Kerberos tickets in", ": run `kinit`, or give a name and a password")
         }
-        Kind::Expired => {
-            format!(
-                "the Kerberos tickets have expired ({said}): run `kinit` again, or give a name and a password"
-            )
+        Kind::Expired => (
+            "the Kerberos tickets have expired for",
+            ": run `kinit` again, or give a name and a password",
+        ),
+        Kind::NoRealm => {
+            ("no Kerberos realm for", ": write user@REALM, or set `default_realm` in krb5.conf")
         }
-        Kind::NoRealm => format!(
-            "no Kerberos realm for {whose} ({said}): write user@REALM, or set `default_realm` in krb5.conf"
+        Kind::KdcUnreachable => (
+            "no KDC could be asked about",
+            ": is the realm right, in capital letters as most are, and does krb5.conf or the DNS name a KDC that is up?",
         ),
-        Kind::KdcUnreachable => format!(
-            "no KDC could be asked about {whose} ({said}): is the realm right, in capital letters as most are, and has \
-             krb5.conf or the DNS its KDC?"
+        Kind::UnknownClient => {
+            ("the KDC does not know", ": are name and realm right, with their capital letters?")
+        }
+        Kind::WrongPassword if doing.keytab().is_some() => (
+            "the KDC does not take the keytab's key of",
+            ": the keytab is older than the password, or of another principal",
         ),
-        Kind::UnknownClient => format!(
-            "the KDC does not know {whose} ({said}): are name and realm right, with their capital letters?"
+        Kind::WrongPassword => ("the KDC does not take the password of", ""),
+        Kind::AccountUnusable => (
+            "the KDC does not let in",
+            ": the account is locked, disabled or expired, or its password must be changed",
         ),
-        Kind::WrongPassword => match doing {
-            Doing::Keytab { path, .. } => format!(
-                "the KDC does not take the key of {whose} in {path} ({said}): the keytab is older than the password, \
-                 or of another principal"
-            ),
-            _ => format!("the KDC does not take the password of {whose} ({said})"),
-        },
-        Kind::AccountUnusable => format!(
-            "the KDC does not let {whose} in ({said}): the account is locked, disabled or expired, or its password must \
-             be changed"
+        Kind::UnknownService => ("the KDC does not know the service", ""),
+        Kind::Skew => {
+            ("the clocks of this machine and of the KDC differ too much for", ": set both by NTP")
+        }
+        Kind::EncryptionType => (
+            "no encryption type in common for",
+            ": compare `permitted_enctypes` in krb5.conf with the keys that the KDC has",
         ),
-        Kind::UnknownService => format!("the KDC does not know the service {whose} ({said})"),
-        Kind::Skew => format!(
-            "the clocks of this machine and of the KDC differ too much ({said}): set both by NTP"
-        ),
-        Kind::EncryptionType => format!(
-            "no encryption type in common for {whose} ({said}): compare `permitted_enctypes` in krb5.conf with the keys \
-             that the KDC has"
-        ),
-        Kind::Keytab => match doing {
-            Doing::Keytab { path, .. } => {
-                format!("the keytab {path} has no key for {whose}, or cannot be read ({said})")
-            }
-            _ => format!("no key for {whose} ({said})"),
-        },
-        _ => format!("Kerberos fails for {whose}: {said}"),
-    }
+        Kind::Keytab => ("the keytab cannot be read, or has no key, for", ""),
+        Kind::NoLibrary
+        | Kind::NotForwardable
+        | Kind::NotMutual
+        | Kind::ChannelBinding
+        | Kind::Kinit
+        | Kind::Other => ("Kerberos fails for", ""),
+    };
+    let place = doing.keytab().map_or_else(String::new, |path| format!("{path}: "));
+    format!("{what} {whose} ({place}{said}){remedy}")
 }
 
 impl<'a> Doing<'a> {
@@ -241,6 +238,13 @@ impl<'a> Doing<'a> {
         match self {
             Self::Password { principal } | Self::Keytab { principal, .. } => principal,
             Self::Cache { name } | Self::Service { name } => name,
+        }
+    }
+
+    fn keytab(self) -> Option<&'a str> {
+        match self {
+            Self::Keytab { path, .. } => Some(path),
+            Self::Password { .. } | Self::Cache { .. } | Self::Service { .. } => None,
         }
     }
 }

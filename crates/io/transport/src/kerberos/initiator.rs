@@ -125,7 +125,7 @@ impl Initiator {
     }
 
     /// The service's answer to our token.
-    fn finish(&self, mut initiating: Box<Initiating>, token: &[u8]) -> Result<Context, Error> {
+    fn finish(&self, mut initiating: Initiating, token: &[u8]) -> Result<Context, Error> {
         let step = initiating.step(Some(token)).map_err(|_| PeerMisbehaved::Rejected)?;
         let needed = MUTUAL | INTEGRITY | if self.confidential { CONFIDENTIAL } else { 0 };
         if !step.complete || !step.token.is_empty() {
@@ -134,7 +134,7 @@ impl Initiator {
         if step.granted & needed != needed {
             return Err(PeerMisbehaved::FlagNotGranted("mutual authentication or sealing").into());
         }
-        (*initiating).export().map_err(|_| PeerMisbehaved::Rejected.into())
+        initiating.export().map_err(|_| PeerMisbehaved::Rejected.into())
     }
 }
 
@@ -156,7 +156,7 @@ impl auth::Initiator for Initiator {
                 return Err(ApiMisuse::TokenTooEarly.into());
             }
             (State::Waiting { .. }, None) => Err(PeerMisbehaved::EndedEarly.into()),
-            (State::Waiting { initiating }, Some(token)) => self.finish(initiating, token),
+            (State::Waiting { initiating }, Some(token)) => self.finish(*initiating, token),
             (complete @ State::Complete { .. }, None) => {
                 self.state = complete;
                 return Ok(Step::Done);

@@ -48,11 +48,11 @@ pub(super) fn of(fault: &GssFault) -> KerberosRefusal {
 /// The number that tells the client; `None` where nothing is told. A wrong binding is not told: Windows does not, and the
 /// one who is in the middle learns nothing.
 pub(super) fn number(fault: &GssFault, refusal: KerberosRefusal) -> Option<u32> {
-    match refusal {
-        KerberosRefusal::ChannelBindingWrong | KerberosRefusal::NoKeytab => None,
-        KerberosRefusal::NoKey => Some(code::in_protocol(fault.minor).unwrap_or(NO_KEY)),
-        _ => Some(code::in_protocol(fault.minor).unwrap_or(GENERIC)),
+    if matches!(refusal, KerberosRefusal::ChannelBindingWrong | KerberosRefusal::NoKeytab) {
+        return None;
     }
+    let without = if refusal == KerberosRefusal::NoKey { NO_KEY } else { GENERIC };
+    Some(code::in_protocol(fault.minor).unwrap_or(without))
 }
 
 /// A token with a KRB-ERROR: `60 … 06 09 … 03 00 7E …`; `None` where the clock is outside of what can be written.
