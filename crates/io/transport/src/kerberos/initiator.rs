@@ -8,10 +8,13 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use auth::kerberos::{Context, KerberosSealer};
+use auth::kerberos::{Context, KerberosSealer, KrbError};
 use auth::spnego::{InitiatorMechanism, Oid};
-use auth::{ApiMisuse, ChannelBinding, Entropy, Error, PeerMisbehaved, Scheme, Sealer, Step};
+use auth::{
+    ApiMisuse, ChannelBinding, Entropy, Error, FileTime, PeerMisbehaved, Scheme, Sealer, Step,
+};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
@@ -124,18 +127,24 @@ impl Initiator {
         &self.service
     }
 
-    /// The service's answer to our token.
+    /// The service's answer to our token: AP-REP, which only the ticket's service can make, or a KRB-ERROR.
     fn finish(&self, mut initiating: Initiating, token: &[u8]) -> Result<Context, Error> {
-        let step = initiating.step(Some(token)).map_err(|_| PeerMisbehaved::Rejected)?;
+        if let Ok(error) = KrbError::decode(token) {
+            return Err(error.into_error(now()));
+        }
+        let step = initiating.step(Some(token)).map_err(|_| PeerMisbehaved::NotMutual)?;
         let needed = MUTUAL | INTEGRITY | if self.confidential { CONFIDENTIAL } else { 0 };
-        if !step.complete || !step.token.is_empty() {
-            return Err(PeerMisbehaved::NothingToSend.into());
+        if !step.complete || !step.token.is_empty() || step.granted & needed != needed {
+            return Err(PeerMisbehaved::NotMutual.into());
         }
-        if step.granted & needed != needed {
-            return Err(PeerMisbehaved::FlagNotGranted("mutual authentication or sealing").into());
-        }
-        initiating.export().map_err(|_| PeerMisbehaved::Rejected.into())
+        initiating.export().map_err(|_| PeerMisbehaved::NotMutual.into())
     }
+}
+
+/// For a skew that people are told of.
+fn now() -> FileTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    FileTime::from_unix(since)
 }
 
 impl auth::Initiator for Initiator {
@@ -155,7 +164,7 @@ impl auth::Initiator for Initiator {
                 self.state = begun;
                 return Err(ApiMisuse::TokenTooEarly.into());
             }
-            (State::Waiting { .. }, None) => Err(PeerMisbehaved::EndedEarly.into()),
+            (State::Waiting { .. }, None) => Err(PeerMisbehaved::NotMutual.into()),
             (State::Waiting { initiating }, Some(token)) => self.finish(*initiating, token),
             (complete @ State::Complete { .. }, None) => {
                 self.state = complete;

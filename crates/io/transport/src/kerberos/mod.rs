@@ -9,6 +9,7 @@
 //! [`Initiator::step`](auth::Initiator::step) after [`Initiator::begin`] computes and nothing more.
 
 mod ccache;
+pub mod configuration;
 mod credential;
 mod error;
 mod initiator;
