@@ -5,7 +5,7 @@
 //! to one mechanism.
 
 mod acceptor;
-mod der;
+pub(crate) mod der;
 mod initiator;
 mod token;
 
