@@ -14,6 +14,7 @@ mod basic;
 mod credssp;
 mod fuzz;
 mod initiator;
+mod kerberos_sealing;
 mod ms_nlmp;
 mod mutations;
 mod pair;
