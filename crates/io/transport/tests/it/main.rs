@@ -8,6 +8,7 @@ mod fuzz;
 mod hostile;
 mod identities;
 mod judgement;
+mod kerberos_configuration;
 mod late;
 mod loopback;
 mod old_hosts;
