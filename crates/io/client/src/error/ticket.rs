@@ -38,7 +38,12 @@ pub(super) fn hints(error: &KerberosError) -> Vec<String> {
         | KerberosErrorKind::EncryptionType => {
             &["`transom doctor` walks the way to a ticket step by step"]
         }
-        _ => &[],
+        KerberosErrorKind::NoLibrary
+        | KerberosErrorKind::AccountUnusable
+        | KerberosErrorKind::Keytab
+        | KerberosErrorKind::Kinit
+        | KerberosErrorKind::Other
+        | _ => &[],
     };
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
