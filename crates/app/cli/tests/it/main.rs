@@ -67,6 +67,7 @@ mod slow_reader;
 mod soak;
 mod stub;
 mod terminal;
+mod tickets;
 mod tls_logins;
 mod tool;
 mod unencrypted;
