@@ -8,6 +8,7 @@
 //! Everything in here may wait for a KDC or a disk: callers with a runtime use `spawn_blocking`. Only
 //! [`Initiator::step`](auth::Initiator::step) after [`Initiator::begin`] computes and nothing more.
 
+pub mod configuration;
 mod error;
 mod initiator;
 mod keytab;
