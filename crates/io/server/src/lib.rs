@@ -27,6 +27,7 @@ mod pace;
 mod patience;
 mod places;
 pub mod plugin;
+pub mod principals;
 mod random;
 mod service;
 pub mod settings;

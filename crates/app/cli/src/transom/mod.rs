@@ -9,6 +9,7 @@ mod links;
 mod log;
 mod manual;
 mod network;
+mod principal;
 mod serve;
 mod serve_limits;
 
@@ -66,6 +67,8 @@ enum Command {
     Account(account::AccountArgs),
     /// Makes, imports and shows certificates: the service's for https, and those that let clients in
     Cert(cert::CertArgs),
+    /// Says which Kerberos principals log in to the service, and as which account
+    Principal(principal::PrincipalArgs),
     /// Runs the service in the foreground until SIGTERM or Ctrl-C
     #[command(
         after_help = "Started as root, the service keeps root in one small process: whatever reads the network \
@@ -161,6 +164,7 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Ok(Command::Links(args)) => links::run(&args),
         Ok(Command::Man(args)) => manual::man(&args),
         Ok(Command::Network(args)) => return network::run(args),
+        Ok(Command::Principal(args)) => principal::run(args),
         Ok(Command::Serve(_) | Command::Winrs { .. } | Command::Pssession { .. }) => {
             Err(CommandError::usage("this subcommand must be the first word after transom"))
         }

@@ -159,6 +159,14 @@ impl Spawner {
         Ok(File::from(self.file(&Request::Clients).await?))
     }
 
+    /// A read-only descriptor of the file `principals` as it is now, likewise.
+    ///
+    /// # Errors
+    /// [`Reason::PrincipalsFile`] with `ENOENT` while nothing says which Kerberos principals count.
+    pub async fn principals(&self) -> Result<File, RequestError> {
+        Ok(File::from(self.file(&Request::Principals).await?))
+    }
+
     async fn file(&self, request: &Request) -> Result<OwnedFd, RequestError> {
         match self.0.ask(request).await? {
             Answer { event: Event::File, descriptor: Some(descriptor), .. } => Ok(descriptor),
