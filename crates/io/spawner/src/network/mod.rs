@@ -14,6 +14,7 @@
 //! Nothing of a [`Spawner`] blocks the runtime. Each future may be dropped at any time: an answer that nobody waits for any longer is
 //! undone (a shell is closed, a command is killed).
 
+pub mod assistant;
 mod inherited;
 mod keeper;
 mod process;
