@@ -63,13 +63,20 @@ impl Default for Credentials {
 pub enum Authentication {
     /// User name and password as they are.
     Basic,
+    /// Name and password go to the host, which may use them elsewhere, after it has proven who it is: only to hosts that
+    /// [`CredSspOptions`](crate::CredSspOptions) allows.
+    CredSsp,
     /// Negotiate, because nobody said which: Windows's client has an error of its own for that and an IP address.
     #[default]
     Default,
     /// Hashes of user name and password, which protect no message.
     Digest,
-    /// What the service and we agree on (SPNEGO), which is NTLM here.
+    /// Kerberos without SPNEGO around it.
+    Kerberos,
+    /// What the service and we agree on (SPNEGO): Kerberos where a ticket can be had, else NTLM.
     Negotiate,
+    /// The same with the tickets that the user has already, and nothing else.
+    NegotiateWithImplicitCredential,
     /// NTLM without SPNEGO around it.
     Ntlm,
     /// The certificate in [`Config::identity`], which the host maps to an account. On https only.
@@ -81,7 +88,12 @@ impl Authentication {
     const fn can_seal(self) -> bool {
         match self {
             Self::Basic | Self::Certificate | Self::Digest => false,
-            Self::Default | Self::Negotiate | Self::Ntlm => true,
+            Self::CredSsp
+            | Self::Default
+            | Self::Kerberos
+            | Self::Negotiate
+            | Self::NegotiateWithImplicitCredential
+            | Self::Ntlm => true,
         }
     }
 
@@ -91,9 +103,12 @@ impl Authentication {
         match self {
             Self::Basic => "Basic",
             Self::Certificate => "Certificate",
+            Self::CredSsp => "CredSSP",
             Self::Default => "Default",
             Self::Digest => "Digest",
+            Self::Kerberos => "Kerberos",
             Self::Negotiate => "Negotiate",
+            Self::NegotiateWithImplicitCredential => "NegotiateWithImplicitCredential",
             Self::Ntlm => "NTLM",
         }
     }
@@ -155,7 +170,7 @@ impl Config {
 
     /// Refuses what must not be sent, before anything is.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let Settings { encryption, allow_unencrypted, trusted_hosts, .. } = &self.settings;
+        let Settings { encryption, allow_unencrypted, trusted_hosts, credssp, .. } = &self.settings;
         let is_plain = self.endpoint.transport == Transport::Http;
         if self.authentication == Authentication::Certificate {
             if is_plain {
@@ -165,6 +180,11 @@ impl Config {
                 return Err(ConfigError::NoCertificate);
             }
         }
+        if self.authentication == Authentication::CredSsp
+            && !credssp.allow_fresh_credentials.allows(&self.endpoint)
+        {
+            return Err(ConfigError::CredSspNotAllowed);
+        }
         if *encryption == Encryption::Always && !self.authentication.can_seal() {
             return Err(ConfigError::CannotSeal(self.authentication.as_str()));
         }
@@ -173,12 +193,22 @@ impl Config {
                 Authentication::Basic => ConfigError::BasicUnencrypted,
                 Authentication::Digest => ConfigError::DigestUnencrypted,
                 Authentication::Certificate
+                | Authentication::CredSsp
                 | Authentication::Default
+                | Authentication::Kerberos
                 | Authentication::Negotiate
+                | Authentication::NegotiateWithImplicitCredential
                 | Authentication::Ntlm => ConfigError::Unencrypted,
             });
         }
-        if trusted_hosts.allows(&self.endpoint) {
+        // These prove who the host is, or do not come about.
+        let is_proven = matches!(
+            self.authentication,
+            Authentication::CredSsp
+                | Authentication::Kerberos
+                | Authentication::NegotiateWithImplicitCredential
+        );
+        if is_proven || trusted_hosts.allows(&self.endpoint) {
             Ok(())
         } else if self.authentication == Authentication::Default
             && self.endpoint.address().is_some()

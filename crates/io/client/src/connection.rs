@@ -156,7 +156,7 @@ impl Connection {
         };
         let authority = HeaderValue::try_from(endpoint.authority())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        let login = login::login(&shared.config, binding).map_err(ExchangeError::fatal)?;
+        let login = login::login(&shared.config, binding).await.map_err(ExchangeError::fatal)?;
         Ok(Self { shared: Arc::clone(shared), sender, driver, login, sealer: None, authority })
     }
 

@@ -9,6 +9,7 @@ use http::StatusCode;
 use session::client::login::LoginError;
 use session::http::sealed::SealedError;
 use transport::ConnectError;
+use transport::kerberos::KerberosError;
 use transport::tls::{TlsError, TrustError};
 use wsman::fault::{ErrorCode, Fault};
 
@@ -54,6 +55,9 @@ pub enum ErrorKind {
     /// The service answered with a fault.
     #[error("{0}")]
     Fault(Box<Fault>),
+    /// There is no ticket to log in with; nothing was sent.
+    #[error(transparent)]
+    Kerberos(#[from] KerberosError),
     /// A runspace pool cannot do what it was asked for, or is over.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -83,6 +87,14 @@ pub enum ConfigError {
     /// A login by certificate without one.
     #[error("a login by certificate needs a certificate with its private key")]
     NoCertificate,
+    /// CredSSP would give name and password to a host that the settings do not name.
+    #[error(
+        "CredSSP gives your password to the host, and the settings do not allow that for this one"
+    )]
+    CredSspNotAllowed,
+    /// A login that there is not.
+    #[error("logins by {0} are not in this version")]
+    NoSuchLogin(&'static str),
     /// Digest keeps the password to itself, but no message.
     #[error("Digest over plain HTTP shows all messages to everybody on the way")]
     DigestUnencrypted,
@@ -278,6 +290,7 @@ impl Error {
             ErrorKind::Config(_)
             | ErrorKind::Connect(_)
             | ErrorKind::Denied(_)
+            | ErrorKind::Kerberos(_)
             | ErrorKind::Pool(_)
             | ErrorKind::Protocol(_)
             | ErrorKind::Redirected(_)
@@ -341,6 +354,7 @@ impl Error {
             | ErrorKind::Connect(_)
             | ErrorKind::Denied(_)
             | ErrorKind::Fault(_)
+            | ErrorKind::Kerberos(_)
             | ErrorKind::Pool(_)
             | ErrorKind::Protocol(_)
             | ErrorKind::Redirected(_)
@@ -374,7 +388,7 @@ impl Error {
                 offer_hints(*wanted, offered)
             }
             ErrorKind::Denied(LoginError::Status(status)) => status_hints(*status),
-            ErrorKind::Denied(_) | ErrorKind::Pool(_) => Vec::new(),
+            ErrorKind::Denied(_) | ErrorKind::Kerberos(_) | ErrorKind::Pool(_) => Vec::new(),
             ErrorKind::Fault(fault) => fault_hints(fault),
             ErrorKind::Protocol(ProtocolError::Status(status)) => status_hints(*status),
             ErrorKind::Protocol(ProtocolError::NotSealed(status))
@@ -418,10 +432,7 @@ impl Error {
             ConfigError::NotTrusted | ConfigError::AddressNotTrusted => vec![
                 format!(
                     "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
-                    self.host
-                        .rsplit_once(':')
-                        .map_or(&*self.host, |(host, _)| host)
-                        .trim_matches(['[', ']']),
+                    host_of(&self.host),
                     crate::settings::display_path()
                 ),
                 "or connect by https, where the certificate proves who answers".to_owned(),
@@ -432,12 +443,22 @@ impl Error {
             ConfigError::CertificateUnencrypted => {
                 hint("connect by https: -usessl (winrs), -UseSSL (cmdlets), or https://HOST:5986")
             }
+            ConfigError::CredSspNotAllowed => vec![
+                format!(
+                    "if you trust whoever rules that host with your password: AllowFreshCredentials = [\"wsman/{}\"] in the table [CredSSP] of {}",
+                    host_of(&self.host),
+                    crate::settings::display_path()
+                ),
+                "or let it act in your name without the password: Kerberos with -allowdelegate"
+                    .to_owned(),
+            ],
             ConfigError::NoCertificate => hint(
                 "name it: --certificate FILE or THUMBPRINT (winrs), -CertificateThumbprint (cmdlets)",
             ),
-            ConfigError::Trust(_) | ConfigError::Credentials(_) | ConfigError::File { .. } => {
-                Vec::new()
-            }
+            ConfigError::Trust(_)
+            | ConfigError::Credentials(_)
+            | ConfigError::File { .. }
+            | ConfigError::NoSuchLogin(_) => Vec::new(),
         }
     }
 
@@ -457,6 +478,11 @@ impl Error {
         }
         hints
     }
+}
+
+/// The host of HOST:PORT, without the brackets around an address.
+fn host_of(authority: &str) -> &str {
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host).trim_matches(['[', ']'])
 }
 
 const SERVICE_CERTIFICATES: &str = "or allow logins by certificate in the service's settings: Certificate = true in [Service.Auth]; on Windows: Set-Item WSMan:\\localhost\\Service\\Auth\\Certificate $true";

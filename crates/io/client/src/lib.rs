@@ -5,10 +5,12 @@ mod client;
 mod config;
 mod connection;
 mod connections;
+mod credssp;
 mod entropy;
 mod enumerate;
 pub mod error;
 pub mod identities;
+mod kerberos;
 mod login;
 mod options;
 mod pace;
@@ -21,7 +23,9 @@ mod tunnel;
 
 pub use client::Client;
 pub use config::{Authentication, Config, Credentials, Protection};
+pub use credssp::{CredSspOptions, DelegationList};
 pub use error::{Error, ErrorKind};
+pub use kerberos::{KerberosOptions, Tickets};
 pub use options::{CommandOptions, ShellOptions};
 pub use pool::{
     Leave, ListedPool, Pipeline, PipelineEvent, PipelineInput, PipelineOptions, Pool, PoolOptions,

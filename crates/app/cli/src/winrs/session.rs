@@ -392,6 +392,7 @@ impl From<client::Error> for CommandError {
             ErrorKind::Connect(_) => "connect",
             ErrorKind::Denied(_) => "denied",
             ErrorKind::Fault(_) => "fault",
+            ErrorKind::Kerberos(_) => "kerberos",
             ErrorKind::Protocol(_) => "protocol",
             ErrorKind::Redirected(_) => "redirected",
             ErrorKind::Timeout(_) => "timeout",

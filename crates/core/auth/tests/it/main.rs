@@ -13,6 +13,8 @@
 mod basic;
 mod fuzz;
 mod initiator;
+mod kerberos_acceptor;
+mod kerberos_sealing;
 mod ms_nlmp;
 mod mutations;
 mod pair;
