@@ -20,6 +20,7 @@ pub mod clients;
 mod connection;
 mod dispatch;
 mod gatekeeper;
+pub mod kerberos;
 mod listen;
 pub mod metrics;
 mod offer;

@@ -5,6 +5,7 @@ mod cert;
 mod check;
 mod demo;
 mod doctor;
+mod kerberos;
 mod links;
 mod log;
 mod manual;
@@ -25,6 +26,8 @@ use crate::powershell;
 
 /// The hidden subcommand that is the service's network process.
 const NETWORK: &str = "network";
+/// The hidden subcommand that is the service's Kerberos process.
+const KERBEROS: &str = "kerberos";
 /// Where the state is when nobody says so.
 const STATE: &str = "/var/lib/transom";
 
@@ -85,6 +88,9 @@ enum Command {
     /// The service's network process; the service starts it
     #[command(name = NETWORK, hide = true)]
     Network(network::NetworkArgs),
+    /// The service's Kerberos process; the network process starts it
+    #[command(name = KERBEROS, hide = true)]
+    Kerberos(kerberos::KerberosArgs),
 }
 
 /// The help of `serve`; the words themselves are read by `serve::scan`.
@@ -151,6 +157,17 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     {
         return CommandError::caused("protecting this process", &error).report(Program::Transom);
     }
+    // So does the owner of the keytab, and it begins with nothing of the network process's.
+    let mut socket = None;
+    if words.get(1).is_some_and(|word| word == KERBEROS) {
+        match spawner::network::assistant::enter() {
+            Ok(own) => socket = Some(own),
+            Err(error) => {
+                return CommandError::caused("reaching the process of `transom serve`", &error)
+                    .report(Program::Transom);
+            }
+        }
+    }
     let matches = match whole().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return explain(error),
@@ -161,6 +178,10 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Ok(Command::Completions(args)) => manual::completions(&args),
         Ok(Command::Demo) => demo::run(),
         Ok(Command::Doctor(args)) => return doctor::run(args),
+        Ok(Command::Kerberos(args)) => match socket {
+            Some(socket) => return kerberos::run(socket, args),
+            None => Err(CommandError::usage("this subcommand is the service's own")),
+        },
         Ok(Command::Links(args)) => links::run(&args),
         Ok(Command::Man(args)) => manual::man(&args),
         Ok(Command::Network(args)) => return network::run(args),

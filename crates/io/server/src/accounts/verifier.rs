@@ -132,7 +132,7 @@ impl MachineNames {
     }
 
     /// Whether a domain in a login means this machine: its names in any case, `.` or nothing.
-    fn is_here(&self, domain: &str) -> bool {
+    pub(crate) fn is_here(&self, domain: &str) -> bool {
         let short = self.host.split('.').next().unwrap_or_default();
         [
             "",

@@ -65,7 +65,9 @@ fn principal(
         .and_then(|proven| proven.rsplit_once('@'))
         .filter(|(proven, _)| proven.eq_ignore_ascii_case(name));
     match of_the_login {
-        Some((proven, of_login)) if !realm.contains('.') || realm.eq_ignore_ascii_case(of_login) => {
+        Some((proven, of_login))
+            if !realm.contains('.') || realm.eq_ignore_ascii_case(of_login) =>
+        {
             Some(format!("{proven}@{of_login}"))
         }
         // Realms of domains are their names in capital letters.

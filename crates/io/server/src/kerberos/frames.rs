@@ -464,8 +464,11 @@ mod tests {
     }
 
     fn events() -> Vec<Event> {
-        let key =
-            |principal: &str| Entry { principal: principal.to_owned(), version: 3, encryption_type: -18 };
+        let key = |principal: &str| Entry {
+            principal: principal.to_owned(),
+            version: 3,
+            encryption_type: -18,
+        };
         let text = "why".to_owned();
         vec![
             Event::Ready { entries: vec![key("HTTP/a@B"), key("")], unconfined: None },
@@ -497,8 +500,7 @@ mod tests {
             let (number, read) = Event::decode(&bytes).unwrap();
             assert_eq!((number, read.encode(number)), (u32::MAX, bytes), "{event:?}");
         }
-        let entry =
-            Entry { principal: "x".repeat(4000), version: 1, encryption_type: 18 };
+        let entry = Entry { principal: "x".repeat(4000), version: 1, encryption_type: 18 };
         let many = Event::Ready { entries: vec![entry; 300], unconfined: None }.encode(0);
         assert!(many.len() <= MAX, "{}", many.len());
         Event::decode(&many).unwrap();

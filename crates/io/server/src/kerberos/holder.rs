@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use auth::kerberos::KerberosAttempt;
 use auth::{Secret, Ticket};
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
@@ -27,7 +26,7 @@ pub(super) const MOST_BUYS: usize = 16;
 /// How long a verdict on a token may take, and the wait for a turn.
 const TOKEN_TIME: Duration = Duration::from_secs(20);
 /// How long a KDC may take to sell a ticket, and the wait for a turn.
-const BUY_TIME: Duration = Duration::from_secs(40);
+const BUY_TIME: Duration = Duration::from_secs(20);
 
 /// The Kerberos process, as the network process sees it. Clones share one connection.
 #[derive(Debug, Clone)]
@@ -35,7 +34,8 @@ pub struct KeyHolder(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    socket: AsyncFd<OwnedFd>,
+    /// Registered as a `UnixStream`, which is what the runtime knows; its byte-stream methods are not used.
+    socket: UnixStream,
     state: Mutex<State>,
     tokens: Arc<Semaphore>,
     buys: Arc<Semaphore>,
@@ -80,7 +80,7 @@ impl KeyHolder {
         let Opened { socket, has_keys } = opened;
         rustix::io::ioctl_fionbio(&socket, true)?;
         let shared = Arc::new(Shared {
-            socket: AsyncFd::new(socket)?,
+            socket: UnixStream::from_std(socket.into())?,
             state: Mutex::new(State { number: 0, is_up: true, waiting: BTreeMap::new() }),
             tokens: Arc::new(Semaphore::new(MOST_TOKENS)),
             buys: Arc::new(Semaphore::new(MOST_BUYS)),
@@ -190,13 +190,13 @@ impl Shared {
     }
 
     async fn send(&self, frame: &[u8]) -> io::Result<()> {
-        let once = |socket: &OwnedFd| Ok(send(socket, frame, SendFlags::NOSIGNAL)?);
+        let once = || Ok(send(&self.socket, frame, SendFlags::NOSIGNAL)?);
         self.socket.async_io(Interest::WRITABLE, once).await.map(drop)
     }
 
     async fn receive(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let once = |socket: &OwnedFd| {
-            let (_, length) = recv(socket, &mut *buffer, RecvFlags::empty())?;
+        let once = || {
+            let (_, length) = recv(&self.socket, &mut *buffer, RecvFlags::empty())?;
             Ok(length)
         };
         self.socket.async_io(Interest::READABLE, once).await
@@ -255,11 +255,15 @@ async fn listen(shared: Arc<Shared>) {
         }
     };
     shared.fall();
-    error!(error = reason, "The Kerberos process is gone; Kerberos logins are refused until the service is started anew");
+    error!(
+        error = reason,
+        "The Kerberos process is gone; Kerberos logins are refused until the service is started anew"
+    );
 }
 
 /// The keys, for the log.
-pub(super) fn told(entries: &[Entry]) -> String {
+#[must_use]
+pub fn told(entries: &[Entry]) -> String {
     let mut names: Vec<String> = entries
         .iter()
         .map(|entry| format!("{} (version {})", entry.principal, entry.version))

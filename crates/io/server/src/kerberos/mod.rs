@@ -32,9 +32,9 @@ use crate::settings::Settings;
 use frames::{Event, Unusable};
 
 pub(crate) use delegation::{Delegation, delegated};
-pub use holder::{HolderError, KeyHolder};
+pub use holder::{HolderError, KeyHolder, told};
 pub(crate) use verdict::judge;
-pub use worker::{Options, prepare, serve};
+pub use worker::{End, Options, died, prepare, serve};
 
 /// The keytab in the service user's folder, where the settings name none.
 pub const KEYTAB: &str = "keytab";
@@ -47,6 +47,22 @@ const START: Duration = Duration::from_secs(30);
 #[must_use]
 pub fn keytab(settings: &Settings, folder: &Path) -> PathBuf {
     settings.service.kerberos.keytab.clone().unwrap_or_else(|| folder.join(KEYTAB))
+}
+
+/// The services of a keytab that WS-Management does not need: whoever takes the service over has their keys.
+#[must_use]
+pub fn unneeded(entries: &[Entry]) -> Vec<String> {
+    let mut services: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| entry.principal.split_once('/'))
+        .map(|(service, _)| service.to_owned())
+        .filter(|service| {
+            !["HTTP", "WSMAN", "host"].iter().any(|known| known.eq_ignore_ascii_case(service))
+        })
+        .collect();
+    services.sort_unstable();
+    services.dedup();
+    services
 }
 
 /// The way to the Kerberos process, before there is a runtime.

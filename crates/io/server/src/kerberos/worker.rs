@@ -6,6 +6,9 @@
 //!                       └───► passwords, a short queue ► BUYERS threads ──┴──► socket
 //! ```
 //!
+//! The worker may read the keytab that was there when it began, and no other file beside it: when another one has taken its
+//! place the worker finishes what it has, takes nothing more, and ends, and the next one begins with the new keytab.
+//!
 //! Tokens are from strangers, and cost no more than a look into keytab and replay cache. Passwords are from somebody who
 //! has logged in, and wait for a KDC: they have their own threads, so that a KDC that does not answer keeps nobody out.
 
@@ -16,9 +19,10 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use auth::{KerberosRefusal, Secret, Ticket};
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use transport::kerberos::{
@@ -65,19 +69,45 @@ pub fn died(status: ExitStatus) -> Vec<u8> {
     Event::Died { text: status.to_string() }.encode(0).to_vec()
 }
 
-/// A worker's life: says that it is there, then serves until the other end closes. `unconfined` is told to the service.
+/// How a worker's life ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "who started it must know what to do")]
+pub enum End {
+    /// The service has gone.
+    Service,
+    /// There is another keytab: another worker is to go on.
+    Keytab,
+}
+
+/// A worker's life: says that it is there, then serves until the other end closes, or there is another keytab. `unconfined`
+/// is told to the service.
 ///
 /// # Errors
 /// The system's, and nonsense from the other end.
-pub fn serve(socket: OwnedFd, options: Options, unconfined: Option<String>) -> io::Result<()> {
+pub fn serve(socket: OwnedFd, options: Options, unconfined: Option<String>) -> io::Result<End> {
+    let keytab = options.keytab.clone();
+    let place = keytab.as_deref().map(place);
     let worker = Arc::new(Worker { socket, keys: Keys { options, known: Mutex::new(None) } });
     worker.say(0, &worker.first_words(unconfined));
-    let tokens = worker.pool(JUDGES, MOST_TOKENS)?;
-    let passwords = worker.pool(BUYERS, MOST_BUYS)?;
+    let mut threads = Vec::new();
+    let tokens = worker.pool(JUDGES, MOST_TOKENS, &mut threads)?;
+    let passwords = worker.pool(BUYERS, MOST_BUYS, &mut threads)?;
     let mut buffer = Zeroizing::new(vec![0; MAX + 1]);
     loop {
+        match poll(&mut [PollFd::new(&worker.socket, PollFlags::IN)], None) {
+            Err(error) if error != Errno::INTR => return Err(error.into()),
+            Ok(_) | Err(_) => {}
+        }
+        // Before the next request is taken: it is the next worker's.
+        if keytab.as_deref().map(self::place) != place {
+            drop((tokens, passwords));
+            for thread in threads {
+                let _ended = thread.join();
+            }
+            return Ok(End::Keytab);
+        }
         let length = match recv(&worker.socket, buffer.as_mut_slice(), RecvFlags::empty()) {
-            Ok((_, 0)) => return Ok(()),
+            Ok((_, 0)) => return Ok(End::Service),
             Ok((_, length)) => length,
             Err(Errno::INTR) => continue,
             Err(error) => return Err(error.into()),
@@ -116,17 +146,22 @@ impl Worker {
     }
 
     /// Threads that take their work from one queue.
-    fn pool(self: &Arc<Self>, threads: usize, most: usize) -> io::Result<SyncSender<Job>> {
+    fn pool(
+        self: &Arc<Self>,
+        count: usize,
+        most: usize,
+        threads: &mut Vec<JoinHandle<()>>,
+    ) -> io::Result<SyncSender<Job>> {
         let (sender, receiver) = sync_channel(most);
         let receiver = Arc::new(Mutex::new(receiver));
-        for _ in 0..threads {
+        for _ in 0..count {
             let (worker, receiver) = (Arc::clone(self), Arc::clone(&receiver));
-            thread::Builder::new().spawn(move || {
+            threads.push(thread::Builder::new().spawn(move || {
                 let _ends = EndsAll;
                 while let Some((number, request)) = next(&receiver) {
                     worker.say(number, &worker.answer(request));
                 }
-            })?;
+            })?);
         }
         Ok(sender)
     }
@@ -160,6 +195,12 @@ impl Worker {
             },
         }
     }
+}
+
+/// Which file is at a path: its device and number.
+fn place(path: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 fn next(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
@@ -211,9 +252,10 @@ impl Unfit {
 
 impl From<KerberosError> for Unfit {
     fn from(error: KerberosError) -> Self {
-        let reason = match error.kind() {
-            KerberosErrorKind::NoLibrary => Unusable::NoLibrary,
-            _ => Unusable::Keytab,
+        let reason = if error.kind() == KerberosErrorKind::NoLibrary {
+            Unusable::NoLibrary
+        } else {
+            Unusable::Keytab
         };
         Self { reason, text: error.to_string() }
     }
@@ -281,8 +323,7 @@ mod tests {
             ("svc-winrm@R", false),
             ("hostess/web@R", false),
         ] {
-            let entry =
-                Entry { principal: principal.to_owned(), version: 1, encryption_type: 18 };
+            let entry = Entry { principal: principal.to_owned(), version: 1, encryption_type: 18 };
             assert_eq!(is_the_hosts(&entry), told, "{principal}");
         }
     }

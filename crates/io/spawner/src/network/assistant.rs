@@ -15,7 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use landlock::{
@@ -23,9 +23,7 @@ use landlock::{
     RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{
-    AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair, sockopt,
-};
+use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair, sockopt};
 use rustix::process::Signal;
 
 use super::protect;
@@ -36,6 +34,9 @@ use crate::sys;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const GOOD: Duration = Duration::from_secs(60);
+
+/// What a worker ends with when another one is to begin at once; `EX_TEMPFAIL` of sysexits.h.
+const AGAIN: u8 = 75;
 
 /// The newest version of Landlock whose rights are asked for; older kernels give what they have.
 const LANDLOCK: ABI = ABI::V7;
@@ -80,6 +81,12 @@ pub fn enter() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
+/// The exit code of a worker that has answered everything that it took, and wants another one in its place.
+#[must_use]
+pub fn again() -> ExitCode {
+    ExitCode::from(AGAIN)
+}
+
 /// The supervisor's life: starts a worker with these words, and another one when that dies, which `died` puts into a
 /// message for the network process. Returns when a worker has ended as it should, or nobody listens any more.
 ///
@@ -94,6 +101,9 @@ pub fn supervise(
     loop {
         let begun = Instant::now();
         let status = begin(words, socket.try_clone()?)?.wait()?;
+        if status.code() == Some(AGAIN.into()) {
+            continue;
+        }
         if status.success() || send(socket, &died(status), SendFlags::NOSIGNAL).is_err() {
             return Ok(());
         }
