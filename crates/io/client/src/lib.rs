@@ -19,6 +19,7 @@ pub mod probe;
 pub mod record;
 pub mod settings;
 mod shell;
+mod tickets;
 mod tunnel;
 
 pub use client::Client;
@@ -37,6 +38,8 @@ pub use settings::{
     ChannelBinding, Encryption, Preferences, ProxyAuthentication, ProxySettings, Settings,
 };
 pub use shell::{Command, Event, Input, Shell, Signal};
+pub use tickets::Ticket;
+pub use transport::kerberos::{KerberosError, KerberosErrorKind};
 pub use transport::tls::{
     Authorities, ClientOptions as TlsOptions, Identity, IdentityError, Level, Pin, Trust,
     TrustError, UnknownLevel,

@@ -1,30 +1,20 @@
 //! The service's half of a Kerberos login: what gets to the owner of the keytab, and what its verdicts lead to.
 
 use auth::{
-    AcceptStep, Acceptor as _, Account, Answer, ApiMisuse, CbtPolicy, ChannelBinding, Delegated,
-    Error, FileTime, Input, KerberosRefusal, Login, PeerMisbehaved, Question, Refusal, Ticket,
+    AcceptStep, Acceptor as _, Answer, ApiMisuse, CbtPolicy, ChannelBinding, Delegated, Error,
+    FileTime, Input, KerberosRefusal, Login, PeerMisbehaved, Question, Refusal, Ticket,
     kerberos::{
-        Acceptor, AcceptorOptions, Context, EncryptionType, KerberosAccepted, KerberosAttempt,
-        KerberosSealer, KrbError, Role,
+        Acceptor, AcceptorOptions, Context, KerberosAccepted, KerberosAttempt, KerberosSealer,
+        KrbError, Role,
     },
     ntlm::Protection,
     spnego::{self, AcceptorMechanism as _, NegState, NegTokenInit, NegTokenResp, Oid},
 };
 
-use crate::support::{Fixed, Setup, hex};
-
-/// What GSSAPI puts in front of Kerberos's tokens.
-fn framed(tok_id: [u8; 2], body: &[u8]) -> Vec<u8> {
-    let mut token = vec![0x60, u8::try_from(13 + body.len()).unwrap(), 6, 9];
-    token.extend_from_slice(Oid::KERBEROS.as_der_content());
-    token.extend(tok_id);
-    token.extend_from_slice(body);
-    token
-}
-
-fn ap_req() -> Vec<u8> {
-    framed([1, 0], b"AP-REQ")
-}
+use crate::{
+    kerberos_support::{REPEAT, SKEW, accepted, ap_rep, ap_req, context, framed},
+    support::{Fixed, Setup, hex},
+};
 
 fn binding() -> ChannelBinding {
     ChannelBinding::from_tls_server_end_point(&[7; 32])
@@ -40,29 +30,6 @@ fn options() -> AcceptorOptions {
 
 fn acceptor(options: AcceptorOptions) -> Acceptor {
     Acceptor::new(options, &mut Fixed(3))
-}
-
-fn context(role: Role) -> Context {
-    Context {
-        role,
-        encryption_type: EncryptionType::Aes256Sha1,
-        key: vec![9; 32].into(),
-        acceptor_subkey: true,
-        sending_sequence: 5,
-        receiving_sequence: 5,
-    }
-}
-
-fn accepted() -> KerberosAccepted {
-    KerberosAccepted {
-        account: Account { id: [1; 16], name: "alice".to_owned(), groups: Vec::new() },
-        principal: "alice@TRANSOM.TEST".to_owned(),
-        reply: Some(b"AP-REP".to_vec()),
-        context: context(Role::Acceptor),
-        confidential: true,
-        channel_bound: false,
-        delegated: None,
-    }
 }
 
 fn asked(acceptor: &mut dyn auth::Acceptor, token: &[u8]) -> KerberosAttempt {
@@ -88,7 +55,7 @@ fn a_token_is_asked_about_and_answered_in_one_round_trip() {
     let attempt = asked(&mut acceptor, &ap_req());
     assert_eq!((attempt.token, attempt.channel_binding), (ap_req(), None));
     let (reply, login) = answered(&mut acceptor, accepted()).unwrap();
-    assert_eq!(reply.as_deref(), Some(&b"AP-REP"[..]));
+    assert_eq!(reply.as_deref(), Some(ap_rep().as_slice()));
     assert_eq!((login.mechanism, login.account.name.as_str()), ("Kerberos", "alice"));
     assert!(login.delegated.is_none());
     let mut client = KerberosSealer::new(context(Role::Initiator), true, &mut Fixed(4));
@@ -245,7 +212,7 @@ fn inside_spnego_either_name_leads_to_kerberos() {
         let resp = NegTokenResp::decode(&reply.unwrap()).unwrap();
         assert_eq!(resp.neg_state, Some(NegState::AcceptCompleted));
         assert_eq!((resp.supported_mech, resp.mech_list_mic), (Some(oid), None));
-        assert_eq!(resp.response_token.as_deref(), Some(&b"AP-REP"[..]));
+        assert_eq!(resp.response_token.as_deref(), Some(ap_rep().as_slice()));
         assert!(login.sealer.is_some());
     }
 }
@@ -255,7 +222,7 @@ fn under_negotiate_a_token_without_spnego_is_answered_in_kind() {
     let mut acceptor = negotiate(options());
     assert_eq!(asked(&mut acceptor, &ap_req()).token, ap_req());
     let (reply, login) = answered(&mut acceptor, accepted()).unwrap();
-    assert_eq!((reply.as_deref(), login.mechanism), (Some(&b"AP-REP"[..]), "Kerberos"));
+    assert_eq!((reply.as_deref(), login.mechanism), (Some(ap_rep().as_slice()), "Kerberos"));
     assert!(!self::acceptor(options()).takes_raw(b"NTLMSSP\0"));
 }
 
@@ -311,14 +278,6 @@ fn as_the_second_choice_both_sides_sign_the_list_even_where_nothing_is_sealed() 
         assert_eq!(login.sealer.is_some(), confidential);
     }
 }
-
-/// Made by libkrb5 1.20.1's `krb5_mk_error`.
-const SKEW: &str = "7e593057a003020105a10302011ea411180f32303236313133303135343132385aa505020301e240a603020125a90e1b0c54 \
-    52414e534f4d2e54455354aa1c301aa003020101a11330111b04485454501b09686f73742e74657374";
-const REPEAT: &str = "7e81af3081aca003020105a10302011ea211180f32303236313133303135333634305aa303020107a411180f323032363131 \
-    33303135343132385aa505020301e240a603020122a70e1b0c5452414e534f4d2e54455354a8123010a003020101a1093007 \
-    1b05616c696365a90e1b0c5452414e534f4d2e54455354aa1c301aa003020101a11330111b04485454501b09686f73742e74 \
-    657374ab101b0e52657175657374207265706c6179ac05040378797a";
 
 #[test]
 fn errors_of_mit_are_read() {

@@ -3,10 +3,13 @@
 
 mod bindings;
 mod clients;
+mod credssp;
 mod fuzz;
 mod hostile;
 mod identities;
 mod judgement;
+mod kerberos;
+mod kerberos_configuration;
 mod late;
 mod loopback;
 mod old_hosts;
