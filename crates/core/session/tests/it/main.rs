@@ -14,6 +14,7 @@ mod access;
 mod fuzz;
 mod login;
 mod oracle;
+mod pieces;
 mod pool_link;
 mod pool_replay;
 mod sealed;
