@@ -1,10 +1,13 @@
 //! Which logins the service offers on a connection.
 
+use auth::credssp;
 use auth::ntlm::{self, AcceptorOptions, Protection};
 use auth::spnego::{self, AcceptorMechanism};
 use auth::{Acceptor, CbtPolicy, ChannelBinding, Scheme, basic, certificate};
 use http::HeaderValue;
 use session::server::login::Acceptors;
+use tracing::error;
+use transport::tls::InnerServer;
 
 use crate::settings::Service;
 
@@ -27,6 +30,9 @@ pub(crate) struct Offer {
     unsealed: bool,
     binding: Option<ChannelBinding>,
     policy: CbtPolicy,
+    /// The TLS inside logins by CredSSP, where they are offered.
+    inner: Option<InnerServer>,
+    oldest_credssp: u32,
 }
 
 impl Offer {
@@ -45,7 +51,14 @@ impl Offer {
             unsealed,
             binding,
             policy: service.auth.cbt_hardening_level.into(),
+            inner: None,
+            oldest_credssp: service.cred_ssp.minimum_version,
         }
+    }
+
+    /// The same with CredSSP, where the settings offer it.
+    pub(crate) fn with_inner(self, inner: Option<InnerServer>) -> Self {
+        Self { inner, ..self }
     }
 
     /// Whether messages may travel unsealed.
@@ -55,7 +68,7 @@ impl Offer {
 
     /// Whether anybody can log in.
     pub(crate) const fn is_empty(&self) -> bool {
-        !self.negotiate && !self.basic && !self.certificate
+        self.inner.is_none() && !self.negotiate && !self.basic && !self.certificate
     }
 
     fn start_negotiate(&self) -> Option<Box<dyn Acceptor>> {
@@ -72,22 +85,39 @@ impl Offer {
     }
 }
 
+impl Offer {
+    /// The login inside is bound to the TLS inside by CredSSP itself; its sealing carries the proof of that.
+    fn start_credssp(&self) -> Option<Box<dyn Acceptor>> {
+        let channel = self.inner.as_ref()?.channel();
+        let channel =
+            channel.inspect_err(|error| error!(%error, "CredSSP has no TLS inside")).ok()?;
+        let inner =
+            AcceptorOptions { protection: Protection::Sealed, ..AcceptorOptions::default() };
+        let mechanisms: Vec<Box<dyn AcceptorMechanism>> =
+            vec![Box::new(ntlm::Acceptor::new(inner))];
+        let options = credssp::AcceptorOptions { minimum_version: self.oldest_credssp };
+        Some(Box::new(credssp::Acceptor::new(channel, mechanisms, options).ok()?))
+    }
+}
+
 impl Acceptors for Offer {
     /// Certificates are not among them, as on Windows: their word is a URI, which is no challenge of HTTP's, and clients
     /// that have one say so by themselves.
     fn offered(&self) -> Vec<HeaderValue> {
         let negotiate = self.negotiate.then_some(HeaderValue::from_static("Negotiate"));
         let basic = self.basic.then_some(HeaderValue::from_static("Basic realm=\"WSMAN\""));
-        negotiate.into_iter().chain(basic).collect()
+        let credssp = self.inner.as_ref().map(|_| HeaderValue::from_static("CredSSP"));
+        negotiate.into_iter().chain(credssp).chain(basic).collect()
     }
 
     fn acceptor(&self, scheme: Scheme) -> Option<Box<dyn Acceptor>> {
         match scheme {
             Scheme::Negotiate if self.negotiate => self.start_negotiate(),
+            Scheme::CredSsp => self.start_credssp(),
             Scheme::Basic if self.basic => Some(Box::new(basic::Acceptor::new())),
             Scheme::Certificate if self.certificate => Some(Box::new(certificate::Acceptor::new())),
             Scheme::Basic | Scheme::Negotiate | Scheme::Certificate => None,
-            Scheme::CredSsp | Scheme::Kerberos | Scheme::Ntlm | _ => None,
+            Scheme::Kerberos | Scheme::Ntlm | _ => None,
         }
     }
 }

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
-use transport::tls::{self, PeerCertificates};
+use transport::tls::{self, InnerServer, PeerCertificates};
 
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
@@ -149,6 +149,9 @@ pub enum RunError {
         /// What is missing or wrong.
         source: Box<CertificatesError>,
     },
+    /// Logins by CredSSP have no certificate.
+    #[error("no certificate for CredSSP")]
+    CredSsp(#[source] Box<CertificatesError>),
     /// There is no listener.
     #[error("no listener is configured")]
     NoListener,
@@ -164,6 +167,8 @@ pub(crate) struct Core {
     pub(crate) verifier: Verifier,
     pub(crate) judge: Judge,
     pub(crate) gatekeeper: Gatekeeper,
+    /// The TLS inside logins by CredSSP, where they are offered.
+    pub(crate) inner: Option<InnerServer>,
     pub(crate) shells: Arc<Shells>,
     pub(crate) metrics: Arc<Metrics>,
     /// The kernel's version, which an Identify after a login tells.
@@ -217,7 +222,8 @@ pub async fn run(config: Config) -> Result<(), RunError> {
             return Err(RunError::PluginTwice(uri.to_owned()));
         }
     }
-    warn_of(&settings);
+    let inner = listeners.inner();
+    warn_of(&settings, inner.as_ref());
     let (open, page) = listeners.accepting()?;
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
@@ -231,6 +237,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         judge: Judge::new(Arc::clone(&accounts)),
         verifier: Verifier::new(accounts, names),
         gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
+        inner,
         shells: Arc::clone(&shells),
         metrics,
         os_version: os_version(),
@@ -269,7 +276,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
 }
 
 /// Tells the administrator what the settings come to together.
-fn warn_of(settings: &Settings) {
+fn warn_of(settings: &Settings, inner: Option<&InnerServer>) {
     let service = &settings.service;
     if service.allow_unencrypted {
         warn!("AllowUnencrypted is true: messages and passwords may travel in the clear");
@@ -282,7 +289,7 @@ fn warn_of(settings: &Settings) {
         if channel == Channel::Plain && service.auth.basic && !service.allow_unencrypted {
             warn!(%listener, "Basic is not offered over plain HTTP while AllowUnencrypted is false");
         }
-        if Offer::new(service, channel).is_empty() {
+        if Offer::new(service, channel).with_inner(inner.cloned()).is_empty() {
             warn!(%listener, "no login is offered: nobody can log in");
         }
     }

@@ -63,7 +63,7 @@ pub(super) fn open(
             return Err(SealedError::Frame("Length does not agree with the sealed data"));
         }
         message.append(&mut data);
-        let (dialect, media) = known.get_or_insert((dialect, original.media.clone()));
+        let (dialect, media) = known.get_or_insert_with(|| (dialect, original.media.clone()));
         if *media != original.media {
             return Err(SealedError::Frame("the pieces have different types"));
         }
