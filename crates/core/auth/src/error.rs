@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::credssp::{ChannelError, NtStatus};
+use crate::kerberos::KrbError;
 
 /// An error of this crate. The first level says who is to blame.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +57,8 @@ pub enum ApiMisuse {
     /// The accepting side was given no mechanism to choose from.
     #[error("no mechanism to offer")]
     NoMechanism,
-    /// The verifier accepted an NTLM login without handing out the session key.
+    /// The verifier accepted an NTLM login without handing out the session key, or a Kerberos login with a key that does
+    /// not fit its encryption type.
     #[error("a verdict without the session key")]
     SessionKeyMissing,
 }
@@ -149,6 +151,26 @@ pub enum PeerMisbehaved {
     /// The service goes on after the login is complete.
     #[error("the service goes on after the end of the login")]
     TokenAfterEnd,
+    /// Kerberos: the service answers our ticket with a KRB-ERROR. Nobody signs those: it tells people why, no more.
+    #[error("{}", KerberosWords(.error, *.clock_ahead))]
+    Kerberos {
+        /// What it says.
+        error: Box<KrbError>,
+        /// By how many seconds its clock is ahead of ours; negative where it is behind.
+        clock_ahead: i64,
+    },
+    /// Kerberos: the answer does not prove that it is the service that we have a ticket for.
+    #[error("the service does not prove that it is the one that the Kerberos ticket is for")]
+    NotMutual,
+}
+
+/// A KRB-ERROR in words, with the service's clock compared with ours.
+struct KerberosWords<'a>(&'a KrbError, i64);
+
+impl fmt::Display for KerberosWords<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.describe(f, self.1)
+    }
 }
 
 /// Why an acceptor lets a client not in.

@@ -227,7 +227,7 @@ impl Configuration {
         self.values(path).into_iter().next()
     }
 
-    /// All values under a path of sections, over all files, until one says that it is final.
+    /// All values under a path of sections, over all files, until a section says that it is final.
     fn values(&self, path: &[&str]) -> Vec<&str> {
         let mut values = Vec::new();
         let Some((name, sections)) = path.split_last() else { return values };
@@ -240,7 +240,6 @@ impl Configuration {
             });
             if let Some(section) = section {
                 values.extend(section.values(name));
-                last |= section.is_final_value(name);
             }
             if last {
                 break;

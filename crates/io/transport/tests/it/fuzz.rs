@@ -21,6 +21,9 @@ mod transport_chain;
 #[path = "../../../../../fuzz/fuzz_targets/transport_identity.rs"]
 mod transport_identity;
 
+#[path = "../../../../../fuzz/fuzz_targets/transport_krb5_conf.rs"]
+mod transport_krb5_conf;
+
 use replay::replay;
 
 #[test]
@@ -36,4 +39,9 @@ fn transport_identity_passes_its_saved_inputs() {
 #[test]
 fn transport_chain_passes_its_saved_inputs() {
     replay("transport_chain", transport_chain::run);
+}
+
+#[test]
+fn transport_krb5_conf_passes_its_saved_inputs() {
+    replay("transport_krb5_conf", transport_krb5_conf::run);
 }

@@ -47,15 +47,8 @@ pub(super) fn is_included(name: &str) -> bool {
 /// A section: relations in the order of the file, and sections by their names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Section {
-    relations: Vec<Relation>,
+    relations: Vec<(String, String)>,
     sections: BTreeMap<String, Self>,
-    is_final: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Relation {
-    name: String,
-    value: String,
     is_final: bool,
 }
 
@@ -75,15 +68,11 @@ impl Section {
 
     /// Names with their values.
     pub(super) fn relations(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.relations.iter().map(|relation| (&*relation.name, &*relation.value))
+        self.relations.iter().map(|(name, value)| (&**name, &**value))
     }
 
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &str> {
         self.relations().filter_map(move |(key, value)| (key == name).then_some(value))
-    }
-
-    pub(super) fn is_final_value(&self, name: &str) -> bool {
-        self.relations.iter().any(|relation| relation.name == name && relation.is_final)
     }
 
     /// The section below this one, made if it is not there.
@@ -149,7 +138,7 @@ impl<'a> Reader<'a> {
         self.files.push(file.name.clone());
         let text = String::from_utf8_lossy(&file.content);
         let mut state = State::default();
-        for (index, line) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
+        for (index, line) in text.split('\n').enumerate() {
             // What follows a NUL in a line is not seen by a library written in C.
             let line = line.split('\0').next().unwrap_or_default();
             match directive(line) {
@@ -258,7 +247,7 @@ fn relation(line: &str, state: &mut State, root: &mut Section) -> Result<(), Fau
         Some(quoted) => unquote(quoted),
         None => value.to_owned(),
     };
-    root.at(&state.path).relations.push(Relation { name: tag.to_owned(), value, is_final });
+    root.at(&state.path).relations.push((tag.to_owned(), value));
     Ok(())
 }
 

@@ -114,7 +114,7 @@ fn a_domain_is_found_by_its_names() {
 }
 
 #[test]
-fn earlier_files_count_first_and_a_star_ends_the_matter() {
+fn earlier_files_count_first_and_a_section_with_a_star_ends_the_matter() {
     let files = |first: &str, second: &str| {
         let files = [piece("one", first), piece("two", second)];
         Configuration::parse(&files, &mut |_| Err(String::new())).unwrap()
@@ -125,7 +125,6 @@ fn earlier_files_count_first_and_a_star_ends_the_matter() {
     };
     assert_eq!(hosts(&files(&kdc("one"), &kdc("two"))), ["one", "two"]);
     for first in [
-        "[realms]\nA = {\nkdc* = one\n}\n",
         "[realms]\nA* = {\nkdc = one\n}\n",
         "[realms]\nA = {\nkdc = one\n}*\n",
         "[realms]*\nA = {\nkdc = one\n}\n",
