@@ -21,6 +21,7 @@
 
 pub mod cred_ssp;
 pub mod failed_logins;
+pub mod kerberos;
 pub mod listener;
 pub mod metrics;
 pub mod power_shell;
@@ -37,6 +38,7 @@ use transport::tls::Thumbprint;
 
 pub use cred_ssp::CredSsp;
 pub use failed_logins::FailedLogins;
+pub use kerberos::Kerberos;
 pub use listener::{ListenAddress, Listener, ListenerError};
 pub use metrics::{Metrics, MetricsAddress, MetricsAddressError};
 pub use power_shell::PowerShell;
@@ -113,6 +115,9 @@ pub struct Service {
     /// `Service/FailedLogins`, which Windows does not have.
     #[serde(rename = "FailedLogins")]
     pub failed_logins: FailedLogins,
+    /// `Service/Kerberos`, which Windows does not have.
+    #[serde(rename = "Kerberos")]
+    pub kerberos: Kerberos,
 }
 
 /// `winrm/config/Service/Auth`: the logins that are offered.
@@ -124,9 +129,12 @@ pub struct Auth {
     /// together with `AllowUnencrypted`.
     #[serde(rename = "Basic")]
     pub basic: bool,
-    /// SPNEGO and NTLM; default true.
+    /// SPNEGO, with Kerberos where there is a keytab and NTLM; default true.
     #[serde(rename = "Negotiate")]
     pub negotiate: bool,
+    /// Kerberos by its own scheme, where there is a keytab; default true. As on Windows, `Negotiate` has it as well.
+    #[serde(rename = "Kerberos")]
+    pub kerberos: bool,
     /// CredSSP, by which clients hand over their passwords; default false. Messages over plain HTTP are sealed by it.
     #[serde(rename = "CredSSP")]
     pub cred_ssp: bool,
@@ -229,6 +237,7 @@ impl Default for Service {
             auth: Auth::default(),
             cred_ssp: CredSsp::default(),
             failed_logins: FailedLogins::default(),
+            kerberos: Kerberos::default(),
         }
     }
 }
@@ -238,6 +247,7 @@ impl Default for Auth {
         Self {
             basic: false,
             negotiate: true,
+            kerberos: true,
             cred_ssp: false,
             certificate: false,
             cbt_hardening_level: CbtHardeningLevel::default(),
@@ -487,6 +497,15 @@ mod tests {
             parse(&text.replace("HTTPS", "HTTP")).unwrap_err().contains("CertificateThumbprint")
         );
         assert!(parse(&text.replace("0011", "x")).unwrap_err().contains("thumbprint"));
+    }
+
+    #[test]
+    fn keytab_is_a_whole_path() {
+        let settings = parse("[Service.Kerberos]\nKeytab = \"/etc/transom.keytab\"\n").unwrap();
+        assert_eq!(settings.service.kerberos.keytab, Some("/etc/transom.keytab".into()));
+        assert!(settings.service.auth.kerberos && !settings.service.kerberos.allow_host_key);
+        let error = parse("[Service.Kerberos]\nKeytab = \"keytab\"\n").unwrap_err();
+        assert!(error.contains("line 2, Service.Kerberos.Keytab: keytab is no path"), "{error}");
     }
 
     #[test]
