@@ -34,7 +34,7 @@ impl Root {
             Request::Ready => self.ready(),
             Request::Accounts => self.file(sequence, ACCOUNTS, Reason::AccountsFile),
             Request::Clients => self.file(sequence, CLIENTS, Reason::ClientsFile),
-            Request::Open { account, login } => self.open(sequence, account, login),
+            Request::Open { account, .. } => self.open(sequence, request, account),
             Request::Close { shell } => self.close(shell),
             Request::KillSession { shell, session } => self.kill_session(shell, session),
             Request::Bind { address } => self.bind(sequence, address),
