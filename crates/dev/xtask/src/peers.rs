@@ -22,12 +22,14 @@ const REQUIRED: &[Required] = &[
     Required { name: "ansible-core", possible: |_| true },
     Required { name: "apache2", possible: |_| true },
     Required { name: "curl", possible: |_| true },
+    Required { name: "mit-krb5", possible: |_| true },
     Required { name: "nginx", possible: |workspace| workspace.stub().is_some() },
     Required { name: "openssl", possible: |_| true },
     Required { name: "prometheus-client", possible: |_| true },
     Required { name: "pypsrp", possible: |_| true },
     Required { name: "pyspnego", possible: |_| true },
     Required { name: "pywinrm", possible: |_| true },
+    Required { name: "requests-credssp", possible: |_| true },
     Required { name: "squid", possible: |_| true },
     Required { name: "tinyproxy", possible: |_| true },
     Required { name: "winrm_stub", possible: |workspace| workspace.stub().is_some() },
@@ -102,6 +104,14 @@ fn missing_packages(on_path: impl Fn(&str) -> bool) -> Vec<&'static str> {
         ("/usr/sbin/nginx", "nginx-light"),
         ("/usr/bin/tinyproxy", "tinyproxy-bin"),
         ("/usr/sbin/squid", "squid"),
+        ("/usr/sbin/krb5kdc", "krb5-kdc"),
+        ("/usr/sbin/kadmin.local", "krb5-admin-server"),
+        ("/usr/bin/kinit", "krb5-user"),
+        // One of the peers from PyPI is built here against it.
+        ("/usr/bin/krb5-config", "libkrb5-dev"),
+        // Clocks that differ, and hosts that reach each other through a network.
+        ("/usr/bin/faketime", "faketime"),
+        ("/usr/sbin/ip", "iproute2"),
     ] {
         if !on_path(program) {
             packages.push(package);
@@ -162,6 +172,12 @@ mod tests {
             "nginx-light",
             "tinyproxy-bin",
             "squid",
+            "krb5-kdc",
+            "krb5-admin-server",
+            "krb5-user",
+            "libkrb5-dev",
+            "faketime",
+            "iproute2",
             "gss-ntlmssp",
             "python3-gssapi",
             "python3",
@@ -174,7 +190,7 @@ mod tests {
     #[test]
     fn pinned_peers_are_pinned() {
         let text = include_str!("../peers.txt");
-        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        let lines: Vec<_> = text.lines().filter(|line| !line.starts_with(['#', '-'])).collect();
         assert!(!lines.is_empty());
         for line in lines {
             assert!(line.contains("=="), "{line}");

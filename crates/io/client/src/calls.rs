@@ -16,11 +16,12 @@ use session::client::redirection;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::config::{Authentication, Config, Protection};
-use crate::connection::{Answer, ExchangeError, Later, Shared};
+use crate::config::{Authentication, Config};
+use crate::connection::{Answer, ExchangeError, Later, Security, Shared};
 use crate::connections::Connections;
 use crate::error::{ConfigError, ConnectionError, Error, ErrorKind};
 use crate::record::Exchange;
+use crate::tickets::{Holder, NoKerberos};
 
 /// How often a message that cannot have left is tried on another connection.
 const FRESH_TRIES: u32 = 2;
@@ -93,7 +94,7 @@ pub(crate) struct Calls {
     connections: Connections,
     /// Messages that are tried again and again because the network is away.
     interrupted: watch::Sender<usize>,
-    security: Mutex<Option<(&'static str, Protection)>>,
+    security: Mutex<Option<Security>>,
     /// What was said, when somebody wants to know.
     record: Mutex<Option<Vec<Exchange>>>,
     /// Whether another host sent to this one.
@@ -105,8 +106,13 @@ impl Calls {
     ///
     /// What must not or cannot be sent.
     pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
+        let tickets = Holder::new(&config);
+        Self::with(config, tickets)
+    }
+
+    fn with(config: Config, tickets: Holder) -> Result<Self, ConfigError> {
         Ok(Self {
-            connections: Connections::new(Arc::new(Shared::new(config)?)),
+            connections: Connections::new(Arc::new(Shared::new(config, tickets)?)),
             interrupted: watch::Sender::new(0),
             security: Mutex::default(),
             record: Mutex::default(),
@@ -125,7 +131,8 @@ impl Calls {
         let endpoint = endpoint.map_err(|error| error.to_string())?;
         let redirections = config.redirections.saturating_sub(1);
         let config = Config { endpoint, redirections, ..config.clone() };
-        let mut calls = Self::new(config).map_err(|error| error.to_string())?;
+        let tickets = self.shared().tickets.redirected(&config);
+        let mut calls = Self::with(config, tickets).map_err(|error| error.to_string())?;
         calls.is_redirected = true;
         calls.shared().requests.fetch_add(self.requests(), Ordering::Relaxed);
         lock(&calls.record).clone_from(&lock(&self.record));
@@ -147,8 +154,14 @@ impl Calls {
     }
 
     /// The mechanism of the last login, and what protects messages.
-    pub(crate) fn security(&self) -> Option<(&'static str, Protection)> {
-        *lock(&self.security)
+    pub(crate) fn security(&self) -> Option<Security> {
+        lock(&self.security).clone()
+    }
+
+    /// Why the login is not by Kerberos, as far as that is decided.
+    pub(crate) fn without_kerberos(&self) -> Option<String> {
+        let why = self.shared().tickets.without().filter(|why| **why != NoKerberos::NotAsked);
+        why.map(ToString::to_string)
     }
 
     /// Keeps what is said from now on.
@@ -277,7 +290,13 @@ impl Calls {
         let error = Error::new(kind, &config.endpoint.authority(), operation);
         let error = if config.is_unsealed() { error.unsealed() } else { error };
         let by_certificate = config.authentication == Authentication::Certificate;
-        if by_certificate { error.by_certificate() } else { error }
+        let error = if by_certificate { error.by_certificate() } else { error };
+        let tickets = &self.shared().tickets;
+        match tickets.without() {
+            Some(NoKerberos::Ticket(why)) => error.without_ticket(why.to_string()),
+            None if config.takes_ntlm() && !config.is_trusted() => error.untrusted(),
+            Some(_) | None => error,
+        }
     }
 }
 

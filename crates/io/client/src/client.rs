@@ -17,6 +17,7 @@ use crate::options::ShellOptions;
 use crate::pool::{self, ListedPool, Pool, PoolOptions};
 use crate::record::Exchange;
 use crate::shell::{self, Shell};
+use crate::tickets::Ticket;
 
 /// A client of one service, as one user. Clones share connections.
 #[derive(Debug, Clone)]
@@ -178,16 +179,29 @@ impl Client {
         }
     }
 
-    /// The mechanism of the last login, `NTLM` or `Basic`; `None` before the first.
+    /// The mechanism of the last login: `Kerberos`, `NTLM`, `Basic`; `None` before the first.
     #[must_use]
     pub fn mechanism(&self) -> Option<&'static str> {
-        self.calls().security().map(|(mechanism, _)| mechanism)
+        self.calls().security().map(|security| security.mechanism)
+    }
+
+    /// What the last login was made with, if it was by Kerberos.
+    #[must_use]
+    pub fn ticket(&self) -> Option<Ticket> {
+        self.calls().security()?.ticket
+    }
+
+    /// Why logins are not by Kerberos: known from the start where the host or the user's name is none for tickets, from
+    /// the first login on where no ticket was to be had; `None` where they are, may be yet, or another login was asked for.
+    #[must_use]
+    pub fn without_kerberos(&self) -> Option<String> {
+        self.calls().without_kerberos()
     }
 
     /// What protects the messages of the last connection; `None` before the first.
     #[must_use]
     pub fn protection(&self) -> Option<Protection> {
-        self.calls().security().map(|(_, protection)| protection)
+        self.calls().security().map(|security| security.protection)
     }
 
     /// Keeps every envelope from now on, opened and whole, until [`recorded`](Self::recorded) takes

@@ -9,6 +9,7 @@ use wsman::Charset;
 
 use crate::error::ConfigError;
 use crate::settings::{Encryption, Settings};
+use crate::tickets::NoKerberos;
 
 /// Everything that a [`Client`](crate::Client) needs to know.
 #[derive(Debug, Clone)]
@@ -63,13 +64,20 @@ impl Default for Credentials {
 pub enum Authentication {
     /// User name and password as they are.
     Basic,
+    /// Name and password go to the host, which may use them elsewhere, after it has proven who it is: only to hosts that
+    /// [`CredSspOptions`](crate::CredSspOptions) allows.
+    CredSsp,
     /// Negotiate, because nobody said which: Windows's client has an error of its own for that and an IP address.
     #[default]
     Default,
     /// Hashes of user name and password, which protect no message.
     Digest,
-    /// What the service and we agree on (SPNEGO), which is NTLM here.
+    /// Kerberos without SPNEGO around it.
+    Kerberos,
+    /// What the service and we agree on (SPNEGO): Kerberos where a ticket can be had, else NTLM.
     Negotiate,
+    /// The same with the tickets that the user has already, and nothing else.
+    NegotiateWithImplicitCredential,
     /// NTLM without SPNEGO around it.
     Ntlm,
     /// The certificate in [`Config::identity`], which the host maps to an account. On https only.
@@ -81,7 +89,12 @@ impl Authentication {
     const fn can_seal(self) -> bool {
         match self {
             Self::Basic | Self::Certificate | Self::Digest => false,
-            Self::Default | Self::Negotiate | Self::Ntlm => true,
+            Self::CredSsp
+            | Self::Default
+            | Self::Kerberos
+            | Self::Negotiate
+            | Self::NegotiateWithImplicitCredential
+            | Self::Ntlm => true,
         }
     }
 
@@ -91,9 +104,12 @@ impl Authentication {
         match self {
             Self::Basic => "Basic",
             Self::Certificate => "Certificate",
+            Self::CredSsp => "CredSSP",
             Self::Default => "Default",
             Self::Digest => "Digest",
+            Self::Kerberos => "Kerberos",
             Self::Negotiate => "Negotiate",
+            Self::NegotiateWithImplicitCredential => "NegotiateWithImplicitCredential",
             Self::Ntlm => "NTLM",
         }
     }
@@ -153,9 +169,31 @@ impl Config {
         ClientOptions { identity: self.identity.clone(), ..self.settings.tls() }
     }
 
-    /// Refuses what must not be sent, before anything is.
-    pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let Settings { encryption, allow_unencrypted, trusted_hosts, .. } = &self.settings;
+    /// Whether NTLM proves enough with this host: TLS does it, or the user says so.
+    pub(crate) fn is_trusted(&self) -> bool {
+        self.settings.trusted_hosts.allows(&self.endpoint)
+    }
+
+    /// Whether the login would be NTLM where it is not by Kerberos, if the host is trusted.
+    pub(crate) fn takes_ntlm(&self) -> bool {
+        let takes = match self.authentication {
+            Authentication::CredSsp | Authentication::Ntlm => true,
+            Authentication::Default | Authentication::Negotiate => !self.settings.kerberos.delegate,
+            Authentication::Basic
+            | Authentication::Certificate
+            | Authentication::Digest
+            | Authentication::Kerberos
+            | Authentication::NegotiateWithImplicitCredential => false,
+        };
+        let Credentials { user, password } = &self.credentials;
+        let has_password =
+            !password.expose().is_empty() || self.settings.kerberos.tickets.want_password();
+        takes && !user.is_empty() && has_password
+    }
+
+    /// Refuses what must not be sent, before anything is. `without` says why the login cannot be by Kerberos.
+    pub(crate) fn check(&self, without: Option<&NoKerberos>) -> Result<(), ConfigError> {
+        let Settings { encryption, allow_unencrypted, credssp, .. } = &self.settings;
         let is_plain = self.endpoint.transport == Transport::Http;
         if self.authentication == Authentication::Certificate {
             if is_plain {
@@ -163,6 +201,14 @@ impl Config {
             }
             if self.identity.is_none() {
                 return Err(ConfigError::NoCertificate);
+            }
+        }
+        if self.authentication == Authentication::CredSsp {
+            if !credssp.allow_fresh_credentials.allows(&self.endpoint) {
+                return Err(ConfigError::CredSspNotAllowed);
+            }
+            if self.credentials.user.is_empty() {
+                return Err(ConfigError::CredSspWithoutPassword);
             }
         }
         if *encryption == Encryption::Always && !self.authentication.can_seal() {
@@ -173,12 +219,39 @@ impl Config {
                 Authentication::Basic => ConfigError::BasicUnencrypted,
                 Authentication::Digest => ConfigError::DigestUnencrypted,
                 Authentication::Certificate
+                | Authentication::CredSsp
                 | Authentication::Default
+                | Authentication::Kerberos
                 | Authentication::Negotiate
+                | Authentication::NegotiateWithImplicitCredential
                 | Authentication::Ntlm => ConfigError::Unencrypted,
             });
         }
-        if trusted_hosts.allows(&self.endpoint) {
+        match without {
+            // A ticket proves the host, and without one the login decides anew.
+            None => Ok(()),
+            Some(why) => self.check_without_tickets(why),
+        }
+    }
+
+    /// The same for a login that is not by Kerberos.
+    fn check_without_tickets(&self, why: &NoKerberos) -> Result<(), ConfigError> {
+        let needs_ticket = match self.authentication {
+            Authentication::Kerberos | Authentication::NegotiateWithImplicitCredential => true,
+            Authentication::Default | Authentication::Negotiate => self.credentials.user.is_empty(),
+            _ => false,
+        };
+        if needs_ticket {
+            return Err(ConfigError::NoTickets(why.to_string()));
+        }
+        if self.settings.kerberos.delegate && self.authentication != Authentication::CredSsp {
+            let why = match why {
+                NoKerberos::NotAsked => format!("{} cannot do that", self.authentication.as_str()),
+                _ => why.to_string(),
+            };
+            return Err(ConfigError::NoDelegation(why));
+        }
+        if self.is_trusted() {
             Ok(())
         } else if self.authentication == Authentication::Default
             && self.endpoint.address().is_some()

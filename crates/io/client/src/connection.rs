@@ -27,13 +27,15 @@ use session::client::login::{Carries, Leg, Login, LoginError};
 use session::http::sealed::{self, Dialect, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::task::JoinHandle;
+use transport::kerberos::KerberosErrorKind;
 use transport::tls::{self, TlsError};
 use wsman::xml::Limits;
 use wsman::{Charset, Envelope};
 
 use crate::config::{Authentication, Config, Protection};
 use crate::error::{ConfigError, ConnectionError, ErrorKind, ProtocolError, Redirected};
-use crate::login;
+use crate::login::{self, Prepared};
+use crate::tickets::{Holder, Ticket};
 use crate::tunnel;
 
 pub(crate) const AGENT: &str = concat!("transom/", env!("CARGO_PKG_VERSION"));
@@ -51,18 +53,21 @@ pub(crate) struct Shared {
     tls: Option<tls::Client>,
     /// Whether hosts like this one take a message with the login's last leg.
     rides: AtomicBool,
+    /// The user's tickets.
+    pub(crate) tickets: Holder,
     /// HTTP requests sent, for people who count.
     pub(crate) requests: AtomicU64,
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config) -> Result<Self, ConfigError> {
-        config.check()?;
+    pub(crate) fn new(config: Config, tickets: Holder) -> Result<Self, ConfigError> {
+        config.check(tickets.without())?;
         let tls = match config.endpoint.transport {
             Transport::Http => None,
             Transport::Https => Some(tls::Client::new(&config.tls())?),
         };
-        Ok(Self { config, tls, rides: AtomicBool::new(true), requests: AtomicU64::new(0) })
+        let (rides, requests) = (AtomicBool::new(true), AtomicU64::new(0));
+        Ok(Self { config, tls, rides, tickets, requests })
     }
 }
 
@@ -102,8 +107,18 @@ pub(crate) struct Connection {
     sender: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
     login: Login,
+    /// What the login was made with, if it is by Kerberos.
+    ticket: Option<Ticket>,
     sealer: Option<Box<dyn Sealer>>,
     authority: HeaderValue,
+}
+
+/// How a connection is protected.
+#[derive(Debug, Clone)]
+pub(crate) struct Security {
+    pub(crate) mechanism: &'static str,
+    pub(crate) protection: Protection,
+    pub(crate) ticket: Option<Ticket>,
 }
 
 /// What a service answered to a message.
@@ -156,19 +171,24 @@ impl Connection {
         };
         let authority = HeaderValue::try_from(endpoint.authority())
             .unwrap_or_else(|_| HeaderValue::from_static("localhost"));
-        let login = login::login(&shared.config, binding).map_err(ExchangeError::fatal)?;
-        Ok(Self { shared: Arc::clone(shared), sender, driver, login, sealer: None, authority })
+        let prepared = login::login(&shared.config, &shared.tickets, binding).await;
+        let Prepared { login, ticket } = prepared.map_err(|kind| without_login(shared, kind))?;
+        let shared = Arc::clone(shared);
+        Ok(Self { shared, sender, driver, login, ticket, sealer: None, authority })
     }
 
     /// The mechanism of the login, and what protects messages.
-    pub(crate) fn security(&self) -> (&'static str, Protection) {
+    pub(crate) fn security(&self) -> Security {
         let protection = match (self.is_tls(), self.sealer.is_some()) {
             (true, true) => Protection::SealInTls,
             (true, false) => Protection::Tls,
             (false, true) => Protection::Seal,
             (false, false) => Protection::Nothing,
         };
-        (self.login.mechanism(), protection)
+        let mechanism = self.login.mechanism();
+        // The service may have chosen NTLM.
+        let ticket = self.ticket.clone().filter(|_| mechanism != "NTLM");
+        Security { mechanism, protection, ticket }
     }
 
     fn is_tls(&self) -> bool {
@@ -220,7 +240,8 @@ impl Connection {
         message: &[u8],
         repeatable: bool,
     ) -> Result<Reply, ExchangeError> {
-        let rides = (repeatable || self.is_tls()) && self.shared.rides.load(Ordering::Relaxed);
+        let rides = (repeatable || self.is_tls() && !self.is_first_proof_kerberos())
+            && self.shared.rides.load(Ordering::Relaxed);
         let mut leg = self.login.start().map_err(ExchangeError::fatal)?;
         loop {
             let stays = self.may_ride(leg.carries) && !rides || self.is_long_before_tls(message);
@@ -256,6 +277,14 @@ impl Connection {
     fn is_long_before_tls(&self, message: &[u8]) -> bool {
         self.shared.config.authentication == Authentication::Certificate
             && message.len() > MOST_BEFORE_CERTIFICATE
+    }
+
+    /// Whether nothing but Kerberos proves who the host is, and has not yet when the message could go: the host's
+    /// certificate is not judged in full.
+    fn is_first_proof_kerberos(&self) -> bool {
+        let trust = &self.shared.config.settings.trust;
+        let is_judged = !trust.pins.is_empty() || !(trust.skip_ca_check || trust.skip_cn_check);
+        self.ticket.is_some() && !is_judged
     }
 
     /// Whether the login could go on without the message, if the host does not take it there.
@@ -497,6 +526,16 @@ async fn drive(
         }
     });
     Ok((sender, driver))
+}
+
+/// A KDC that gave tickets before may be there again a moment later.
+fn without_login(shared: &Shared, kind: ErrorKind) -> ExchangeError {
+    let passes = matches!(
+        &kind,
+        ErrorKind::Kerberos(error) if error.kind() == KerberosErrorKind::KdcUnreachable
+    );
+    let transient = passes && shared.tickets.is_proven();
+    ExchangeError { transient, ..ExchangeError::fatal(kind) }
 }
 
 /// A proxy that says no will say so again; what else fails on the way may pass.

@@ -18,8 +18,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::calls::lock;
-use crate::config::Protection;
-use crate::connection::{Answer, Connection, ExchangeError, Shared};
+use crate::connection::{Answer, Connection, ExchangeError, Security, Shared};
 
 /// Idle connections that are kept: one for Receives, one for the rest.
 const KEPT: usize = 2;
@@ -181,7 +180,7 @@ impl Lease<'_> {
     }
 
     /// The mechanism of the login, and what protects messages.
-    pub(crate) fn security(&self) -> (&'static str, Protection) {
+    pub(crate) fn security(&self) -> Security {
         self.connection.security()
     }
 

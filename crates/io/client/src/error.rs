@@ -1,5 +1,6 @@
 //! What can go wrong for a client: the kind, the host, the operation, and what to try.
 
+mod ticket;
 mod way;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use http::StatusCode;
 use session::client::login::LoginError;
 use session::http::sealed::SealedError;
 use transport::ConnectError;
+use transport::kerberos::KerberosError;
 use transport::tls::{TlsError, TrustError};
 use wsman::fault::{ErrorCode, Fault};
 
@@ -36,6 +38,10 @@ pub struct Error {
     unsealed: bool,
     /// Whether a certificate was the login.
     certificate: bool,
+    /// Why the login was not by Kerberos, where a ticket was wanted and not to be had.
+    without_ticket: Option<String>,
+    /// Whether NTLM was not even tried, as it would not prove who the host is.
+    untrusted: bool,
 }
 
 /// What happened. The kinds are few: each asks for another reaction.
@@ -54,6 +60,9 @@ pub enum ErrorKind {
     /// The service answered with a fault.
     #[error("{0}")]
     Fault(Box<Fault>),
+    /// There is no ticket to log in with; nothing was sent.
+    #[error(transparent)]
+    Kerberos(#[from] KerberosError),
     /// A runspace pool cannot do what it was asked for, or is over.
     #[error(transparent)]
     Pool(#[from] PoolError),
@@ -83,6 +92,23 @@ pub enum ConfigError {
     /// A login by certificate without one.
     #[error("a login by certificate needs a certificate with its private key")]
     NoCertificate,
+    /// CredSSP would give name and password to a host that the settings do not name.
+    #[error(
+        "CredSSP gives your password to the host, and the settings do not allow that for this one"
+    )]
+    CredSspNotAllowed,
+    /// CredSSP gives the host a password, and there is none.
+    #[error("CredSSP needs a user name and a password")]
+    CredSspWithoutPassword,
+    /// A login that cannot let the host act in the user's name.
+    #[error("no credentials can be delegated: {0}")]
+    NoDelegation(String),
+    /// A login that needs a ticket, where none is for.
+    #[error("no login by Kerberos: {0}")]
+    NoTickets(String),
+    /// A login that there is not.
+    #[error("logins by {0} are not in this version")]
+    NoSuchLogin(&'static str),
     /// Digest keeps the password to itself, but no message.
     #[error("Digest over plain HTTP shows all messages to everybody on the way")]
     DigestUnencrypted,
@@ -192,7 +218,28 @@ pub enum ProtocolError {
 impl Error {
     pub(crate) fn new(kind: impl Into<ErrorKind>, host: &str, operation: &'static str) -> Self {
         let (kind, host) = (Box::new(kind.into()), host.to_owned());
-        Self { kind, host, operation, unsent: false, unsealed: false, certificate: false }
+        Self {
+            kind,
+            host,
+            operation,
+            unsent: false,
+            unsealed: false,
+            certificate: false,
+            without_ticket: None,
+            untrusted: false,
+        }
+    }
+
+    /// The same, of a client that found no ticket and took another login for it.
+    pub(crate) fn without_ticket(mut self, why: String) -> Self {
+        self.without_ticket = Some(why);
+        self
+    }
+
+    /// The same, of a client that takes NTLM only where the host is proven or trusted, and here is neither.
+    pub(crate) const fn untrusted(mut self) -> Self {
+        self.untrusted = true;
+        self
     }
 
     /// The same, of a client whose messages travel readable by the user's wish.
@@ -278,6 +325,7 @@ impl Error {
             ErrorKind::Config(_)
             | ErrorKind::Connect(_)
             | ErrorKind::Denied(_)
+            | ErrorKind::Kerberos(_)
             | ErrorKind::Pool(_)
             | ErrorKind::Protocol(_)
             | ErrorKind::Redirected(_)
@@ -341,6 +389,7 @@ impl Error {
             | ErrorKind::Connect(_)
             | ErrorKind::Denied(_)
             | ErrorKind::Fault(_)
+            | ErrorKind::Kerberos(_)
             | ErrorKind::Pool(_)
             | ErrorKind::Protocol(_)
             | ErrorKind::Redirected(_)
@@ -374,6 +423,13 @@ impl Error {
                 offer_hints(*wanted, offered)
             }
             ErrorKind::Denied(LoginError::Status(status)) => status_hints(*status),
+            ErrorKind::Kerberos(error) => {
+                let mut hints = ticket::hints(error);
+                if self.untrusted {
+                    hints.push(self.trust_hint());
+                }
+                hints
+            }
             ErrorKind::Denied(_) | ErrorKind::Pool(_) => Vec::new(),
             ErrorKind::Fault(fault) => fault_hints(fault),
             ErrorKind::Protocol(ProtocolError::Status(status)) => status_hints(*status),
@@ -416,14 +472,7 @@ impl Error {
                 hint("use --auth negotiate or ntlm, or message encryption `auto` with https")
             }
             ConfigError::NotTrusted | ConfigError::AddressNotTrusted => vec![
-                format!(
-                    "add the host to the list of trusted hosts: `TrustedHosts = \"{}\"` in {}",
-                    self.host
-                        .rsplit_once(':')
-                        .map_or(&*self.host, |(host, _)| host)
-                        .trim_matches(['[', ']']),
-                    crate::settings::display_path()
-                ),
+                self.trust_hint(),
                 "or connect by https, where the certificate proves who answers".to_owned(),
             ],
             ConfigError::Trust(TrustError::NoSystemRoots(_)) => {
@@ -432,13 +481,41 @@ impl Error {
             ConfigError::CertificateUnencrypted => {
                 hint("connect by https: -usessl (winrs), -UseSSL (cmdlets), or https://HOST:5986")
             }
+            ConfigError::CredSspNotAllowed => vec![
+                format!(
+                    "if you trust whoever rules that host with your password: AllowFreshCredentials = [\"wsman/{}\"] in the table [CredSSP] of {}",
+                    host_of(&self.host),
+                    crate::settings::display_path()
+                ),
+                "or let it act in your name without the password: Kerberos with -allowdelegate"
+                    .to_owned(),
+            ],
             ConfigError::NoCertificate => hint(
                 "name it: --certificate FILE or THUMBPRINT (winrs), -CertificateThumbprint (cmdlets)",
             ),
-            ConfigError::Trust(_) | ConfigError::Credentials(_) | ConfigError::File { .. } => {
-                Vec::new()
+            ConfigError::NoDelegation(_) => hint(
+                "delegation needs a ticket: name the user as USER@REALM and the host by its full name; or use CredSSP",
+            ),
+            ConfigError::NoTickets(_) => hint(
+                "connect by the host's full name, or say which name the ticket is for: --spn-host NAME",
+            ),
+            ConfigError::CredSspWithoutPassword => {
+                hint("name the account: -u:USER (winrs), -Credential (cmdlets)")
             }
+            ConfigError::Trust(_)
+            | ConfigError::Credentials(_)
+            | ConfigError::File { .. }
+            | ConfigError::NoSuchLogin(_) => Vec::new(),
         }
+    }
+
+    fn trust_hint(&self) -> String {
+        let (host, file) = (host_of(&self.host), crate::settings::display_path());
+        let why =
+            if self.untrusted { "to log in by NTLM, which does not prove the host, " } else { "" };
+        format!(
+            "{why}add the host to the list of trusted hosts: `TrustedHosts = \"{host}\"` in {file}"
+        )
     }
 
     fn connect_hints(&self, error: &ConnectError) -> Vec<String> {
@@ -457,6 +534,11 @@ impl Error {
         }
         hints
     }
+}
+
+/// The host of HOST:PORT, without the brackets around an address.
+fn host_of(authority: &str) -> &str {
+    authority.rsplit_once(':').map_or(authority, |(host, _)| host).trim_matches(['[', ']'])
 }
 
 const SERVICE_CERTIFICATES: &str = "or allow logins by certificate in the service's settings: Certificate = true in [Service.Auth]; on Windows: Set-Item WSMan:\\localhost\\Service\\Auth\\Certificate $true";
@@ -529,7 +611,11 @@ fn status_hints(status: StatusCode) -> Vec<String> {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({} on {})", self.kind, self.operation, self.host)
+        write!(f, "{} ({} on {})", self.kind, self.operation, self.host)?;
+        match &self.without_ticket {
+            Some(why) => write!(f, "; the login was not by Kerberos: {why}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,10 +5,12 @@ mod client;
 mod config;
 mod connection;
 mod connections;
+mod credssp;
 mod entropy;
 mod enumerate;
 pub mod error;
 pub mod identities;
+mod kerberos;
 mod login;
 mod options;
 mod pace;
@@ -17,11 +19,14 @@ pub mod probe;
 pub mod record;
 pub mod settings;
 mod shell;
+mod tickets;
 mod tunnel;
 
 pub use client::Client;
 pub use config::{Authentication, Config, Credentials, Protection};
+pub use credssp::{CredSspOptions, DelegationList};
 pub use error::{Error, ErrorKind};
+pub use kerberos::{KerberosOptions, Tickets};
 pub use options::{CommandOptions, ShellOptions};
 pub use pool::{
     Leave, ListedPool, Pipeline, PipelineEvent, PipelineInput, PipelineOptions, Pool, PoolOptions,
@@ -33,6 +38,8 @@ pub use settings::{
     ChannelBinding, Encryption, Preferences, ProxyAuthentication, ProxySettings, Settings,
 };
 pub use shell::{Command, Event, Input, Shell, Signal};
+pub use tickets::Ticket;
+pub use transport::kerberos::{KerberosError, KerberosErrorKind};
 pub use transport::tls::{
     Authorities, ClientOptions as TlsOptions, Identity, IdentityError, Level, Pin, Trust,
     TrustError, UnknownLevel,

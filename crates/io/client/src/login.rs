@@ -8,39 +8,118 @@ use crate::config::{Authentication, Config};
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{ConfigError, ErrorKind};
 use crate::settings;
+use crate::tickets::{Holder, NoKerberos, Ticket};
 
-/// A login that nobody has stepped yet; `binding` is that of the TLS connection, which the settings may keep out.
-pub(crate) fn login(config: &Config, binding: Option<ChannelBinding>) -> Result<Login, ErrorKind> {
-    made(config, binding)
-        .map_err(|error| ErrorKind::Config(ConfigError::Credentials(auth::Error::ApiMisuse(error))))
+/// Mechanisms that a negotiation may choose from, best first.
+type Mechanisms = Vec<Box<dyn InitiatorMechanism>>;
+
+/// A login that nobody has stepped yet.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) login: Login,
+    /// What it was made with, if it is by Kerberos.
+    pub(crate) ticket: Option<Ticket>,
 }
 
-fn made(config: &Config, binding: Option<ChannelBinding>) -> Result<Login, ApiMisuse> {
+/// Prepares a login, which may wait for a KDC; `binding` is that of the TLS connection, which the settings may keep out.
+pub(crate) async fn login(
+    config: &Config,
+    tickets: &Holder,
+    binding: Option<ChannelBinding>,
+) -> Result<Prepared, ErrorKind> {
     let binding = match config.settings.channel_binding {
         settings::ChannelBinding::Auto => binding,
         settings::ChannelBinding::Never => None,
     };
-    let credentials = &config.credentials;
-    let initiator: Box<dyn Initiator> = match config.authentication {
-        Authentication::Basic => {
-            Box::new(auth::basic::Initiator::new(&credentials.user, &credentials.password)?)
-        }
+    let mut ticket = None;
+    let login = match config.authentication {
         Authentication::Digest => {
-            let (user, password) = (&credentials.user, &credentials.password);
-            let digest = digest::Initiator::new(user, password, &mut SystemEntropy)?;
-            return Ok(Login::digest(digest, "POST", &config.endpoint.path));
+            let login = digest(config).map_err(misuse)?;
+            return Ok(Prepared { login, ticket });
         }
-        Authentication::Certificate => Box::new(auth::certificate::Initiator::new()),
-        Authentication::Ntlm => Box::new(ntlm(config, binding)?),
-        Authentication::Default | Authentication::Negotiate => {
-            let mechanisms: Vec<Box<dyn InitiatorMechanism>> =
-                vec![Box::new(ntlm(config, binding)?)];
-            Box::new(spnego::Initiator::new(mechanisms)?)
+        Authentication::CredSsp => {
+            // The inner login is bound to the inner TLS connection, by CredSSP itself.
+            let (mechanisms, with) = mechanisms(config, tickets, None).await?;
+            ticket = with;
+            credssp(config, mechanisms)?
         }
+        Authentication::Default
+        | Authentication::Negotiate
+        | Authentication::NegotiateWithImplicitCredential => {
+            let (mechanisms, with) = mechanisms(config, tickets, binding).await?;
+            ticket = with;
+            Login::new(Box::new(spnego::Initiator::new(mechanisms).map_err(misuse)?))
+        }
+        Authentication::Basic => Login::new(basic(config).map_err(misuse)?),
+        Authentication::Certificate => Login::new(Box::new(auth::certificate::Initiator::new())),
+        Authentication::Kerberos => {
+            let ready = tickets.ready(config, binding).await.map_err(no_ticket)?;
+            ticket = Some(ready.ticket);
+            Login::new(Box::new(ready.initiator))
+        }
+        Authentication::Ntlm => Login::new(Box::new(ntlm(config, binding).map_err(misuse)?)),
     };
-    let login = Login::new(initiator);
     // Inside TLS, or where everybody may read them, messages travel as they are.
-    Ok(if config.seals() { login } else { login.as_they_are() })
+    let login = if config.seals() { login } else { login.as_they_are() };
+    Ok(Prepared { login, ticket })
+}
+
+/// What the service may choose from: Kerberos where there is a ticket, and NTLM where that is good enough for this host.
+///
+/// NTLM alone is offered only if no ticket was to be had. A service that refuses a ticket is not asked again by NTLM:
+/// anybody on the way could refuse it. One that has no Kerberos at all may choose NTLM from the list, which SPNEGO's
+/// signature protects.
+async fn mechanisms(
+    config: &Config,
+    tickets: &Holder,
+    binding: Option<ChannelBinding>,
+) -> Result<(Mechanisms, Option<Ticket>), ErrorKind> {
+    let mut mechanisms: Mechanisms = Vec::new();
+    let mut ticket = None;
+    let may_be_ntlm = config.takes_ntlm() && config.is_trusted();
+    match tickets.ready(config, binding.clone()).await {
+        Ok(ready) => {
+            ticket = Some(ready.ticket);
+            mechanisms.push(Box::new(ready.initiator));
+        }
+        Err(why) if may_be_ntlm && why.leaves_ntlm() && !tickets.is_proven() => {
+            tracing::debug!(%why, "The login is not by Kerberos");
+            tickets.give_up(why);
+        }
+        Err(why) => return Err(no_ticket(why)),
+    }
+    if may_be_ntlm {
+        mechanisms.push(Box::new(ntlm(config, binding).map_err(misuse)?));
+    }
+    Ok((mechanisms, ticket))
+}
+
+fn no_ticket(why: NoKerberos) -> ErrorKind {
+    match why {
+        NoKerberos::Ticket(error) => ErrorKind::Kerberos(error),
+        why => ErrorKind::Config(ConfigError::NoTickets(why.to_string())),
+    }
+}
+
+/// CredSSP around a login by one of the mechanisms. That the host may be given name and password is known by now:
+/// `Config::check` has looked.
+fn credssp(_config: &Config, _mechanisms: Mechanisms) -> Result<Login, ErrorKind> {
+    Err(ErrorKind::Config(ConfigError::NoSuchLogin("CredSSP")))
+}
+
+fn misuse(error: ApiMisuse) -> ErrorKind {
+    ErrorKind::Config(ConfigError::Credentials(auth::Error::ApiMisuse(error)))
+}
+
+fn basic(config: &Config) -> Result<Box<dyn Initiator>, ApiMisuse> {
+    let credentials = &config.credentials;
+    Ok(Box::new(auth::basic::Initiator::new(&credentials.user, &credentials.password)?))
+}
+
+fn digest(config: &Config) -> Result<Login, ApiMisuse> {
+    let (user, password) = (&config.credentials.user, &config.credentials.password);
+    let digest = digest::Initiator::new(user, password, &mut SystemEntropy)?;
+    Ok(Login::digest(digest, "POST", &config.endpoint.path))
 }
 
 fn ntlm(

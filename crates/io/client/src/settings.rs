@@ -13,7 +13,9 @@ use session::client::trusted_hosts::TrustedHosts;
 use transport::tls::{Authorities, ClientOptions, Level, Pin, Revocation, Trust};
 
 use crate::config::Credentials;
+use crate::credssp::{self, CredSspOptions};
 use crate::error::ConfigError;
+use crate::kerberos::{self, KerberosOptions};
 
 /// A settings file is never larger.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -41,6 +43,10 @@ pub struct Settings {
     pub channel_binding: ChannelBinding,
     /// The way to hosts through proxies: the table `[Proxy]`.
     pub proxy: ProxySettings,
+    /// Logins by Kerberos: the table `[Kerberos]`.
+    pub kerberos: KerberosOptions,
+    /// Logins by CredSSP: the table `[CredSSP]`.
+    pub credssp: CredSspOptions,
 }
 
 /// Whether the login seals messages.
@@ -278,6 +284,10 @@ struct File {
     tls: Tls,
     #[serde(default)]
     proxy: Proxy,
+    #[serde(default)]
+    kerberos: kerberos::Table,
+    #[serde(default, rename = "CredSSP")]
+    credssp: credssp::Table,
     #[serde(default, rename = "PSSessionApplicationName")]
     application_name: Option<String>,
     #[serde(default, rename = "PSSessionConfigurationName")]
@@ -360,6 +370,8 @@ impl Settings {
             encryption,
             channel_binding,
             proxy,
+            kerberos: file.kerberos.options()?,
+            credssp: file.credssp.options()?,
         })
     }
 }

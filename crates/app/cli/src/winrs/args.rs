@@ -9,6 +9,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
 use client::Pin;
 
 use super::certificate::{CertificateSwitches, TrustSwitches};
+use super::kerberos::KerberosSwitches;
 use super::network::NetworkSwitches;
 use crate::command_error::CommandError;
 use crate::switches;
@@ -25,7 +26,8 @@ struct Switches {
     remote: String,
 
     /// The account on the host: NAME, HOST\NAME or NAME@DOMAIN.
-    /// Without this switch the name is asked for.
+    /// Without this switch: you, by the Kerberos tickets that you have; where there are
+    /// none, or none is for that host, the name is asked for.
     #[arg(long, alias = "u", value_name = "USER")]
     username: Option<String>,
 
@@ -57,7 +59,9 @@ struct Switches {
     #[arg(long, alias = "un")]
     unencrypted: bool,
 
-    /// Not in this version: lets the command use your credentials on other hosts.
+    /// Lets the command use your credentials on other hosts: the host gets a Kerberos
+    /// ticket of yours that must be forwardable. (With -auth:credssp it gets the password
+    /// in any case.) Whoever rules that host can use it as well.
     #[arg(long, alias = "ad")]
     allowdelegate: bool,
 
@@ -73,8 +77,10 @@ struct Switches {
     #[arg(long, alias = "t", value_name = "SECONDS")]
     timeout: Option<String>,
 
-    /// How to log in: negotiate (the host and winrs agree, as without this switch), ntlm,
-    /// digest, basic, or certificate (what -certificate alone means).
+    /// How to log in: negotiate (the host and winrs agree, as without this switch: Kerberos
+    /// where a ticket can be had, else NTLM), kerberos, ntlm, credssp (gives the host your
+    /// password, if client.toml allows it), digest, basic, or certificate (what
+    /// -certificate alone means).
     #[arg(long, value_name = "SCHEME", ignore_case = true, help_heading = EXTENSIONS)]
     auth: Option<Scheme>,
 
@@ -106,6 +112,9 @@ struct Switches {
 
     #[command(flatten)]
     network: NetworkSwitches,
+
+    #[command(flatten)]
+    kerberos: KerberosSwitches,
 
     /// A file whose first line is the password.
     #[arg(long, value_name = "FILE", conflicts_with = "password", help_heading = EXTENSIONS)]
@@ -145,6 +154,11 @@ pub(crate) enum Scheme {
     Ntlm,
     /// SPNEGO: both sides agree on a mechanism.
     Negotiate,
+    /// Kerberos without negotiation.
+    Kerberos,
+    /// The host gets the password.
+    #[value(name = "credssp")]
+    CredSsp,
     /// The certificate that TLS shows.
     Certificate,
 }
@@ -180,6 +194,9 @@ pub(crate) struct Invocation {
     pub(crate) trust: TrustSwitches,
     pub(crate) certificate: CertificateSwitches,
     pub(crate) network: NetworkSwitches,
+    pub(crate) kerberos: KerberosSwitches,
+    /// Whether the host may act in the user's name.
+    pub(crate) delegate: bool,
 }
 
 /// What `winrs` is to do.
@@ -225,14 +242,6 @@ impl Parsed {
 
 impl Switches {
     fn request(self) -> Result<Request, CommandError> {
-        if self.allowdelegate {
-            return Err(CommandError::usage(
-                "-allowdelegate needs a login by Kerberos or CredSSP, which this version does not have",
-            )
-            .hint(
-                "leave out -allowdelegate, and let the command name an account where it needs one",
-            ));
-        }
         let scheme = self.scheme()?;
         let password = match (self.password, self.password_file) {
             (Some(password), _) => PasswordSource::Given(Secret::from(password)),
@@ -265,6 +274,8 @@ impl Switches {
             use_ssl: self.usessl,
             unencrypted: self.unencrypted,
             network: self.network,
+            kerberos: self.kerberos,
+            delegate: self.allowdelegate,
             trust: TrustSwitches {
                 ca: self.ca,
                 pins: self.pin,
@@ -515,19 +526,6 @@ mod tests {
     }
 
     #[test]
-    fn examples_that_need_what_is_not_there_yet_say_so() {
-        let delegate = [
-            "/r:myserver",
-            "/ad",
-            "/u:administrator",
-            "/p:$%fgh7",
-            "dir",
-            r"\\anotherserver\share",
-        ];
-        assert!(refusal(&delegate).contains("Kerberos or CredSSP"));
-    }
-
-    #[test]
     fn example_with_user_and_password_is_understood_on_http() {
         let got =
             run(&["/r:http://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"]);
@@ -553,7 +551,10 @@ mod tests {
         assert_eq!(run(&["-D:/tmp", "x"]).directory.as_deref(), Some("/tmp"));
         assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Some(Scheme::Ntlm));
         assert_eq!(run(&["-auth:Digest", "x"]).scheme, Some(Scheme::Digest));
+        assert_eq!(run(&["-auth:Kerberos", "x"]).scheme, Some(Scheme::Kerberos));
+        assert_eq!(run(&["-auth:CredSSP", "x"]).scheme, Some(Scheme::CredSsp));
         assert_eq!(run(&["x"]).scheme, None);
+        assert!(run(&["/ad", "x"]).delegate && !run(&["x"]).delegate);
         assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));
         assert!(matches!(request(&["/?"]), Ok(Request::Help)));
         assert!(matches!(request(&["--help", "x"]), Ok(Request::Help)));
@@ -598,7 +599,7 @@ mod tests {
         assert!(refusal(&["-auth:certificate", "x"]).contains("-certificate:THUMBPRINT"));
         assert!(refusal(&["-certificate:c.pem", "-u:a", "x"]).contains("takes no user name"));
         assert!(refusal(&["-tls:old", "x"]).contains("modern, compat or legacy"));
-        assert!(refusal(&["-auth:kerberos", "x"]).contains("kerberos"));
+        assert!(refusal(&["-auth:radius", "x"]).contains("radius"));
         assert!(
             refusal(&["-un", "--message-encryption", "auto", "x"]).contains("different things")
         );

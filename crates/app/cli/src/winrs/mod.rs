@@ -6,6 +6,7 @@ pub(crate) mod certificate;
 mod escape;
 #[cfg(test)]
 mod fuzz;
+mod kerberos;
 mod network;
 mod records;
 mod session;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use auth::Secret;
-use client::{Credentials, Identity};
+use client::{Authentication, Config, Credentials, Identity};
 
 use crate::command_error::{CommandError, Program};
 use crate::signals::Signals;
@@ -97,8 +98,8 @@ async fn login(invocation: &Invocation, signals: &mut Signals) -> Result<Login, 
     let credentials = if is_alone {
         Credentials::default()
     } else {
-        let (user, password) = credentials(invocation, signals).await?;
-        Credentials { user, password }
+        let config = session::config(invocation, Login::default())?;
+        credentials(invocation, &config, signals).await?
     };
     let password = if is_alone { given_password(&invocation.password)? } else { None };
     let identity = match invocation.certificate.identity(password.as_ref())? {
@@ -132,14 +133,22 @@ fn given_password(source: &PasswordSource) -> Result<Option<Secret>, CommandErro
     }
 }
 
-/// User name and password, asked for where nobody gave them.
+/// User name and password, asked for where nobody gave them and no ticket takes their place.
 async fn credentials(
     invocation: &Invocation,
+    config: &Config,
     signals: &mut Signals,
-) -> Result<(String, Secret), CommandError> {
+) -> Result<Credentials, CommandError> {
     let endpoint = &invocation.endpoint;
+    let given = given_password(&invocation.password)?;
     let user = match &invocation.user {
         Some(user) => user.clone(),
+        None if config.authentication == Authentication::Kerberos => {
+            return Ok(Credentials::default());
+        }
+        None if given.is_none() && config.finds_tickets().await => {
+            return Ok(Credentials::default());
+        }
         None => {
             let question = format!("Enter the user name to connect to '{endpoint}': ");
             let answer = terminal::ask(&question, Answer::Shown, signals).await?;
@@ -153,11 +162,12 @@ async fn credentials(
     if user.is_empty() {
         return Err(CommandError::usage("the user name is empty").hint("add -u:USER"));
     }
-    let password = match given_password(&invocation.password)? {
+    let password = match given {
         Some(password) => password,
+        None if config.has_tickets_for(&user) => Secret::from(""),
         None => ask_password(&user, endpoint, signals).await?,
     };
-    Ok((user, password))
+    Ok(Credentials { user, password })
 }
 
 /// The password of the account at the proxy, if there is one.

@@ -4,10 +4,11 @@
 //! {"stream":"stdout","data":"text"}                    a piece of output, as it comes
 //! {"stream":"stderr","data":"gA==","base64":true}      one that is no UTF-8
 //! {"exit_code":7,"mechanism":"NTLM","sealed":true,"tls":false,"requests":6,"seconds":0.042}
+//! {"exit_code":0,"mechanism":"Kerberos","principal":"alice@EXAMPLE.COM","service":"HTTP/server@EXAMPLE.COM",…}
 //! {"error":{"kind":"fault","message":"…","host":"server:5985","operation":"Create","fault_code":5,"hints":[]}}
 //! ```
 //!
-//! The last line is either of the last two. A character that comes in two pieces is shown whole with the second.
+//! The last line is one of the last three. `not_kerberos` says why a login that could have been by Kerberos was another. A character that comes in two pieces is shown whole with the second.
 
 use std::time::Duration;
 
@@ -33,6 +34,18 @@ pub(crate) struct Done<'a> {
     /// As the host gave it, not reduced to a process's eight bits.
     pub(crate) exit_code: u32,
     pub(crate) mechanism: Option<&'a str>,
+    /// Whose ticket it was, where the login was by Kerberos: `user@REALM`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) principal: Option<&'a str>,
+    /// Which service it was for: `HTTP/host@REALM`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<&'a str>,
+    /// Whether the host may act in the user's name, by that ticket.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) delegated: bool,
+    /// Why the login was not by Kerberos.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_kerberos: Option<&'a str>,
     /// Whether the login seals the messages.
     pub(crate) sealed: bool,
     /// Whether they travel inside TLS.

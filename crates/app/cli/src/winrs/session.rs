@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use client::{
     Authentication, Client, Command, CommandOptions, Config, Endpoint, ErrorKind, Event, Input,
-    Protection, Settings, Shell, ShellOptions, Signal,
+    Protection, Settings, Shell, ShellOptions, Signal, Ticket,
 };
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
@@ -130,7 +130,7 @@ pub(super) async fn run(
             })?;
             if records.is_some() {
                 let done = done(&client, code, started.elapsed());
-                output.write(Handle::Stdout, done.line()).await.map_err(output_error)?;
+                output.write(Handle::Stdout, done).await.map_err(output_error)?;
             }
             Ok(exit_code(code))
         }
@@ -145,22 +145,44 @@ pub(super) async fn run(
     }
 }
 
-fn done(client: &Client, exit_code: u32, time: Duration) -> Done<'static> {
-    Done {
+/// Whose ticket it was, and for which service.
+fn ticket_line(ticket: &Ticket) -> String {
+    let Ticket { principal, service, delegated, .. } = ticket;
+    let delegated = if *delegated { ", which may act in that name" } else { "" };
+    format!("winrs: ticket of {principal} for {service}{delegated}\n")
+}
+
+/// The last line of `--json`.
+fn done(client: &Client, exit_code: u32, time: Duration) -> Vec<u8> {
+    let (ticket, not_kerberos) = (client.ticket(), client.without_kerberos());
+    let ticket = ticket.as_ref();
+    let done = Done {
         exit_code,
         mechanism: client.mechanism(),
+        principal: ticket.map(|ticket| &*ticket.principal),
+        service: ticket.map(|ticket| &*ticket.service),
+        delegated: ticket.is_some_and(|ticket| ticket.delegated),
+        not_kerberos: not_kerberos.as_deref(),
         sealed: matches!(client.protection(), Some(Protection::Seal | Protection::SealInTls)),
         tls: matches!(client.protection(), Some(Protection::Tls | Protection::SealInTls)),
         requests: client.requests(),
         seconds: records::seconds(time),
-    }
+    };
+    done.line()
 }
 
 /// Says how the login went.
 async fn tell(client: &Client, asked: &Endpoint, output: &Output) -> io::Result<()> {
     let mechanism = client.mechanism().unwrap_or("nothing").to_owned();
     let protection = client.protection().unwrap_or(Protection::Nothing);
-    let mut line = Security { mechanism, protection }.line();
+    let mut line = String::new();
+    if let Some(why) = client.without_kerberos() {
+        line.push_str(&format!("winrs: not by Kerberos: {why}\n"));
+    }
+    if let Some(ticket) = client.ticket() {
+        line.push_str(&ticket_line(&ticket));
+    }
+    line.push_str(&Security { mechanism, protection }.line());
     let endpoint = client.endpoint();
     if endpoint != *asked {
         line.insert_str(0, &format!("winrs: redirected to {endpoint}\n"));
@@ -168,7 +190,8 @@ async fn tell(client: &Client, asked: &Endpoint, output: &Output) -> io::Result<
     output.write(Handle::Stderr, line.into_bytes()).await
 }
 
-fn config(invocation: &Invocation, login: Login) -> Result<Config, CommandError> {
+/// What the command line means, with the settings behind it.
+pub(super) fn config(invocation: &Invocation, login: Login) -> Result<Config, CommandError> {
     let endpoint = Endpoint::parse(&invocation.endpoint, invocation.use_ssl).map_err(|error| {
         CommandError::usage(error.to_string()).hint("write -r:HOST or -r:http://HOST:PORT")
     })?;
@@ -179,6 +202,8 @@ fn config(invocation: &Invocation, login: Login) -> Result<Config, CommandError>
         Some(Scheme::Digest) => Authentication::Digest,
         Some(Scheme::Ntlm) => Authentication::Ntlm,
         Some(Scheme::Negotiate) => Authentication::Negotiate,
+        Some(Scheme::Kerberos) => Authentication::Kerberos,
+        Some(Scheme::CredSsp) => Authentication::CredSsp,
         Some(Scheme::Certificate) => Authentication::Certificate,
         None => Authentication::Default,
     };
@@ -188,6 +213,7 @@ fn config(invocation: &Invocation, login: Login) -> Result<Config, CommandError>
     if let Some(level) = invocation.certificate.tls {
         config.settings.level = level;
     }
+    invocation.kerberos.apply(invocation.delegate, &mut config.settings.kerberos);
     invocation.network.apply(invocation.unencrypted, &mut config)?;
     Ok(config)
 }
@@ -392,6 +418,7 @@ impl From<client::Error> for CommandError {
             ErrorKind::Connect(_) => "connect",
             ErrorKind::Denied(_) => "denied",
             ErrorKind::Fault(_) => "fault",
+            ErrorKind::Kerberos(_) => "kerberos",
             ErrorKind::Protocol(_) => "protocol",
             ErrorKind::Redirected(_) => "redirected",
             ErrorKind::Timeout(_) => "timeout",

@@ -6,6 +6,10 @@
 //! process that reads them.
 
 mod acceptor;
+mod arcfour;
+mod cfx;
+mod derivation;
+mod framing;
 mod krb_error;
 mod sealer;
 

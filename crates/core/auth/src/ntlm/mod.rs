@@ -17,8 +17,10 @@ mod wire;
 pub use acceptor::{Acceptor, AcceptorOptions, MicPolicy};
 pub use flags::Flags;
 pub use initiator::{Credential, Initiator, InitiatorOptions};
+pub(crate) use keys::rc4;
 pub use messages::{Authenticate, Challenge, Negotiate, VERSION};
 pub use response::{NtHash, NtlmAttempt, SessionBaseKey, nt_hash, verify, verify_unknown};
+pub(crate) use response::{hmac_md5, keyed};
 pub use target_info::{AvId, AvPairs, TargetNames};
 
 /// Whether sealing must be granted.

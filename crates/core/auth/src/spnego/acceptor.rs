@@ -180,6 +180,9 @@ impl Acceptor {
             return Ok(self.complete(Some(resp.encode()), login));
         }
         let mech_list = std::mem::take(&mut negotiation.mech_list);
+        if login.sealer.is_none() {
+            login.sealer = negotiation.mechanism.signer();
+        }
         let Some(sealer) = login.sealer.as_mut() else {
             return Err(Refusal::MechListMicMissing.into());
         };

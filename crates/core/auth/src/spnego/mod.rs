@@ -1,11 +1,11 @@
 //! SPNEGO (RFC 4178, [MS-SPNG]): which mechanism to use, agreed upon and protected against tampering.
 //!
 //! A mechanism joins by implementing [`InitiatorMechanism`] or [`AcceptorMechanism`] on top of the contracts that
-//! every login follows; [`ntlm`](crate::ntlm) does. Kerberos fits in the same way: its two object identifiers belong
-//! to one mechanism.
+//! every login follows; [`ntlm`](crate::ntlm) does, and so does [`kerberos`](crate::kerberos), whose two object
+//! identifiers belong to one mechanism.
 
 mod acceptor;
-mod der;
+pub(crate) mod der;
 mod initiator;
 mod token;
 
@@ -100,6 +100,12 @@ pub trait AcceptorMechanism: crate::Acceptor {
     /// Whether `mechListMIC` is needed although the mechanism was the first choice; asked after the mechanism has
     /// finished.
     fn needs_mech_list_mic(&self) -> bool;
+
+    /// Hands out, once, the security context of a finished login that negotiated no sealing, and so has none in its
+    /// [`Login`](crate::Login): it signs the list of mechanisms.
+    fn signer(&mut self) -> Option<Box<dyn crate::Sealer>> {
+        None
+    }
 }
 
 #[cfg(test)]

@@ -11,8 +11,13 @@
 )]
 
 mod basic;
+mod credssp;
 mod fuzz;
 mod initiator;
+mod kerberos_acceptor;
+mod kerberos_sealing;
+mod kerberos_spnego;
+mod kerberos_support;
 mod ms_nlmp;
 mod mutations;
 mod pair;

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use auth::{
     AcceptStep, Acceptor, Account, Answer, CbtPolicy, ChannelBinding, Entropy, Error, FileTime,
-    Initiator, Input, Login, Question, Sealer, Secret, Step, UserName,
+    Initiator, Input, KerberosRefusal, Login, Question, Sealer, Secret, Step, UserName,
     ntlm::{
         self, AcceptorOptions, Credential, InitiatorOptions, MicPolicy, NtHash, Protection,
         TargetNames,
     },
     spnego,
 };
+
+use crate::kerberos_support;
 
 pub(crate) const NOW: FileTime = FileTime(133_000_000_000_000_000);
 pub(crate) const PASSWORD: &str = "Pässwörd: 1";
@@ -80,6 +82,13 @@ impl Verifier {
                     _ => Answer::Refused,
                 }
             }
+            Question::Kerberos(attempt) if attempt.token == kerberos_support::ap_req() => {
+                Answer::Kerberos(Box::new(kerberos_support::accepted()))
+            }
+            Question::Kerberos(_) => Answer::KerberosRefused {
+                refusal: KerberosRefusal::Replayed.into(),
+                token: Some(hex(kerberos_support::REPEAT)),
+            },
             _ => panic!("unknown question"),
         }
     }

@@ -11,6 +11,7 @@ mod certificates;
 mod fuzz;
 mod hostile;
 mod https;
+mod kerberos;
 mod later;
 mod pool;
 mod raw;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use auth::Secret;
 use client::probe::{self, Question};
-use client::{Authentication, Client, Config, Credentials, Endpoint, Protection, Settings};
+use client::{Client, Config, Credentials, Endpoint, Protection, Settings};
 
 use super::super::binder::Bound;
 use super::super::sessions::target::{self, Login, account};
@@ -30,41 +31,42 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
     }
     let login = match bound.text("Authentication") {
         None | Some("None") => None,
-        Some("Default") => Some(Authentication::Default),
-        Some("Negotiate") => Some(Authentication::Negotiate),
-        Some("Basic") => Some(Authentication::Basic),
-        Some("Digest") => Some(Authentication::Digest),
-        Some(other) => return Err(missing(&format!("the login {other} is"))),
+        named => Some(target::authentication(named)?),
     };
     let credential = bound.value("Credential").map(account);
-    match (login, credential) {
-        (None, None) => anonymous(bound, &endpoint, &settings, waiter),
-        (None, Some(_)) => Err(CommandError::usage(
-            "an account without a login: -Credential needs -Authentication",
-        )
-        .hint("add -Authentication Negotiate")),
-        (Some(_), None) => Err(CommandError::usage(
-            "a login needs an account: -Credential is missing",
-        )
-        .hint(
-            "add -Credential User01; logins with the tickets of this session come with Kerberos",
-        )),
-        (Some(authentication), Some((user, known))) => {
+    let Some(authentication) = login else {
+        return match credential {
+            None => anonymous(bound, &endpoint, &settings, waiter),
+            Some(_) => Err(CommandError::usage(
+                "an account without a login: -Credential needs -Authentication",
+            )
+            .hint("add -Authentication Negotiate")),
+        };
+    };
+    target::by_account(credential.is_some(), authentication)?;
+    let mut config = Config::new(endpoint, Credentials::default());
+    config.authentication = authentication;
+    config.settings = settings;
+    match credential {
+        Some((user, known)) => {
             let password = match known {
                 Some(password) => password,
-                None => target::password(&user, &format!("'{}'", endpoint.host), waiter)?,
+                None if config.has_tickets_for(&user) => Secret::from(""),
+                None => target::password(&user, &format!("'{}'", config.endpoint.host), waiter)?,
             };
-            let mut config = Config::new(endpoint, Credentials { user, password });
-            config.authentication = authentication;
-            config.settings = settings;
-            identified(bound, config, waiter)
+            config.credentials = Credentials { user, password };
+        }
+        None if target::by_tickets(authentication) => {}
+        None if waiter.wait(async { Ok(config.finds_tickets().await) })? => {}
+        None => {
+            return Err(CommandError::usage(
+                "a login needs an account: -Credential is missing, and you have no Kerberos ticket for that host",
+            )
+            .hint("add -Credential User01")
+            .hint("or get a ticket: kinit USER@REALM"));
         }
     }
-}
-
-fn missing(what: &str) -> CommandError {
-    CommandError::usage(format!("{what} not in this version"))
-        .hint("-Authentication takes None, Default, Negotiate, Digest and Basic")
+    identified(bound, config, waiter)
 }
 
 /// Where the service is.
@@ -92,6 +94,12 @@ fn identified(bound: &Bound, config: Config, waiter: &mut Waiter) -> Result<Valu
             Some(Protection::SealInTls) => "messages are sealed inside TLS",
             Some(Protection::Nothing) | None => "messages are readable by others",
         };
+        if let Some(why) = client.without_kerberos() {
+            show::verbose(&format!("not by Kerberos: {why}"));
+        }
+        if let Some(ticket) = client.ticket() {
+            show::verbose(&format!("ticket of {} for {}", ticket.principal, ticket.service));
+        }
         show::verbose(&format!(
             "logged in by {}, {messages}",
             client.mechanism().unwrap_or("nothing")

@@ -78,15 +78,17 @@ pub(super) const fn configuration_name(memberships: &'static [Membership]) -> Pa
 /// `-Credential`.
 pub(super) const fn credential(memberships: &'static [Membership]) -> Parameter {
     let about = "The account: User01, Domain01\\User01 or User@Domain.com. The password is asked for, or taken from the \
-                 variable TRANSOM_PASSWORD.";
+                 variable TRANSOM_PASSWORD. Without it: you, by your Kerberos tickets, else by name.";
     let pipeline = FromPipeline::PROPERTY;
     Parameter { memberships, pipeline, ..aliased("Credential", &["cred"], Kind::Credential, about) }
 }
 
 /// `-Authentication`.
 pub(super) const fn authentication(memberships: &'static [Membership]) -> Parameter {
-    let about = "How to log in. Default and Negotiate let both sides agree, Basic shows the password to whoever sees the \
-                 messages, Digest only the messages. NegotiateWithImplicitCredential, Credssp and Kerberos are not in this version.";
+    let about = "How to log in. Default and Negotiate let both sides agree: Kerberos where a ticket can be had, else NTLM. \
+                 NegotiateWithImplicitCredential takes the tickets that you have and nothing else, Kerberos does not negotiate. \
+                 Credssp gives the host the password, if client.toml allows it. Basic shows the password to whoever sees the \
+                 messages, Digest only the messages.";
     Parameter { memberships, ..named("Authentication", AUTHENTICATION, about) }
 }
 

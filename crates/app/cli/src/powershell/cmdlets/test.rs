@@ -38,9 +38,10 @@ pub(super) const TEST_WSMAN: Cmdlet = Cmdlet {
                     "Credssp",
                 ],
             ),
-            "How to log in. None, the default, does not. Default and Negotiate let both sides agree, Basic shows the \
-             password to whoever sees the messages. Digest, Kerberos, ClientCertificate and Credssp are not in this \
-             version.",
+            "How to log in. None, the default, does not. Default and Negotiate let both sides agree: Kerberos where a \
+             ticket can be had, else NTLM. Kerberos does not negotiate. Credssp gives the host the password, if client.toml \
+             allows it. Basic shows the password to whoever sees the messages, Digest only the messages. \
+             ClientCertificate is what -CertificateThumbprint alone means.",
         ),
         named("Port", Kind::Integer(1, 65_535), "The port, instead of 5985 (5986 with -UseSSL)."),
         named("UseSSL", Kind::Switch, "Connects by https."),
@@ -54,12 +55,13 @@ pub(super) const TEST_WSMAN: Cmdlet = Cmdlet {
             &["cred", "c"],
             Kind::Credential,
             "The account: User01, Domain01\\User01 or User@Domain.com. The password is asked for, or taken from the \
-             variable TRANSOM_PASSWORD.",
+             variable TRANSOM_PASSWORD. Without it a login takes your Kerberos tickets.",
         ),
         named(
             "CertificateThumbprint",
             Kind::Text,
-            "Not in this version: the client certificate to log in with.",
+            "Logs in by the certificate with this thumbprint in ~/.config/transom/certificates, over https; instead of \
+             -Credential and -Authentication.",
         ),
     ],
     examples: &[

@@ -225,6 +225,9 @@ impl Sessions {
         let known = [
             Authentication::Default,
             Authentication::Negotiate,
+            Authentication::NegotiateWithImplicitCredential,
+            Authentication::Kerberos,
+            Authentication::CredSsp,
             Authentication::Digest,
             Authentication::Basic,
             Authentication::Certificate,
@@ -238,6 +241,9 @@ impl Sessions {
         let user = record.place.user_name.clone();
         let login = if authentication == Authentication::Certificate {
             Login::by_certificate(&user, waiter)?
+        } else if user.is_empty() {
+            // Whoever's tickets are there.
+            Login::by_password(Credentials::default(), authentication)
         } else {
             let password = self.password(
                 &user,

@@ -87,15 +87,6 @@ impl SessionOptions {
         &self.0
     }
 
-    /// What a user should know: options that wait for something else. Told with `-Verbose`.
-    pub(in crate::powershell) fn notes(&self) -> Vec<&'static str> {
-        let notes = [(
-            "IncludePortInSPN",
-            "IncludePortInSPN waits for logins by Kerberos, which are not in this version",
-        )];
-        notes.iter().filter(|(name, _)| self.0.is_set(name)).map(|(_, note)| *note).collect()
-    }
-
     /// Applies them to a connection and to a session over it.
     ///
     /// # Errors
@@ -114,6 +105,7 @@ impl SessionOptions {
         if bound.is_set("NoEncryption") {
             config.settings.encryption = Encryption::Never;
         }
+        config.settings.kerberos.service_port |= bound.is_set("IncludePortInSPN");
         self.take_proxy(&mut config.settings.proxy)?;
         if bound.is_set("UseUTF16") {
             config.charset = Charset::Utf16;
@@ -357,7 +349,7 @@ mod tests {
                 "MaximumReceivedDataSizePerCommand":7,"MaximumReceivedObjectSize":8,"MaxConnectionRetryCount":9,
                 "ApplicationArguments":{"Team":"IT"},"OpenTimeout":1000,"CancelTimeoutMSec":2000,"IdleTimeout":60000,
                 "ProxyAccessType":"NoProxyServer","SkipCACheck":true,"SkipCNCheck":true,"SkipRevocationCheck":true,"OperationTimeout":3000,
-                "NoEncryption":true,"UseUTF16":true,"MaximumConnectionRedirectionCount":1}"#,
+                "NoEncryption":true,"UseUTF16":true,"IncludePortInSPN":true,"MaximumConnectionRedirectionCount":1}"#,
         )
         .unwrap();
         let trust = &config.settings.trust;
@@ -365,6 +357,7 @@ mod tests {
         assert_eq!(config.settings.encryption, Encryption::Never);
         assert_eq!((config.charset, config.locale.as_str()), (Charset::Utf16, "fr-FR"));
         assert_eq!(config.data_locale.as_deref(), Some("de-DE"));
+        assert!(config.settings.kerberos.service_port);
         assert_eq!(config.settings.timing.operation, Duration::from_secs(3));
         assert!(!pool.compression && pool.no_machine_profile);
         assert_eq!((pool.max_data_per_command, pool.limits.bytes, pool.retries), (Some(7), 8, 9));
@@ -405,15 +398,6 @@ mod tests {
             let error = options.apply(&mut config, &mut PoolOptions::default()).unwrap_err();
             assert!(error.error().contains(part), "{json}: {error:?}");
         }
-    }
-
-    #[test]
-    fn options_that_wait_for_something_are_noted() {
-        let notes = |json: &str| {
-            SessionOptions::read(&serde_json::from_str(json).unwrap()).unwrap().notes().len()
-        };
-        assert_eq!(notes(r#"{"IncludePortInSPN":true,"SkipRevocationCheck":true}"#), 1);
-        assert_eq!(notes(r#"{"IncludePortInSPN":false,"NoCompression":true}"#), 0);
     }
 
     #[test]

@@ -107,33 +107,106 @@ pub(in crate::powershell) fn targets(
         None => context.variable(preferences::CONFIGURATION_NAME)?.text(),
     };
     if bound.is_set("Verbose") {
-        notes(bound, &places, &options);
+        notes(bound, &places);
     }
-    let login = match thumbprint {
-        Some(thumbprint) => Login::by_certificate(thumbprint, &mut context.waiter)?,
-        None => {
-            let (user, known) = match bound.value("Credential").map(account) {
-                Some(account) => account,
-                None if authentication == Authentication::Default => {
-                    explicit(&places)?;
-                    (current_user()?, None)
-                }
-                None => (current_user()?, None),
-            };
-            let password = match known {
-                Some(password) => password,
-                None => password(&user, &asked_for(&places), &mut context.waiter)?,
-            };
-            Login::by_password(Credentials { user, password }, authentication)
-        }
-    };
     let redirections = bound.is_set("AllowRedirection").then(|| options.redirections());
-    let target = |place: (String, Endpoint)| {
-        let mut target = made(place, login.clone(), &configuration, &options, &settings)?;
+    let target = |place: (String, Endpoint), login: Login| {
+        let mut target = made(place, login, &configuration, &options, &settings)?;
         target.config.redirections = redirections.unwrap_or_default();
         Ok(target)
     };
-    places.into_iter().map(target).collect()
+    let nobody = Login::by_password(Credentials::default(), authentication);
+    let drafts = places.iter().map(|place| target(place.clone(), nobody.clone()));
+    let drafts = drafts.collect::<Result<Vec<Target>, CommandError>>()?;
+    let logins = match thumbprint {
+        Some(thumbprint) => {
+            let login = Login::by_certificate(thumbprint, &mut context.waiter)?;
+            vec![login; places.len()]
+        }
+        None => logins(bound, &drafts, &places, &mut context.waiter)?,
+    };
+    places.into_iter().zip(logins).map(|(place, login)| target(place, login)).collect()
+}
+
+/// Who logs in to each place: the account that is named, else the user's own tickets where they are for that place, else
+/// the user by name. The password is asked for once, if anybody needs it.
+fn logins(
+    bound: &Bound,
+    drafts: &[Target],
+    places: &[(String, Endpoint)],
+    waiter: &mut Waiter,
+) -> Result<Vec<Login>, CommandError> {
+    let Some(authentication) = drafts.first().map(|draft| draft.config.authentication) else {
+        return Ok(Vec::new());
+    };
+    let named = bound.value("Credential").map(account);
+    by_account(named.is_some(), authentication)?;
+    let mut has_tickets = Vec::with_capacity(drafts.len());
+    for draft in drafts {
+        let config = &draft.config;
+        has_tickets.push(match &named {
+            Some((_, Some(_))) => false,
+            Some((user, None)) => config.has_tickets_for(user),
+            // Whoever asks for tickets is not asked for a password.
+            None if by_tickets(authentication) => true,
+            None => waiter.wait(async { Ok(config.finds_tickets().await) })?,
+        });
+    }
+    let (user, known) = match named {
+        Some((user, known)) => (Some(user), known),
+        None => (None, None),
+    };
+    if has_tickets.iter().all(|has| *has) {
+        let user = user.unwrap_or_default();
+        let credentials = Credentials { user, ..Credentials::default() };
+        return Ok(vec![Login::by_password(credentials, authentication); places.len()]);
+    }
+    if user.is_none() && authentication == Authentication::Default {
+        explicit(places)?;
+    }
+    let with_tickets =
+        Credentials { user: user.clone().unwrap_or_default(), ..Credentials::default() };
+    let user = user.map_or_else(current_user, Ok)?;
+    let password = match known {
+        Some(password) => password,
+        None => password(&user, &asked_for(places), waiter)?,
+    };
+    let by_password = Credentials { user, password };
+    let login = |has: &bool| {
+        let credentials = if *has { &with_tickets } else { &by_password };
+        Login::by_password(credentials.clone(), authentication)
+    };
+    Ok(has_tickets.iter().map(login).collect())
+}
+
+/// Whether a login is by tickets or not at all.
+pub(in crate::powershell) const fn by_tickets(authentication: Authentication) -> bool {
+    matches!(
+        authentication,
+        Authentication::Kerberos | Authentication::NegotiateWithImplicitCredential
+    )
+}
+
+/// Whether a login and an account fit together.
+///
+/// # Errors
+/// One that needs the other, or cannot be with it.
+pub(in crate::powershell) fn by_account(
+    is_named: bool,
+    authentication: Authentication,
+) -> Result<(), CommandError> {
+    match authentication {
+        Authentication::CredSsp if !is_named => Err(CommandError::usage(
+            "CredSSP gives an account's password to the host: -Credential is missing",
+        )
+        .hint("add -Credential Domain01\\User01")),
+        Authentication::NegotiateWithImplicitCredential if is_named => Err(CommandError::usage(
+            "-Authentication NegotiateWithImplicitCredential and -Credential cannot be used together: it takes the tickets that \
+             you have",
+        )
+        .hint("leave out -Credential, or use -Authentication Negotiate")),
+        _ => Ok(()),
+    }
 }
 
 /// Who logs in, and how.
@@ -226,19 +299,29 @@ pub(super) fn made(
     Ok(Target { computer, config, pool, buffer_mode, options: options.clone() })
 }
 
-fn authentication(name: Option<&str>) -> Result<Authentication, CommandError> {
+/// The login of this name; Default without one.
+///
+/// # Errors
+/// There is none of this name here.
+pub(in crate::powershell) fn authentication(
+    name: Option<&str>,
+) -> Result<Authentication, CommandError> {
     match name {
         None | Some("Default") => Ok(Authentication::Default),
         Some("Negotiate") => Ok(Authentication::Negotiate),
+        Some("NegotiateWithImplicitCredential") => {
+            Ok(Authentication::NegotiateWithImplicitCredential)
+        }
+        Some("Kerberos") => Ok(Authentication::Kerberos),
+        Some("Credssp") => Ok(Authentication::CredSsp),
         Some("Basic") => Ok(Authentication::Basic),
         Some("Digest") => Ok(Authentication::Digest),
-        Some(other) => Err(missing(&format!("the login {other} is"))),
+        Some("ClientCertificate") => Err(CommandError::usage(
+            "a login by certificate without one: -CertificateThumbprint is missing",
+        )
+        .hint("replace -Authentication by -CertificateThumbprint")),
+        Some(other) => Err(CommandError::usage(format!("there is no login {other}"))),
     }
-}
-
-fn missing(what: &str) -> CommandError {
-    CommandError::usage(format!("{what} not in this version"))
-        .hint("-Authentication takes Default, Negotiate, Digest and Basic")
 }
 
 /// Every computer as it was named, with the address of its service.
@@ -336,10 +419,7 @@ fn is_own_name(host: &str) -> bool {
 }
 
 /// What a user should know of parameters that do less than they say.
-fn notes(bound: &Bound, places: &[(String, Endpoint)], options: &SessionOptions) {
-    for note in options.notes() {
-        show::verbose(note);
-    }
+fn notes(bound: &Bound, places: &[(String, Endpoint)]) {
     if bound.is_set("EnableNetworkAccess") {
         let is_local = places.iter().any(|(_, endpoint)| endpoint.is_loopback());
         show::verbose(if is_local {
@@ -461,13 +541,30 @@ mod tests {
     }
 
     #[test]
-    fn logins_of_later_versions_are_refused_by_name() {
-        for name in ["NegotiateWithImplicitCredential", "Kerberos", "Credssp"] {
-            let error = authentication(Some(name)).unwrap_err();
-            assert_eq!(error.error(), format!("the login {name} is not in this version"));
+    fn logins_have_powershells_names() {
+        for (name, expected) in [
+            (None, Authentication::Default),
+            (Some("Negotiate"), Authentication::Negotiate),
+            (
+                Some("NegotiateWithImplicitCredential"),
+                Authentication::NegotiateWithImplicitCredential,
+            ),
+            (Some("Kerberos"), Authentication::Kerberos),
+            (Some("Credssp"), Authentication::CredSsp),
+            (Some("Basic"), Authentication::Basic),
+            (Some("Digest"), Authentication::Digest),
+        ] {
+            assert_eq!(authentication(name).unwrap(), expected);
         }
-        assert_eq!(authentication(Some("Basic")).unwrap(), Authentication::Basic);
-        assert_eq!(authentication(Some("Digest")).unwrap(), Authentication::Digest);
-        assert_eq!(authentication(None).unwrap(), Authentication::Default);
+        let error = authentication(Some("ClientCertificate")).unwrap_err();
+        assert!(error.error().contains("-CertificateThumbprint is missing"));
+    }
+
+    #[test]
+    fn accounts_and_logins_must_fit() {
+        assert!(by_account(false, Authentication::CredSsp).is_err());
+        assert!(by_account(true, Authentication::NegotiateWithImplicitCredential).is_err());
+        assert!(by_account(false, Authentication::Kerberos).is_ok());
+        assert!(by_account(true, Authentication::CredSsp).is_ok());
     }
 }
