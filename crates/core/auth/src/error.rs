@@ -287,6 +287,9 @@ pub enum KerberosRefusal {
     /// The ticket does not open with the key (`KRB_AP_ERR_BAD_INTEGRITY`, `KRB_AP_ERR_MODIFIED`).
     #[error("the ticket does not open with the key of the keytab")]
     Integrity,
+    /// The token is bound to another TLS connection.
+    #[error("the channel binding is wrong")]
+    ChannelBindingWrong,
     /// Nobody wrote down which account the principal is.
     #[error("the principal has no account here")]
     Unmapped,

@@ -2,10 +2,11 @@
 
 use auth::ntlm::{self, AcceptorOptions, Protection};
 use auth::spnego::{self, AcceptorMechanism};
-use auth::{Acceptor, CbtPolicy, ChannelBinding, Scheme, basic, certificate};
+use auth::{Acceptor, CbtPolicy, ChannelBinding, Scheme, basic, certificate, kerberos};
 use http::HeaderValue;
 use session::server::login::Acceptors;
 
+use crate::random::SystemEntropy;
 use crate::settings::Service;
 
 /// How the connection itself is protected.
@@ -21,6 +22,9 @@ pub(crate) enum Channel {
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
     negotiate: bool,
+    kerberos: bool,
+    /// Whether there is a keytab, so that `Negotiate` has Kerberos, too.
+    has_keys: bool,
     basic: bool,
     certificate: bool,
     /// Whether messages may travel unsealed.
@@ -30,7 +34,8 @@ pub(crate) struct Offer {
 }
 
 impl Offer {
-    pub(crate) fn new(service: &Service, channel: Channel) -> Self {
+    /// `has_keys`: whether Kerberos tokens can be judged.
+    pub(crate) fn new(service: &Service, channel: Channel, has_keys: bool) -> Self {
         // `AllowUnencrypted` is about HTTP: inside TLS everything is encrypted.
         let (unsealed, binding) = match channel {
             Channel::Plain => (service.allow_unencrypted, None),
@@ -38,6 +43,8 @@ impl Offer {
         };
         Self {
             negotiate: service.auth.negotiate,
+            kerberos: service.auth.kerberos && has_keys,
+            has_keys,
             // A password would pass in the clear.
             basic: service.auth.basic && unsealed,
             // Over plain HTTP there is nobody's certificate.
@@ -55,20 +62,35 @@ impl Offer {
 
     /// Whether anybody can log in.
     pub(crate) const fn is_empty(&self) -> bool {
-        !self.negotiate && !self.basic && !self.certificate
+        !self.negotiate && !self.kerberos && !self.basic && !self.certificate
     }
 
     fn start_negotiate(&self) -> Option<Box<dyn Acceptor>> {
-        let protection = if self.unsealed { Protection::Optional } else { Protection::Sealed };
         let options = AcceptorOptions {
-            protection,
+            protection: self.protection(),
             channel_binding: self.binding,
             cbt_policy: self.policy,
             ..AcceptorOptions::default()
         };
-        let mechanism: Box<dyn AcceptorMechanism> = Box::new(ntlm::Acceptor::new(options));
-        let acceptor = spnego::Acceptor::new(vec![mechanism]).ok()?;
-        Some(Box::new(acceptor))
+        let mut mechanisms: Vec<Box<dyn AcceptorMechanism>> = Vec::new();
+        if self.has_keys {
+            mechanisms.push(Box::new(self.start_kerberos()));
+        }
+        mechanisms.push(Box::new(ntlm::Acceptor::new(options)));
+        Some(Box::new(spnego::Acceptor::new(mechanisms).ok()?))
+    }
+
+    fn start_kerberos(&self) -> kerberos::Acceptor {
+        let options = kerberos::AcceptorOptions {
+            protection: self.protection(),
+            channel_binding: self.binding,
+            cbt_policy: self.policy,
+        };
+        kerberos::Acceptor::new(options, &mut SystemEntropy)
+    }
+
+    const fn protection(&self) -> Protection {
+        if self.unsealed { Protection::Optional } else { Protection::Sealed }
     }
 }
 
@@ -78,12 +100,14 @@ impl Acceptors for Offer {
     fn offered(&self) -> Vec<HeaderValue> {
         let negotiate = self.negotiate.then_some(HeaderValue::from_static("Negotiate"));
         let basic = self.basic.then_some(HeaderValue::from_static("Basic realm=\"WSMAN\""));
-        negotiate.into_iter().chain(basic).collect()
+        let kerberos = self.kerberos.then_some(HeaderValue::from_static("Kerberos"));
+        [negotiate, kerberos, basic].into_iter().flatten().collect()
     }
 
     fn acceptor(&self, scheme: Scheme) -> Option<Box<dyn Acceptor>> {
         match scheme {
             Scheme::Negotiate if self.negotiate => self.start_negotiate(),
+            Scheme::Kerberos if self.kerberos => Some(Box::new(self.start_kerberos())),
             Scheme::Basic if self.basic => Some(Box::new(basic::Acceptor::new())),
             Scheme::Certificate if self.certificate => Some(Box::new(certificate::Acceptor::new())),
             Scheme::Basic | Scheme::Negotiate | Scheme::Certificate => None,

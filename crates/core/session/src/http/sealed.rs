@@ -23,10 +23,11 @@ const BOUNDARY: &str = "Encrypted Boundary";
 const MAX_BOUNDARY: usize = 70;
 /// The longest part header that is read before the payload.
 const MAX_PART_HEADERS: usize = 1024;
-/// No mechanism needs more: a Kerberos header with AES-SHA2 has 72 bytes.
+/// No mechanism needs more: a Kerberos header with AES-SHA2 has 72 bytes, 88 with filler.
 const MAX_SEAL_HEADER: usize = 1024;
-/// Bytes that a mechanism's padding may add to the ciphertext (RC4 Kerberos adds 1).
-const MAX_PADDING: usize = 16;
+/// Bytes that a mechanism may leave with the data: Kerberos with RC4 adds 1, and with AES all but the header of 16 bytes
+/// where it rotates nothing, which RFC 4121 4.2.5 leaves to the sender.
+const MAX_PADDING: usize = 72;
 
 /// The protocol that a sealed body names. It follows the HTTP scheme of the login, not the
 /// mechanism inside it.

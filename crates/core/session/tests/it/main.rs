@@ -12,6 +12,8 @@
 
 mod access;
 mod fuzz;
+mod kerberos_login;
+mod kerberos_sealed;
 mod login;
 mod oracle;
 mod pool_link;

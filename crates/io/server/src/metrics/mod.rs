@@ -147,6 +147,7 @@ impl Mechanism {
             () if named("Basic") => Self::Basic,
             () if named("Certificate") => Self::Certificate,
             () if named("NTLM") => Self::Ntlm,
+            () if named("Kerberos") => Self::Kerberos,
             () if named("Negotiate") => Self::Negotiate,
             () => Self::Other,
         }

@@ -20,6 +20,7 @@
 //! ```
 
 pub mod failed_logins;
+pub mod kerberos;
 pub mod listener;
 pub mod metrics;
 pub mod power_shell;
@@ -34,6 +35,7 @@ use auth::CbtPolicy;
 use serde::Deserialize;
 
 pub use failed_logins::FailedLogins;
+pub use kerberos::Kerberos;
 pub use listener::{ListenAddress, Listener, ListenerError};
 pub use metrics::{Metrics, MetricsAddress, MetricsAddressError};
 pub use power_shell::PowerShell;
@@ -103,6 +105,9 @@ pub struct Service {
     /// `Service/FailedLogins`, which Windows does not have.
     #[serde(rename = "FailedLogins")]
     pub failed_logins: FailedLogins,
+    /// `Service/Kerberos`, which Windows does not have.
+    #[serde(rename = "Kerberos")]
+    pub kerberos: Kerberos,
 }
 
 /// `winrm/config/Service/Auth`: the logins that are offered.
@@ -114,9 +119,12 @@ pub struct Auth {
     /// together with `AllowUnencrypted`.
     #[serde(rename = "Basic")]
     pub basic: bool,
-    /// SPNEGO and NTLM; default true.
+    /// SPNEGO, with Kerberos where there is a keytab and NTLM; default true.
     #[serde(rename = "Negotiate")]
     pub negotiate: bool,
+    /// Kerberos by its own scheme, where there is a keytab; default true. As on Windows, `Negotiate` has it as well.
+    #[serde(rename = "Kerberos")]
+    pub kerberos: bool,
     /// Certificates of clients on HTTPS, mapped to accounts; default false.
     #[serde(rename = "Certificate")]
     pub certificate: bool,
@@ -214,6 +222,7 @@ impl Default for Service {
             max_packet_retrieval_time_seconds: 120,
             auth: Auth::default(),
             failed_logins: FailedLogins::default(),
+            kerberos: Kerberos::default(),
         }
     }
 }
@@ -223,6 +232,7 @@ impl Default for Auth {
         Self {
             basic: false,
             negotiate: true,
+            kerberos: true,
             certificate: false,
             cbt_hardening_level: CbtHardeningLevel::default(),
         }
@@ -471,6 +481,15 @@ mod tests {
             parse(&text.replace("HTTPS", "HTTP")).unwrap_err().contains("CertificateThumbprint")
         );
         assert!(parse(&text.replace("0011", "x")).unwrap_err().contains("thumbprint"));
+    }
+
+    #[test]
+    fn keytab_is_a_whole_path() {
+        let settings = parse("[Service.Kerberos]\nKeytab = \"/etc/transom.keytab\"\n").unwrap();
+        assert_eq!(settings.service.kerberos.keytab, Some("/etc/transom.keytab".into()));
+        assert!(settings.service.auth.kerberos && !settings.service.kerberos.allow_host_key);
+        let error = parse("[Service.Kerberos]\nKeytab = \"keytab\"\n").unwrap_err();
+        assert!(error.contains("line 2, Service.Kerberos.Keytab: keytab is no path"), "{error}");
     }
 
     #[test]

@@ -13,3 +13,17 @@ pub struct Target {
     /// The realm, where it is not the one that `krb5.conf` and the KDC say.
     pub realm: Option<String>,
 }
+
+impl Target {
+    /// The service classes to try, in their order.
+    pub(super) fn classes(&self) -> Vec<&str> {
+        self.class.as_deref().map_or_else(|| vec!["HTTP", "host", "WSMAN"], |class| vec![class])
+    }
+
+    /// The second part of the name: the host in small letters, as services are registered where the case counts, with the
+    /// port where it belongs to the name.
+    pub(super) fn instance(&self) -> String {
+        let host = self.host.to_ascii_lowercase();
+        self.port.map_or_else(|| host.clone(), |port| format!("{host}:{port}"))
+    }
+}

@@ -8,6 +8,7 @@ mod fuzz;
 mod hostile;
 mod identities;
 mod judgement;
+mod kerberos;
 mod kerberos_configuration;
 mod late;
 mod loopback;
