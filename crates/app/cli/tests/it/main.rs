@@ -19,6 +19,8 @@ mod client_certificates;
 mod demo;
 mod digest;
 mod docs;
+mod domain;
+mod domain_matrix;
 mod doctor;
 mod doctor_record;
 mod encodings;
