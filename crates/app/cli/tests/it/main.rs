@@ -37,6 +37,7 @@ mod invoke;
 mod invoke_sessions;
 mod ipv6;
 mod json;
+mod kerberos_service;
 mod log_file;
 mod login_matrix;
 mod manual;
