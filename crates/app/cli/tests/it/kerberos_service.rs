@@ -247,7 +247,7 @@ fn principal_that_nobody_mapped_is_refused_with_the_reason() {
     let ran = domain.client(&service, "pywinrm", "kerberos", false).ended(0);
     assert!(ran.stdout.starts_with("refused: "), "{ran:?}");
     let log = service.log();
-    assert!(log.contains("user=\"rita@TRANSOM.TEST\" mechanism=\"Kerberos\""), "{log}");
+    assert!(log.contains("user=\"rita@TRANSOM.TEST\""), "{log}");
     assert!(log.contains("no mapping names the principal"), "{log}");
     // The file counts at once, in both directions; refused tickets lock nobody out.
     let map = ["principal", "add", "*@TRANSOM.TEST", "--same-name"];
