@@ -80,7 +80,7 @@ async fn mechanisms(
     let mut mechanisms: Mechanisms = Vec::new();
     let mut ticket = None;
     let may_be_ntlm = config.takes_ntlm() && config.is_trusted();
-    match tickets.ready(config, binding.clone()).await {
+    match tickets.ready(config, binding).await {
         Ok(ready) => {
             ticket = Some(ready.ticket);
             mechanisms.push(Box::new(ready.initiator));
@@ -98,10 +98,10 @@ async fn mechanisms(
 }
 
 fn no_ticket(why: NoKerberos) -> ErrorKind {
-    match why {
-        NoKerberos::Ticket(error) => ErrorKind::Kerberos(error),
-        why => ErrorKind::Config(ConfigError::NoTickets(why.to_string())),
+    if let NoKerberos::Ticket(error) = why {
+        return ErrorKind::Kerberos(error);
     }
+    ErrorKind::Config(ConfigError::NoTickets(why.to_string()))
 }
 
 /// CredSSP around a login by one of the mechanisms. That the host may be given name and password is known by now:
