@@ -16,6 +16,7 @@ mod certificate_login;
 mod chaos;
 mod check;
 mod client_certificates;
+mod credssp;
 mod demo;
 mod digest;
 mod docs;
