@@ -262,14 +262,15 @@ fn plan(config: &Config, configuration: impl FnOnce() -> Configuration) -> Plan 
     }
 }
 
-/// Whether the host is one that no ticket is for. A login that is by Kerberos or not at all finds out by itself.
+/// Whether the host is one that no ticket is for. A login that is by Kerberos or not at all finds out by itself, and one
+/// whose user has a realm (`user@realm`) asks for a ticket here too.
 fn nameless(config: &Config, is_due: bool) -> Option<NoKerberos> {
     let endpoint = &config.endpoint;
     if config.settings.kerberos.service_host.is_some() {
         None
     } else if endpoint.address().is_some() {
         Some(NoKerberos::Address(endpoint.host.clone()))
-    } else if endpoint.is_loopback() && !is_due {
+    } else if endpoint.is_loopback() && !is_due && !config.credentials.user.contains('@') {
         Some(NoKerberos::Loopback(endpoint.host.clone()))
     } else {
         None
@@ -445,7 +446,10 @@ mod tests {
             ..KerberosOptions::default()
         };
         assert!(planned_with("127.0.0.1", upn, Authentication::Negotiate, named).is_ok());
-        assert!(planned("localhost", upn, Authentication::Negotiate).is_err());
+        assert!(planned("localhost", upn, Authentication::Negotiate).is_ok());
+        for user in ["", "alice", r"TRANSOM\alice"] {
+            assert!(planned("localhost", user, Authentication::Negotiate).is_err());
+        }
         assert!(planned("localhost", upn, Authentication::Kerberos).is_ok());
         for other in [Authentication::Ntlm, Authentication::Basic, Authentication::Certificate] {
             assert!(planned("h", upn, other).is_err());
