@@ -91,6 +91,12 @@ pub struct Certificates {
 }
 
 impl Certificates {
+    /// Where they are in the service user's folder: what the network process reads while it serves, and nothing beside it.
+    #[must_use]
+    pub fn place(service: &Path) -> PathBuf {
+        service.join(FOLDER)
+    }
+
     /// Opens the certificates in the service user's folder; `None` when there are none yet.
     ///
     /// # Errors
