@@ -216,8 +216,8 @@ pub trait Sealer: Send + Debug {
     /// the context opens nothing any more.
     fn unseal(&mut self, header: &[u8], data: &mut Vec<u8>) -> Result<(), Error>;
 
-    /// How many bytes of a sealed message that arrives in one piece (RFC 2743 2.3.3) belong to its header: NTLM's signature
-    /// and the header of RFC 4121 4.2.6.2 have 16.
+    /// How many bytes of a sealed message that arrives in one piece (RFC 2743 2.3.3) belong to its header; 16 unless the
+    /// mechanism says otherwise.
     fn header_length(&self, _sealed: &[u8]) -> usize {
         16
     }

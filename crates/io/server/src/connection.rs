@@ -43,8 +43,6 @@ use crate::service::Core;
 const MOST_DISCARDED: usize = 64 * 1024;
 /// The longest body of an anonymous Identify.
 const MOST_ANONYMOUS: usize = 16 * 1024;
-/// What the frame of a sealed body may add to its message.
-const FRAME: usize = 4 * 1024;
 /// A message of somebody known that is too long is thrown away up to this size: a client that is still writing would
 /// not read why it is refused.
 const MOST_REFUSED: usize = 1024 * 1024;
@@ -141,6 +139,7 @@ impl Connection {
             ticket: None,
         };
         let offer = Offer::new(&core.settings.service, channel, core.has_keys());
+        let offer = offer.with_inner(core.inner.clone());
         let state = Mutex::new(state);
         Self { core, peer, path, offer, certificates: None, place, pace, state }
     }
@@ -487,7 +486,7 @@ impl Connection {
         let settings = &self.core.settings;
         let limit = settings.max_envelope_size();
         let time = settings.packet_retrieval_time();
-        let most = limit.saturating_add(FRAME);
+        let most = limit.saturating_add(sealed::overhead(limit));
         let bytes = match body::read_or_discard(body, most, MOST_REFUSED, time).await {
             Ok(bytes) => bytes,
             // What was not opened is missing in the context: the connection is of no use now.

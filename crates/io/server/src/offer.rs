@@ -1,10 +1,13 @@
 //! Which logins the service offers on a connection.
 
+use auth::credssp;
 use auth::ntlm::{self, AcceptorOptions, Protection};
 use auth::spnego::{self, AcceptorMechanism};
 use auth::{Acceptor, CbtPolicy, ChannelBinding, Scheme, basic, certificate, kerberos};
 use http::HeaderValue;
 use session::server::login::Acceptors;
+use tracing::error;
+use transport::tls::InnerServer;
 
 use crate::random::SystemEntropy;
 use crate::settings::Service;
@@ -31,6 +34,9 @@ pub(crate) struct Offer {
     unsealed: bool,
     binding: Option<ChannelBinding>,
     policy: CbtPolicy,
+    /// The TLS inside logins by CredSSP, where they are offered.
+    inner: Option<InnerServer>,
+    oldest_credssp: u32,
 }
 
 impl Offer {
@@ -52,7 +58,14 @@ impl Offer {
             unsealed,
             binding,
             policy: service.auth.cbt_hardening_level.into(),
+            inner: None,
+            oldest_credssp: service.cred_ssp.minimum_version,
         }
+    }
+
+    /// The same with CredSSP, where the settings offer it.
+    pub(crate) fn with_inner(self, inner: Option<InnerServer>) -> Self {
+        Self { inner, ..self }
     }
 
     /// Whether messages may travel unsealed.
@@ -62,7 +75,8 @@ impl Offer {
 
     /// Whether anybody can log in.
     pub(crate) const fn is_empty(&self) -> bool {
-        !self.negotiate && !self.kerberos && !self.basic && !self.certificate
+        let without_inner = !self.negotiate && !self.kerberos && !self.basic && !self.certificate;
+        without_inner && self.inner.is_none()
     }
 
     fn start_negotiate(&self) -> Option<Box<dyn Acceptor>> {
@@ -94,6 +108,26 @@ impl Offer {
     }
 }
 
+impl Offer {
+    /// The login inside is bound to the TLS inside by CredSSP itself; its sealing carries the proof of that.
+    fn start_credssp(&self) -> Option<Box<dyn Acceptor>> {
+        let channel = self.inner.as_ref()?.channel();
+        let channel =
+            channel.inspect_err(|error| error!(%error, "CredSSP has no TLS inside")).ok()?;
+        let (protection, channel_binding) = (Protection::Sealed, None);
+        let mut mechanisms: Vec<Box<dyn AcceptorMechanism>> = Vec::new();
+        if self.has_keys {
+            let cbt_policy = CbtPolicy::None;
+            let options = kerberos::AcceptorOptions { protection, channel_binding, cbt_policy };
+            mechanisms.push(Box::new(kerberos::Acceptor::new(options, &mut SystemEntropy)));
+        }
+        let options = AcceptorOptions { protection, ..AcceptorOptions::default() };
+        mechanisms.push(Box::new(ntlm::Acceptor::new(options)));
+        let options = credssp::AcceptorOptions { minimum_version: self.oldest_credssp };
+        Some(Box::new(credssp::Acceptor::new(channel, mechanisms, options).ok()?))
+    }
+}
+
 impl Acceptors for Offer {
     /// Certificates are not among them, as on Windows: their word is a URI, which is no challenge of HTTP's, and clients
     /// that have one say so by themselves.
@@ -101,17 +135,19 @@ impl Acceptors for Offer {
         let negotiate = self.negotiate.then_some(HeaderValue::from_static("Negotiate"));
         let basic = self.basic.then_some(HeaderValue::from_static("Basic realm=\"WSMAN\""));
         let kerberos = self.kerberos.then_some(HeaderValue::from_static("Kerberos"));
-        [negotiate, kerberos, basic].into_iter().flatten().collect()
+        let credssp = self.inner.as_ref().map(|_| HeaderValue::from_static("CredSSP"));
+        [negotiate, kerberos, credssp, basic].into_iter().flatten().collect()
     }
 
     fn acceptor(&self, scheme: Scheme) -> Option<Box<dyn Acceptor>> {
         match scheme {
             Scheme::Negotiate if self.negotiate => self.start_negotiate(),
             Scheme::Kerberos if self.kerberos => Some(Box::new(self.start_kerberos())),
+            Scheme::CredSsp => self.start_credssp(),
             Scheme::Basic if self.basic => Some(Box::new(basic::Acceptor::new())),
             Scheme::Certificate if self.certificate => Some(Box::new(certificate::Acceptor::new())),
             Scheme::Basic | Scheme::Negotiate | Scheme::Certificate => None,
-            Scheme::CredSsp | Scheme::Kerberos | Scheme::Ntlm | _ => None,
+            Scheme::Kerberos | Scheme::Ntlm | _ => None,
         }
     }
 }

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
-use transport::tls::{self, PeerCertificates};
+use transport::tls::{self, InnerServer, PeerCertificates};
 
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
@@ -154,6 +154,9 @@ pub enum RunError {
         /// What is missing or wrong.
         source: Box<CertificatesError>,
     },
+    /// Logins by CredSSP have no certificate.
+    #[error("no certificate for CredSSP")]
+    CredSsp(#[source] Box<CertificatesError>),
     /// There is no listener.
     #[error("no listener is configured")]
     NoListener,
@@ -175,6 +178,8 @@ pub(crate) struct Core {
     /// Judges Kerberos tokens and buys tickets, where there is one.
     pub(crate) key_holder: Option<KeyHolder>,
     pub(crate) gatekeeper: Gatekeeper,
+    /// The TLS inside logins by CredSSP, where they are offered.
+    pub(crate) inner: Option<InnerServer>,
     pub(crate) shells: Arc<Shells>,
     pub(crate) metrics: Arc<Metrics>,
     /// The kernel's version, which an Identify after a login tells.
@@ -234,7 +239,8 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         }
     }
     let key_holder = kerberos.map(KeyHolder::new).transpose().map_err(RunError::Kerberos)?;
-    warn_of(&settings, key_holder.as_ref().is_some_and(KeyHolder::has_keys));
+    let inner = listeners.inner();
+    warn_of(&settings, key_holder.as_ref().is_some_and(KeyHolder::has_keys), inner.as_ref());
     let (open, page) = listeners.accepting()?;
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
@@ -250,6 +256,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
         key_holder,
         verifier: Verifier::new(accounts, names),
         gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
+        inner,
         shells: Arc::clone(&shells),
         metrics,
         os_version: os_version(),
@@ -288,7 +295,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
 }
 
 /// Tells the administrator what the settings come to together.
-fn warn_of(settings: &Settings, has_keys: bool) {
+fn warn_of(settings: &Settings, has_keys: bool, inner: Option<&InnerServer>) {
     let service = &settings.service;
     if service.allow_unencrypted {
         warn!("AllowUnencrypted is true: messages and passwords may travel in the clear");
@@ -301,7 +308,7 @@ fn warn_of(settings: &Settings, has_keys: bool) {
         if channel == Channel::Plain && service.auth.basic && !service.allow_unencrypted {
             warn!(%listener, "Basic is not offered over plain HTTP while AllowUnencrypted is false");
         }
-        if Offer::new(service, channel, has_keys).is_empty() {
+        if Offer::new(service, channel, has_keys).with_inner(inner.cloned()).is_empty() {
             warn!(%listener, "no login is offered: nobody can log in");
         }
     }

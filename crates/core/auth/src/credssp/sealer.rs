@@ -51,6 +51,11 @@ impl Sealer for ChannelSealer {
         Ok(())
     }
 
+    /// Both parts follow each other in any case.
+    fn header_length(&self, _sealed: &[u8]) -> usize {
+        0
+    }
+
     fn mech_list_mic(&mut self, _mech_list: &[u8]) -> Result<Vec<u8>, Error> {
         Err(SealError::NotNegotiated.into())
     }

@@ -381,7 +381,9 @@ impl Login {
             Step::Last(token) => {
                 self.state = State::AwaitEnd;
                 let is_standing = matches!(scheme, Scheme::Basic | Scheme::Certificate);
-                let carries = if is_standing || self.as_is {
+                // By CredSSP the password travels alone: the service may end the login over it.
+                let rides = self.as_is && scheme != Scheme::CredSsp;
+                let carries = if is_standing || rides {
                     Carries::Message
                 } else if can_seal {
                     Carries::Sealed

@@ -16,6 +16,7 @@ mod kerberos_login;
 mod kerberos_sealed;
 mod login;
 mod oracle;
+mod pieces;
 mod pool_link;
 mod pool_replay;
 mod sealed;

@@ -56,7 +56,7 @@ values! {
     /// How somebody logged in, or tried to.
     Mechanism {
         Basic = "Basic", Certificate = "Certificate", Ntlm = "NTLM", Kerberos = "Kerberos",
-        Negotiate = "Negotiate", Other = "other",
+        Negotiate = "Negotiate", CredSsp = "CredSSP", Other = "other",
     }
     /// What a message asks for.
     Operation {

@@ -202,7 +202,7 @@ fn client(krb5: &Krb5, source: &Source, asked: Option<&str>) -> Result<String, K
         (Some(name), _) => name.to_owned(),
         (None, Source::Keytab(path)) => {
             let path = keytab_name(path)?;
-            let doing = Doing::Keytab { principal: "any principal", path: &path };
+            let doing = Doing::Keys { path: &path };
             let keys = krb5.keys_of(&path).map_err(|fault| KerberosError::of(&fault, doing))?;
             let first = keys.into_iter().next();
             let empty = || {
@@ -296,12 +296,11 @@ fn buy(
 
 /// Whether a keytab is of any use: what comes of one that is not says nothing of the keytab.
 fn has_key(krb5: &Krb5, path: &str, principal: &str) -> Result<(), KerberosError> {
-    let doing = Doing::Keytab { principal, path };
-    let keys = krb5.keys_of(path).map_err(|fault| KerberosError::of(&fault, doing))?;
-    if keys.iter().any(|key| key.principal == principal) {
+    let in_words = |fault| KerberosError::of(&fault, Doing::Keys { path });
+    if krb5.keys_of(path).map_err(in_words)?.iter().any(|key| key.principal == principal) {
         return Ok(());
     }
-    Err(KerberosError::of(&Fault::no_key(), doing))
+    Err(KerberosError::of(&Fault::no_key(), Doing::Keytab { principal, path }))
 }
 
 fn parse<'a>(krb5: &'a Krb5, name: &str) -> Result<Principal<'a>, KerberosError> {

@@ -89,6 +89,7 @@ pub(super) mod code {
     pub(in crate::kerberos) const REALM_UNRESOLVED: i32 = BASE + 220;
     pub(in crate::kerberos) const NO_DEFAULT_REALM: i32 = BASE + 224;
     pub(in crate::kerberos) const KT_VERSION_NOT_FOUND: i32 = BASE + 230;
+    pub(in crate::kerberos) const ETYPE_NOT_PERMITTED: i32 = BASE + 236;
     pub(in crate::kerberos) const CONFIG_ETYPE: i32 = BASE + 237;
 
     /// The number of the protocol, for a code that has one.
@@ -104,6 +105,8 @@ pub(super) enum Doing<'a> {
     Password { principal: &'a str },
     /// Buying tickets by a keytab.
     Keytab { principal: &'a str, path: &'a str },
+    /// Looking for the keys that a keytab has.
+    Keys { path: &'a str },
     /// Looking for tickets in a cache.
     Cache { name: &'a str },
     /// Getting a ticket for a service.
@@ -146,7 +149,7 @@ impl KerberosError {
     /// What the library said, while this was being done.
     pub(super) fn of(fault: &Fault, doing: Doing<'_>) -> Self {
         let kind = kind_of(fault.code, doing);
-        Self::new(kind, text_of(kind, &printable(&fault.text), doing))
+        Self::new(kind, printable(&text_of(kind, &fault.text, doing)))
     }
 
     /// The same of GSSAPI.
@@ -157,6 +160,9 @@ impl KerberosError {
 
 fn kind_of(code: i32, doing: Doing<'_>) -> KerberosErrorKind {
     use KerberosErrorKind as Kind;
+    if matches!(doing, Doing::Keys { .. }) {
+        return Kind::Keytab;
+    }
     match code {
         code::CLIENT_UNKNOWN => Kind::UnknownClient,
         code::SERVICE_UNKNOWN => Kind::UnknownService,
@@ -166,7 +172,10 @@ fn kind_of(code: i32, doing: Doing<'_>) -> KerberosErrorKind {
         | code::CLIENT_NOT_YET
         | code::PASSWORD_EXPIRED
         | code::POLICY => Kind::AccountUnusable,
-        code::ETYPE_UNSUPPORTED | code::PROGRAM_ETYPE | code::CONFIG_ETYPE => Kind::EncryptionType,
+        code::ETYPE_UNSUPPORTED
+        | code::PROGRAM_ETYPE
+        | code::ETYPE_NOT_PERMITTED
+        | code::CONFIG_ETYPE => Kind::EncryptionType,
         code::SKEW | code::KDC_REPLY_SKEW => Kind::Skew,
         code::TICKET_EXPIRED => Kind::Expired,
         code::REALM_UNKNOWN | code::KDC_UNREACHABLE | code::REALM_UNRESOLVED => {
@@ -238,12 +247,13 @@ impl<'a> Doing<'a> {
         match self {
             Self::Password { principal } | Self::Keytab { principal, .. } => principal,
             Self::Cache { name } | Self::Service { name } => name,
+            Self::Keys { .. } => "any principal",
         }
     }
 
     fn keytab(self) -> Option<&'a str> {
         match self {
-            Self::Keytab { path, .. } => Some(path),
+            Self::Keytab { path, .. } | Self::Keys { path } => Some(path),
             Self::Password { .. } | Self::Cache { .. } | Self::Service { .. } => None,
         }
     }

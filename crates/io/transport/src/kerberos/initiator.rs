@@ -20,7 +20,7 @@ use zeroize::Zeroizing;
 
 use super::credential::Place;
 use super::error::{Doing, code};
-use super::sys::{Cache, Fault, GssCredential, Initiating, Krb5, Principal};
+use super::sys::{Cache, Fault, Found, GssCredential, Initiating, Krb5, Principal};
 use super::{Credential, KerberosError, KerberosErrorKind, Target};
 
 /// What is asked of GSSAPI (RFC 2744 5.19): mutual authentication, detection of repeated and missing messages, integrity.
@@ -43,7 +43,7 @@ pub struct InitiatorOptions {
     pub delegate: bool,
     /// The binding to the TLS connection.
     pub channel_binding: Option<ChannelBinding>,
-    /// Whether messages will be sealed.
+    /// Whether messages will be sealed. MIT's library tells services in any case that it could.
     pub confidential: bool,
 }
 
@@ -97,7 +97,7 @@ impl Initiator {
         let place = credential.place();
         let in_cache = |fault| KerberosError::of(&fault, Doing::Cache { name: place.name() });
         let cache = krb5.cache(place.name()).map_err(in_cache)?;
-        let service = find_service(&krb5, &cache, &options.target)?;
+        let Found { kept_as, service } = find_service(&krb5, &cache, &options.target)?;
         let doing = Doing::Service { name: &service };
         let in_words = |fault| KerberosError::of_gss(&fault, doing);
         let credential = GssCredential::of_cache(place.name())?.map_err(in_words)?;
@@ -106,7 +106,7 @@ impl Initiator {
             | if options.confidential { CONFIDENTIAL } else { 0 };
         let binding = options.channel_binding.as_ref();
         let mut initiating =
-            Initiating::new(credential, &service, flags, binding).map_err(in_words)?;
+            Initiating::new(credential, &kept_as, flags, binding).map_err(in_words)?;
         let first = initiating.step(None).map_err(in_words)?;
         if options.delegate && first.granted & DELEGATE == 0 {
             return Err(not_forwardable(&service));
@@ -214,15 +214,15 @@ impl InitiatorMechanism for Initiator {
     }
 }
 
-/// Gets a ticket under the first of the service's names that the KDC knows; gives that name.
-fn find_service(krb5: &Krb5, cache: &Cache<'_>, target: &Target) -> Result<String, KerberosError> {
+/// Gets a ticket under the first of the service's names that the KDC knows.
+fn find_service(krb5: &Krb5, cache: &Cache<'_>, target: &Target) -> Result<Found, KerberosError> {
     let mut tried = Vec::new();
     for class in target.classes() {
         let asked = format!("{class}/{}", target.instance());
         let doing = Doing::Service { name: &asked };
         let found = name_of(krb5, class, target).and_then(|name| krb5.ticket_for(cache, &name));
         match found {
-            Ok(name) => return Ok(name),
+            Ok(found) => return Ok(found),
             Err(fault) if fault.code == code::SERVICE_UNKNOWN => tried.push(asked),
             Err(fault) => return Err(KerberosError::of(&fault, doing)),
         }

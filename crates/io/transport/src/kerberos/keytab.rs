@@ -116,7 +116,7 @@ impl Keytab {
     /// [`KerberosError`] where it cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, KerberosError> {
         let path = self.path.display().to_string();
-        let doing = Doing::Keytab { principal: "any service", path: &path };
+        let doing = Doing::Keys { path: &path };
         let keys = Krb5::new()?.keys_of(&self.name);
         let keys = keys.map_err(|fault| KerberosError::of(&fault, doing))?;
         let entry = |key: super::sys::KeytabKey| Entry {

@@ -35,9 +35,10 @@ pub(super) fn of(fault: &GssFault) -> KerberosRefusal {
         | code::WRONG_PRINCIPAL
         | code::KT_NOT_FOUND
         | code::KT_VERSION_NOT_FOUND => Refusal::NoKey,
-        code::ETYPE_UNSUPPORTED | code::PROGRAM_ETYPE | code::CONFIG_ETYPE => {
-            Refusal::EncryptionType
-        }
+        code::ETYPE_UNSUPPORTED
+        | code::PROGRAM_ETYPE
+        | code::ETYPE_NOT_PERMITTED
+        | code::CONFIG_ETYPE => Refusal::EncryptionType,
         code::BAD_INTEGRITY | code::MODIFIED => Refusal::Integrity,
         // What is positive is the system's number for a file that cannot be read.
         1.. => Refusal::NoKeytab,

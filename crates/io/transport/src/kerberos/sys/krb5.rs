@@ -12,7 +12,7 @@ use super::super::KerberosError;
 use super::super::error::code;
 use super::copies::{CacheEntry, KeytabKey, Name, name_of};
 use super::loaded;
-use super::tables::{Code, Creds, Handle, KeytabEntry, Krb5Calls, PrincipalData};
+use super::tables::{Code, Creds, Data, Handle, KeytabEntry, Krb5Calls, PrincipalData, Ticket};
 
 /// `KRB5_NT_UNKNOWN`: a host's name is taken as it is, and DNS is not asked for another one.
 const NAME_AS_IT_IS: i32 = 0;
@@ -222,12 +222,12 @@ impl Krb5 {
         })
     }
 
-    /// Finds or gets a ticket for a service, which the cache keeps, and says for which name the KDC gave it.
+    /// Finds or gets a ticket for a service, which the cache keeps.
     pub(in crate::kerberos) fn ticket_for(
         &self,
         cache: &Cache<'_>,
         service: &Principal<'_>,
-    ) -> Result<String, Fault> {
+    ) -> Result<Found, Fault> {
         let client = cache.principal()?;
         let mut wanted = Bought::new(self);
         wanted.creds.client = client.copy()?;
@@ -244,9 +244,28 @@ impl Krb5 {
             )
         })?;
         // SAFETY: the call succeeded, so that it points at a ticket with both of its names.
-        let name = unsafe { self.text_of((*found).server) };
+        let names = unsafe {
+            self.text_of((*found).server).and_then(|kept_as| {
+                Ok(Found { kept_as, service: self.service_of(&raw const (*found).ticket)? })
+            })
+        };
         // SAFETY: the result is freed once, and not looked at afterwards.
         unsafe { (self.calls.krb5_free_creds)(self.context, found) };
+        names
+    }
+
+    /// Which service a ticket is for: its realm too, which is in no other name where the KDC chose it.
+    ///
+    /// # Safety
+    /// `encoded` points at a ticket's bytes.
+    unsafe fn service_of(&self, encoded: *const Data) -> Result<String, Fault> {
+        let mut ticket: *mut Ticket = ptr::null_mut();
+        // SAFETY: as the caller promises; the place for the result is valid.
+        self.check(unsafe { (self.calls.krb5_decode_ticket)(encoded, &raw mut ticket) })?;
+        // SAFETY: the call succeeded, so that it points at a ticket with its name.
+        let name = unsafe { self.text_of((*ticket).server) };
+        // SAFETY: the result is freed once, and not looked at afterwards.
+        unsafe { (self.calls.krb5_free_ticket)(self.context, ticket) };
         name
     }
 
@@ -333,6 +352,14 @@ unsafe fn words(calls: &Krb5Calls, context: Handle, code: Code) -> String {
     // SAFETY: the text is freed once.
     unsafe { (calls.krb5_free_error_message)(context, text) };
     words
+}
+
+/// A ticket for a service.
+pub(in crate::kerberos) struct Found {
+    /// Under which name the cache has it: without a realm where the KDC chose that.
+    pub(in crate::kerberos) kept_as: String,
+    /// Which service it is for.
+    pub(in crate::kerberos) service: String,
 }
 
 /// A principal.

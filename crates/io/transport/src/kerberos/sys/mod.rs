@@ -19,7 +19,7 @@ use super::KerberosError;
 
 pub(super) use copies::{CacheEntry, KeytabKey, Name, Numbered};
 pub(super) use gss::{Acceptance, Accepting, GssCredential, GssFault, Initiating};
-pub(super) use krb5::{Cache, Fault, Krb5, Principal};
+pub(super) use krb5::{Cache, Fault, Found, Krb5, Principal};
 
 /// Where the libraries are, in the order in which they are tried. No bare name on macOS: Apple has libraries of the same
 /// name that are not MIT's.

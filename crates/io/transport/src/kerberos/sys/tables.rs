@@ -80,6 +80,8 @@ calls! {
         krb5_get_init_creds_keytab:
             fn(Handle, *mut Creds, *mut PrincipalData, Handle, i32, *const c_char, Handle) -> Code;
         krb5_get_credentials: fn(Handle, i32, Handle, *mut Creds, *mut *mut Creds) -> Code;
+        krb5_decode_ticket: fn(*const Data, *mut *mut Ticket) -> Code;
+        krb5_free_ticket: fn(Handle, *mut Ticket);
         krb5_kt_resolve: fn(Handle, *const c_char, *mut Handle) -> Code;
         krb5_kt_start_seq_get: fn(Handle, Handle, *mut Handle) -> Code;
         krb5_kt_next_entry: fn(Handle, Handle, *mut KeytabEntry, *mut Handle) -> Code;
@@ -158,6 +160,13 @@ pub(super) struct Creds {
     pub(super) ticket: Data,
     pub(super) second_ticket: Data,
     pub(super) authdata: *mut *mut Typed,
+}
+
+/// `krb5_ticket`, whose further members are left to the library.
+#[repr(C)]
+pub(super) struct Ticket {
+    pub(super) magic: i32,
+    pub(super) server: *mut PrincipalData,
 }
 
 /// `krb5_keytab_entry`.
