@@ -4,8 +4,13 @@
 
 #[path = "../support/login.rs"]
 mod login;
+#[path = "../support/ticketed.rs"]
+mod ticketed;
 
-use auth::{Acceptor, Initiator, Scheme, Secret, basic, digest, spnego};
+use auth::kerberos::{self, AcceptorOptions};
+use auth::ntlm::Protection;
+use auth::spnego::{AcceptorMechanism, InitiatorMechanism};
+use auth::{Acceptor, CbtPolicy, Initiator, Scheme, Secret, basic, digest, spnego};
 use http::header::{AUTHORIZATION, HeaderValue, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, StatusCode};
 use session::client;
@@ -20,7 +25,9 @@ pub(crate) fn run(bytes: &[u8]) {
     let values: Vec<_> = bytes.split(|&byte| byte == b'\n').collect();
     let messages: Vec<_> = values.split(|value| value.is_empty()).take(8).collect();
     serve(&messages);
-    for scheme in [Scheme::Basic, Scheme::Digest, Scheme::Ntlm, Scheme::Negotiate] {
+    let schemes =
+        [Scheme::Basic, Scheme::Digest, Scheme::Kerberos, Scheme::Ntlm, Scheme::Negotiate];
+    for scheme in schemes {
         log_in(&messages, scheme);
     }
 }
@@ -45,13 +52,24 @@ impl Acceptors for Everything {
         match scheme {
             Scheme::Basic => Some(Box::new(basic::Acceptor::new())),
             Scheme::Ntlm => Some(Box::new(login::acceptor())),
+            Scheme::Kerberos => Some(Box::new(kerberos())),
             Scheme::Negotiate => {
-                let acceptor = spnego::Acceptor::new(vec![Box::new(login::acceptor())]);
-                Some(Box::new(acceptor.expect("a mechanism")))
+                let mechanisms: Vec<Box<dyn AcceptorMechanism>> =
+                    vec![Box::new(kerberos()), Box::new(login::acceptor())];
+                Some(Box::new(spnego::Acceptor::new(mechanisms).expect("mechanisms")))
             }
             _ => None,
         }
     }
+}
+
+fn kerberos() -> kerberos::Acceptor {
+    let options = AcceptorOptions {
+        protection: Protection::Sealed,
+        channel_binding: None,
+        cbt_policy: CbtPolicy::Relaxed,
+    };
+    kerberos::Acceptor::new(options, &mut login::Zeros)
 }
 
 fn serve(messages: &[&[&[u8]]]) {
@@ -83,10 +101,13 @@ fn serve(messages: &[&[&[u8]]]) {
 fn initiator(scheme: Scheme, password: &Secret) -> Box<dyn Initiator> {
     match scheme {
         Scheme::Basic => Box::new(basic::Initiator::new("alice", password).expect("a name")),
+        Scheme::Kerberos => Box::<ticketed::Ticketed>::default(),
         Scheme::Ntlm => Box::new(login::initiator()),
-        _ => Box::new(
-            spnego::Initiator::new(vec![Box::new(login::initiator())]).expect("a mechanism"),
-        ),
+        _ => {
+            let mechanisms: Vec<Box<dyn InitiatorMechanism>> =
+                vec![Box::new(login::initiator()), Box::<ticketed::Ticketed>::default()];
+            Box::new(spnego::Initiator::new(mechanisms).expect("mechanisms"))
+        }
     }
 }
 
@@ -122,7 +143,8 @@ fn log_in(messages: &[&[&[u8]]], scheme: Scheme) {
             }
             (Ok(_), Some(failed)) => panic!("goes on after {failed:?}"),
         }
-        // Behind SPNEGO our message wants a signature in return.
-        assert!(!login.is_complete() || scheme != Scheme::Negotiate, "believes anybody");
+        // Behind SPNEGO our message wants a signature in return, and a ticket a proof.
+        let proven = matches!(scheme, Scheme::Negotiate | Scheme::Kerberos);
+        assert!(!login.is_complete() || !proven, "believes anybody");
     }
 }

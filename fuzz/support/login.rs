@@ -2,7 +2,8 @@
 
 use auth::ntlm::{self, AcceptorOptions, Credential, InitiatorOptions, TargetNames};
 use auth::{
-    AcceptStep, Acceptor, Answer, Entropy, Error, FileTime, Input, Question, Secret, UserName,
+    AcceptStep, Acceptor, Answer, Entropy, Error, FileTime, Input, KerberosRefusal, Question,
+    Secret, UserName,
 };
 
 pub(crate) struct Zeros;
@@ -24,6 +25,11 @@ pub(crate) fn refusal(question: Question) -> Answer {
         Question::Ntlm(attempt) => {
             assert!(ntlm::verify(&ntlm::nt_hash(&Secret::from("not guessed")), &attempt).is_none());
             Answer::Refused
+        }
+        Question::Kerberos(attempt) => {
+            assert!(attempt.token.len() <= 64 * 1024 && attempt.token.starts_with(&[0x60]));
+            let refusal = KerberosRefusal::NoKey.into();
+            Answer::KerberosRefused { refusal, token: Some(b"KRB-ERROR".to_vec()) }
         }
         _ => Answer::Refused,
     }

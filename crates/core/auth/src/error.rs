@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::credssp::{ChannelError, NtStatus};
 use crate::kerberos::KrbError;
 
 /// An error of this crate. The first level says who is to blame.
@@ -128,6 +129,22 @@ pub enum PeerMisbehaved {
     /// SPNEGO: the service waits for a token that we do not owe.
     #[error("the service waits for more than the login has")]
     NothingToSend,
+    /// CredSSP: the TLS session inside the login failed.
+    #[error("the TLS session inside the login: {0}")]
+    InnerTls(ChannelError),
+    /// CredSSP: the service speaks an older version than we may.
+    #[error(
+        "the service speaks version {0} of CredSSP, which does not prove its key safely (CVE-2018-0886)"
+    )]
+    CredSspVersion(u32),
+    /// CredSSP: the service has not proven that the TLS session inside the login is its own; nothing was handed over.
+    #[error(
+        "the service does not prove the key of the TLS session: somebody may be in between. No password was sent"
+    )]
+    ServerKeyWrong,
+    /// CredSSP: the service ends the login, and says why.
+    #[error("{0}")]
+    Status(NtStatus),
     /// The service says that the login is complete before it can be.
     #[error("the service ends the login too early")]
     EndedEarly,
@@ -219,6 +236,23 @@ pub enum Refusal {
     /// SPNEGO: `mechListMIC` does not fit: somebody changed the list of mechanisms.
     #[error("the mechListMIC is wrong")]
     MechListMicWrong,
+    /// CredSSP: the TLS session inside the login failed.
+    #[error("the TLS session inside the login: {0}")]
+    InnerTls(ChannelError),
+    /// CredSSP: the client speaks an older version than it must.
+    #[error(
+        "the client speaks version {0} of CredSSP, which does not prove our key safely (CVE-2018-0886)"
+    )]
+    CredSspVersion(u32),
+    /// CredSSP: the client proves our key without the nonce that its version needs.
+    #[error("the clientNonce is missing")]
+    NonceMissing,
+    /// CredSSP: the client sees another key than ours, or does not prove which: somebody may be in between.
+    #[error("the client does not prove that it sees our key")]
+    ServerKeyWrong,
+    /// CredSSP: the client hands over something else than a password.
+    #[error("the client hands over {0} instead of a password")]
+    CredentialsKind(&'static str),
     /// A token arrived after the login was complete.
     #[error("a token after the end of the login")]
     TokenAfterEnd,

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`basic`] | user name and password as they are |
 //! | [`certificate`] | the certificate that TLS has seen, both roles |
+//! | [`credssp`] | CredSSP around a negotiation, both roles: a TLS session inside, the password at its end |
 //! | [`digest`] | Digest, the client's side: hashes of name and password |
 //! | [`kerberos`] | Kerberos, the part that needs no library: the acceptor's machine, sealing, KRB-ERROR |
 //! | [`ntlm`] | NTLMv2, both roles; the verdict over a response; sealing |
@@ -16,6 +17,7 @@ mod account;
 pub mod basic;
 pub mod certificate;
 mod channel_binding;
+pub mod credssp;
 mod delegated;
 pub mod digest;
 mod entropy;

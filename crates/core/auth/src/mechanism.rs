@@ -216,6 +216,12 @@ pub trait Sealer: Send + Debug {
     /// the context opens nothing any more.
     fn unseal(&mut self, header: &[u8], data: &mut Vec<u8>) -> Result<(), Error>;
 
+    /// How many bytes of a sealed message that arrives in one piece (RFC 2743 2.3.3) belong to its header; 16 unless the
+    /// mechanism says otherwise.
+    fn header_length(&self, _sealed: &[u8]) -> usize {
+        16
+    }
+
     /// Does ahead what the next messages will need and no message is needed for, if they are as long as the last ones.
     /// Call it while the peer is at work, after a long message; it changes nothing but the time that they take.
     fn prepare(&mut self) {}

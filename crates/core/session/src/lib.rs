@@ -4,4 +4,5 @@ pub mod access;
 pub mod client;
 pub mod http;
 pub mod mapping;
+pub mod principals;
 pub mod server;

@@ -209,7 +209,7 @@ impl Realm {
         let path = ["/usr/sbin", "/usr/bin"].map(|folder| Path::new(folder).join(program));
         let path = path.iter().find(|path| path.exists());
         let mut child = self
-            .command(path.map_or(OsStr::new(program), |path| path.as_os_str()))
+            .command(path.map_or_else(|| OsStr::new(program), |path| path.as_os_str()))
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

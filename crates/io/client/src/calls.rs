@@ -294,6 +294,7 @@ impl Calls {
         let tickets = &self.shared().tickets;
         match tickets.without() {
             Some(NoKerberos::Ticket(why)) => error.without_ticket(why.to_string()),
+            None if tickets.is_proven() => error.by_ticket(),
             None if config.takes_ntlm() && !config.is_trusted() => error.untrusted(),
             Some(_) | None => error,
         }

@@ -239,15 +239,20 @@ impl Config {
         let needs_ticket = match self.authentication {
             Authentication::Kerberos | Authentication::NegotiateWithImplicitCredential => true,
             Authentication::Default | Authentication::Negotiate => self.credentials.user.is_empty(),
-            _ => false,
+            Authentication::Basic
+            | Authentication::Certificate
+            | Authentication::CredSsp
+            | Authentication::Digest
+            | Authentication::Ntlm => false,
         };
         if needs_ticket {
             return Err(ConfigError::NoTickets(why.to_string()));
         }
         if self.settings.kerberos.delegate && self.authentication != Authentication::CredSsp {
-            let why = match why {
-                NoKerberos::NotAsked => format!("{} cannot do that", self.authentication.as_str()),
-                _ => why.to_string(),
+            let why = if *why == NoKerberos::NotAsked {
+                format!("{} cannot do that", self.authentication.as_str())
+            } else {
+                why.to_string()
             };
             return Err(ConfigError::NoDelegation(why));
         }

@@ -240,7 +240,8 @@ impl Connection {
         message: &[u8],
         repeatable: bool,
     ) -> Result<Reply, ExchangeError> {
-        let rides = (repeatable || self.is_tls() && !self.is_first_proof_kerberos())
+        let rides = (repeatable || self.is_tls())
+            && !self.awaits_proof()
             && self.shared.rides.load(Ordering::Relaxed);
         let mut leg = self.login.start().map_err(ExchangeError::fatal)?;
         loop {
@@ -279,12 +280,12 @@ impl Connection {
             && message.len() > MOST_BEFORE_CERTIFICATE
     }
 
-    /// Whether nothing but Kerberos proves who the host is, and has not yet when the message could go: the host's
-    /// certificate is not judged in full.
-    fn is_first_proof_kerberos(&self) -> bool {
+    /// Whether the host has still to prove itself, by Kerberos, before it may read anything: its certificate is not judged
+    /// in full.
+    fn awaits_proof(&self) -> bool {
         let trust = &self.shared.config.settings.trust;
         let is_judged = !trust.pins.is_empty() || !(trust.skip_ca_check || trust.skip_cn_check);
-        self.ticket.is_some() && !is_judged
+        self.is_tls() && self.ticket.is_some() && !is_judged
     }
 
     /// Whether the login could go on without the message, if the host does not take it there.

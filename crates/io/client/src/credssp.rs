@@ -1,13 +1,14 @@
 //! What a user can say about logins by CredSSP: which hosts may be given the password. The table `[CredSSP]` of
 //! `client.toml` has it.
 
+use auth::credssp::{NEWEST_VERSION, OLDEST_VERSION, SAFE_VERSION};
 use serde::Deserialize;
 use session::client::endpoint::Endpoint;
 use session::client::trusted_hosts::TrustedHosts;
 use transport::tls::Level;
 
 /// How to log in by CredSSP.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "meant to be written out with `..Default::default()`"
@@ -17,6 +18,16 @@ pub struct CredSspOptions {
     pub allow_fresh_credentials: DelegationList,
     /// Which TLS is spoken inside the login; hosts of 2008 know nothing better than [`Level::Legacy`].
     pub level: Level,
+    /// The oldest version of CredSSP that is spoken, 2 to 6. Hosts of Windows without the updates of 2018 speak older ones
+    /// than 5, the default: somebody in between may run commands in the user's name (CVE-2018-0886).
+    pub minimum_version: u32,
+}
+
+impl Default for CredSspOptions {
+    fn default() -> Self {
+        let (allow_fresh_credentials, level) = (DelegationList::default(), Level::default());
+        Self { allow_fresh_credentials, level, minimum_version: SAFE_VERSION }
+    }
 }
 
 /// `AllowFreshCredentials`, the policy of Windows's client: the services that may be given name and password.
@@ -60,14 +71,23 @@ pub(crate) struct Table {
     allow_fresh_credentials: Vec<String>,
     /// `modern`, `compat` or `legacy`.
     level: Option<String>,
+    /// 2 to 6.
+    minimum_version: Option<u32>,
 }
 
 impl Table {
     pub(crate) fn options(&self) -> Result<CredSspOptions, String> {
+        let minimum_version = self.minimum_version.unwrap_or(SAFE_VERSION);
+        if !(OLDEST_VERSION..=NEWEST_VERSION).contains(&minimum_version) {
+            return Err(format!(
+                "MinimumVersion of CredSSP is {minimum_version}, which is not within {OLDEST_VERSION} to {NEWEST_VERSION}"
+            ));
+        }
         let level = self.level.as_deref().map(str::parse::<Level>).transpose();
         Ok(CredSspOptions {
             allow_fresh_credentials: DelegationList::parse(&self.allow_fresh_credentials)?,
             level: level.map(Option::unwrap_or_default).map_err(|error| error.to_string())?,
+            minimum_version,
         })
     }
 }
@@ -105,7 +125,11 @@ mod tests {
         let text = "AllowFreshCredentials = ['wsman/h']\nLevel = 'Legacy'";
         let options = toml::from_str::<Table>(text).unwrap().options().unwrap();
         assert!(options.allow_fresh_credentials.allows(&"h".parse().unwrap()));
-        assert_eq!(options.level, Level::Legacy);
+        assert_eq!((options.level, options.minimum_version), (Level::Legacy, 5));
+        let table: Table = toml::from_str("MinimumVersion = 2").unwrap();
+        assert_eq!(table.options().unwrap().minimum_version, 2);
+        let error = toml::from_str::<Table>("MinimumVersion = 7").unwrap().options().unwrap_err();
+        assert!(error.contains("not within 2 to 6"), "{error}");
         let error = toml::from_str::<Table>("Level = 'old'").unwrap().options().unwrap_err();
         assert!(error.contains("modern, compat or legacy"), "{error}");
     }

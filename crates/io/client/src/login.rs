@@ -1,10 +1,13 @@
 //! The login of a connection: the mechanism that the configuration asks for, with the user's name and password.
 
+use auth::credssp::{self, InitiatorOptions, TsCredentials};
 use auth::spnego::{self, InitiatorMechanism};
 use auth::{ApiMisuse, ChannelBinding, Initiator, UserName, digest, ntlm};
 use session::client::login::Login;
+use transport::tls::InnerClient;
 
-use crate::config::{Authentication, Config};
+use crate::config::{Authentication, Config, Credentials};
+use crate::credssp::CredSspOptions;
 use crate::entropy::{self, SystemEntropy};
 use crate::error::{ConfigError, ErrorKind};
 use crate::settings;
@@ -77,7 +80,7 @@ async fn mechanisms(
     let mut mechanisms: Mechanisms = Vec::new();
     let mut ticket = None;
     let may_be_ntlm = config.takes_ntlm() && config.is_trusted();
-    match tickets.ready(config, binding.clone()).await {
+    match tickets.ready(config, binding).await {
         Ok(ready) => {
             ticket = Some(ready.ticket);
             mechanisms.push(Box::new(ready.initiator));
@@ -95,16 +98,25 @@ async fn mechanisms(
 }
 
 fn no_ticket(why: NoKerberos) -> ErrorKind {
-    match why {
-        NoKerberos::Ticket(error) => ErrorKind::Kerberos(error),
-        why => ErrorKind::Config(ConfigError::NoTickets(why.to_string())),
+    if let NoKerberos::Ticket(error) = why {
+        return ErrorKind::Kerberos(error);
     }
+    ErrorKind::Config(ConfigError::NoTickets(why.to_string()))
 }
 
 /// CredSSP around a login by one of the mechanisms. That the host may be given name and password is known by now:
 /// `Config::check` has looked.
-fn credssp(_config: &Config, _mechanisms: Mechanisms) -> Result<Login, ErrorKind> {
-    Err(ErrorKind::Config(ConfigError::NoSuchLogin("CredSSP")))
+fn credssp(config: &Config, mechanisms: Mechanisms) -> Result<Login, ErrorKind> {
+    let CredSspOptions { level, minimum_version, .. } = config.settings.credssp;
+    let inner = InnerClient::new(level);
+    let channel = inner.and_then(|inner| inner.channel(&config.endpoint.host));
+    let channel = channel.map_err(|error| ErrorKind::Config(ConfigError::Trust(error)))?;
+    let Credentials { user, password } = &config.credentials;
+    let credentials = TsCredentials::new(UserName::parse(user), password.clone());
+    let options = InitiatorOptions { minimum_version };
+    let entropy = &mut SystemEntropy;
+    let initiator = credssp::Initiator::new(channel, mechanisms, credentials, options, entropy);
+    Ok(Login::new(Box::new(initiator.map_err(misuse)?)))
 }
 
 fn misuse(error: ApiMisuse) -> ErrorKind {
@@ -133,7 +145,8 @@ fn ntlm(
     let options = ntlm::InitiatorOptions {
         target: Some(format!("HTTP/{host}")),
         channel_binding,
-        unsealed: config.is_unsealed(),
+        // Inside CredSSP sealing is what proves the host's key.
+        unsealed: config.is_unsealed() && config.authentication != Authentication::CredSsp,
         ..ntlm::InitiatorOptions::default()
     };
     ntlm::Initiator::new(credential, options, &mut SystemEntropy, entropy::now())

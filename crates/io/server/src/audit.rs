@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::clients::Presented;
+use crate::kerberos::Delegation;
 
 /// The target of every line.
 pub const TARGET: &str = "audit";
@@ -27,8 +28,13 @@ fn cut(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_TEXT)).unwrap_or_default()
 }
 
-/// `certificate`: the one that the login came by.
-pub(crate) fn login_accepted(actor: Actor<'_>, mechanism: &str, certificate: Option<&Presented>) {
+/// `certificate`, `principal`: what the login came by.
+pub(crate) fn login_accepted(
+    actor: Actor<'_>,
+    mechanism: &str,
+    certificate: Option<&Presented>,
+    principal: Option<&str>,
+) {
     info!(
         target: TARGET,
         event = "login",
@@ -38,7 +44,30 @@ pub(crate) fn login_accepted(actor: Actor<'_>, mechanism: &str, certificate: Opt
         mechanism,
         thumbprint = certificate.map(|one| one.thumbprint.as_str()),
         subject = certificate.map(|one| cut(&one.subject)),
+        principal = principal.map(cut),
     );
+}
+
+/// What became of the ticket or password that a client let the service have.
+pub(crate) fn delegated(actor: Actor<'_>, told: &Delegation) {
+    let (peer, user) = (actor.peer, cut(actor.user));
+    match told {
+        Delegation::Forwarded => {
+            info!(target: TARGET, event = "ticket", outcome = "forwarded", %peer, user);
+        }
+        Delegation::Bought(principal) => {
+            let principal = cut(principal);
+            info!(target: TARGET, event = "ticket", outcome = "bought", %peer, user, principal);
+        }
+        Delegation::Local => {
+            let reason = "an account of this machine has no tickets";
+            info!(target: TARGET, event = "ticket", outcome = "none", %peer, user, reason);
+        }
+        Delegation::Failed(reason) => {
+            let reason = cut(reason);
+            warn!(target: TARGET, event = "ticket", outcome = "failed", %peer, user, reason);
+        }
+    }
 }
 
 pub(crate) fn login_refused(

@@ -12,7 +12,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use auth::{Account, Question, Scheme};
+use auth::kerberos::KerberosAttempt;
+use auth::{Account, Question, Scheme, Ticket};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderName, TRANSFER_ENCODING};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
@@ -30,6 +31,7 @@ use crate::audit;
 use crate::body::{self, BodyError};
 use crate::clients::{Presented, Refused, Verdict};
 use crate::dispatch::{Caller, Reply};
+use crate::kerberos;
 use crate::metrics::{Mechanism, Outcome, count};
 use crate::offer::{Channel, Offer};
 use crate::pace::Pace;
@@ -41,8 +43,6 @@ use crate::service::Core;
 const MOST_DISCARDED: usize = 64 * 1024;
 /// The longest body of an anonymous Identify.
 const MOST_ANONYMOUS: usize = 16 * 1024;
-/// What the frame of a sealed body may add to its message.
-const FRAME: usize = 4 * 1024;
 /// A message of somebody known that is too long is thrown away up to this size: a client that is still writing would
 /// not read why it is refused.
 const MOST_REFUSED: usize = 1024 * 1024;
@@ -73,6 +73,7 @@ pub(crate) struct Connection {
 struct Granted {
     login_id: [u8; 16],
     grant: Option<Grant>,
+    ticket: Option<Arc<Ticket>>,
 }
 
 impl Granted {
@@ -82,7 +83,14 @@ impl Granted {
         peer: SocketAddr,
         charset: Charset,
     ) -> Caller<'a> {
-        Caller { account, peer, login: self.login_id, grant: self.grant.as_ref(), charset }
+        Caller {
+            account,
+            peer,
+            login: self.login_id,
+            grant: self.grant.as_ref(),
+            ticket: self.ticket.as_ref(),
+            charset,
+        }
     }
 }
 
@@ -97,6 +105,10 @@ struct State {
     told: Option<[u8; 16]>,
     /// A login by certificate: what is known of it.
     client: Client,
+    /// Whose ticket the login under way, or the complete one, came by.
+    principal: Option<String>,
+    /// What came with the complete login, for the shells that it opens.
+    ticket: Option<Arc<Ticket>>,
 }
 
 /// What a connection knows of its client's certificate.
@@ -123,8 +135,11 @@ impl Connection {
             attempt: String::new(),
             told: None,
             client: Client::default(),
+            principal: None,
+            ticket: None,
         };
-        let offer = Offer::new(&core.settings.service, channel);
+        let offer = Offer::new(&core.settings.service, channel, core.has_keys());
+        let offer = offer.with_inner(core.inner.clone());
         let state = Mutex::new(state);
         Self { core, peer, path, offer, certificates: None, place, pace, state }
     }
@@ -176,15 +191,14 @@ impl Connection {
         if let Err(answer) = logged_in {
             return self.discard(body, answer).await;
         }
-        let State { login, login_id, client, .. } = &mut *state;
-        let (login_id, grant) = (*login_id, client.grant.clone());
+        let State { login, login_id, client, ticket, .. } = &mut *state;
+        let granted =
+            Granted { login_id: *login_id, grant: client.grant.clone(), ticket: ticket.clone() };
         let Some(established) = login.established() else {
             return answer::last(StatusCode::UNAUTHORIZED);
         };
         let last_token = established.last_token.take();
-        let (answer, broken) = self
-            .handle_known(established, Granted { login_id, grant }, &head, body, has_body)
-            .await;
+        let (answer, broken) = self.handle_known(established, granted, &head, body, has_body).await;
         if broken {
             state.login.reset();
             // Where the place is gone, so is the connection once this is written.
@@ -222,6 +236,7 @@ impl Connection {
         if headers.contains_key(AUTHORIZATION) {
             // Another login begins, or this one comes again.
             state.client = Client { verdict: state.client.verdict.take(), ..Client::default() };
+            state.ticket = None;
         }
         let mut turn = state.login.handle_request(headers, has_body, offer);
         loop {
@@ -232,7 +247,14 @@ impl Connection {
                     note = reason;
                     state.login.handle_answer(answer, offer)
                 }
+                Turn::Ask(Question::Kerberos(attempt)) => {
+                    mechanism = Some(Mechanism::Kerberos);
+                    let (answer, reason) = self.judge_kerberos(state, attempt).await;
+                    note = reason;
+                    state.login.handle_answer(answer, offer)
+                }
                 Turn::Ask(question) => {
+                    state.principal = None;
                     if let Some(user) = user_of(&question) {
                         state.attempt = user;
                     }
@@ -271,6 +293,7 @@ impl Connection {
                 Turn::Proceed { fresh } => {
                     if fresh {
                         self.tell_login(state);
+                        self.take_delegated(state).await;
                     }
                     return Ok(());
                 }
@@ -288,7 +311,8 @@ impl Connection {
         }
         let certificate = state.client.presented.as_ref();
         let actor = self.actor(&established.account.name);
-        audit::login_accepted(actor, established.mechanism, certificate);
+        let principal = state.principal.as_deref();
+        audit::login_accepted(actor, established.mechanism, certificate, principal);
         let mechanism = Mechanism::of_name(established.mechanism);
         self.core.metrics.logins.add((mechanism, Outcome::Accepted), 1);
         state.told = comes_again.then_some(id);
@@ -331,6 +355,36 @@ impl Connection {
                 refused(error.to_string())
             }
         }
+    }
+
+    /// The verdict over a Kerberos token, and for the log why it is not accepted.
+    async fn judge_kerberos(
+        &self,
+        state: &mut State,
+        attempt: KerberosAttempt,
+    ) -> (auth::Answer, Option<String>) {
+        state.principal = None;
+        let Core { key_holder, principals, verifier, .. } = &*self.core;
+        let Some(holder) = key_holder else {
+            return (auth::Answer::Refused, Some("there is no Kerberos process".to_owned()));
+        };
+        let judged = kerberos::judge(holder, principals, verifier, attempt).await;
+        state.attempt = judged.principal.clone().unwrap_or_default();
+        state.principal = judged.principal;
+        (judged.answer, judged.note)
+    }
+
+    /// What the client let the service have belongs to this login from now on; a password does not stay.
+    async fn take_delegated(&self, state: &mut State) {
+        state.ticket = None;
+        let Some(established) = state.login.established() else { return };
+        let Some(delegated) = established.delegated.take() else { return };
+        let user = established.account.name.clone();
+        let (holder, names) = (self.core.key_holder.as_ref(), self.core.verifier.names());
+        let proven = state.principal.as_deref();
+        let (ticket, told) = kerberos::delegated(delegated, holder, names, proven).await;
+        state.ticket = ticket;
+        audit::delegated(self.actor(&user), &told);
     }
 
     /// Throws the body away, so that the client reads the answer and the connection can go on.
@@ -431,7 +485,7 @@ impl Connection {
         let settings = &self.core.settings;
         let limit = settings.max_envelope_size();
         let time = settings.packet_retrieval_time();
-        let most = limit.saturating_add(FRAME);
+        let most = limit.saturating_add(sealed::overhead(limit));
         let bytes = match body::read_or_discard(body, most, MOST_REFUSED, time).await {
             Ok(bytes) => bytes,
             // What was not opened is missing in the context: the connection is of no use now.
@@ -495,7 +549,7 @@ fn user_of(question: &Question) -> Option<String> {
         Question::Ntlm(attempt) if attempt.domain.is_empty() => Some(attempt.user.clone()),
         Question::Ntlm(attempt) => Some(format!("{}\\{}", attempt.domain, attempt.user)),
         Question::Password { user, .. } => Some(user.clone()),
-        Question::Challenge | Question::Certificate | _ => None,
+        Question::Challenge | Question::Certificate | Question::Kerberos(_) | _ => None,
     }
 }
 
@@ -505,6 +559,7 @@ fn mechanism_of(question: &Question) -> Option<Mechanism> {
         Question::Ntlm(_) => Some(Mechanism::Ntlm),
         Question::Password { .. } => Some(Mechanism::Basic),
         Question::Certificate => Some(Mechanism::Certificate),
+        Question::Kerberos(_) => Some(Mechanism::Kerberos),
         Question::Challenge | _ => None,
     }
 }

@@ -7,8 +7,9 @@ mod enumerate;
 mod shell;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use auth::Account;
+use auth::{Account, Ticket};
 use http::StatusCode;
 use session::access::{Denied, Operation, Target, decide, decide_grant};
 use session::mapping::Grant;
@@ -31,6 +32,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) login: [u8; 16],
     /// For a login by certificate: what its mapping allows.
     pub(crate) grant: Option<&'a Grant>,
+    /// What the client let the service have, so that its commands can act in its name: for the shells that this login opens.
+    pub(crate) ticket: Option<&'a Arc<Ticket>>,
     /// How the message is written, and its answer.
     pub(crate) charset: Charset,
 }

@@ -13,7 +13,7 @@ use std::time::SystemTime;
 use session::client::endpoint::Transport;
 use spawner::network::Inherited;
 use tracing::{info, warn};
-use transport::tls::{self, ClientCertificates, Facts, Identity, ServerOptions};
+use transport::tls::{self, ClientCertificates, Facts, Identity, InnerServer, ServerOptions};
 
 use crate::RunError;
 use crate::certificates::{Certificates, CertificatesError, Thumbprint};
@@ -26,6 +26,8 @@ use crate::settings::{ListenAddress, Listener, Settings};
 pub struct Listeners {
     sockets: Vec<(Listener, TcpListener, Open)>,
     page: Option<Page>,
+    /// The TLS inside logins by CredSSP, where they are offered.
+    inner: Option<InnerServer>,
 }
 
 /// Sockets of the runtime, and what is served on each.
@@ -48,7 +50,7 @@ impl Listeners {
     ///
     /// # Errors
     ///
-    /// [`RunError::Certificate`], before anything listens, [`RunError::Listen`],
+    /// [`RunError::Certificate`] and [`RunError::CredSsp`], before anything listens, [`RunError::Listen`],
     /// [`RunError::NoListener`] and [`RunError::Metrics`].
     pub fn open(
         settings: &Settings,
@@ -57,6 +59,8 @@ impl Listeners {
         mut privileged: Option<&mut Inherited>,
     ) -> Result<Self, RunError> {
         let secured = secure(settings, folder, certificate)?;
+        let inner =
+            inner(settings, folder).map_err(|source| RunError::CredSsp(Box::new(source)))?;
         let mut all = Vec::new();
         for (listener, tls) in settings.listeners.iter().zip(&secured) {
             let opened = open(listener, tls.as_ref(), privileged.as_deref_mut());
@@ -68,7 +72,12 @@ impl Listeners {
             return Err(RunError::NoListener);
         }
         let page = settings.metrics.listen.map(Page::open).transpose()?;
-        Ok(Self { sockets: all, page })
+        Ok(Self { sockets: all, page, inner })
+    }
+
+    /// The TLS inside logins by CredSSP, where they are offered.
+    pub(crate) fn inner(&self) -> Option<InnerServer> {
+        self.inner.clone()
     }
 
     /// The same as sockets of the runtime.
@@ -115,6 +124,31 @@ fn secure(
         warn!(%certificate, "no listener takes the certificate: none is https, or each names its own");
     }
     settings.listeners.iter().map(secure).collect()
+}
+
+/// The TLS inside logins by CredSSP, with the certificate that the settings name, or one of its own.
+fn inner(
+    settings: &Settings,
+    folder: Option<&Path>,
+) -> Result<Option<InnerServer>, CertificatesError> {
+    let service = &settings.service;
+    let unusable = |source| CertificatesError::Unusable { source };
+    match (&service.certificate_thumbprint, service.auth.cred_ssp) {
+        (Some(wanted), true) => {
+            let found = folder.map(Certificates::open).transpose()?.flatten();
+            let found = found.ok_or_else(|| CertificatesError::Unknown(wanted.clone()))?;
+            InnerServer::new(&found.read(wanted)?).map(Some).map_err(unusable)
+        }
+        (None, true) => InnerServer::self_signed().map(Some).map_err(unusable),
+        (wanted, false) => {
+            if wanted.is_some() {
+                warn!(
+                    "CertificateThumbprint of Service shows nobody a certificate while CredSSP of Service.Auth is false"
+                );
+            }
+            Ok(None)
+        }
+    }
 }
 
 /// When clients of an https listener are asked for their certificates.

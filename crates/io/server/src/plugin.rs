@@ -11,7 +11,7 @@ mod session;
 use std::fmt;
 use std::sync::Arc;
 
-use auth::Account;
+use auth::{Account, Ticket};
 use tokio::io::{AsyncRead, AsyncWrite};
 use uuid::Uuid;
 use wsman::fault::Fault;
@@ -49,6 +49,8 @@ pub struct OpenShell {
     pub environment: Vec<(String, String)>,
     /// The working directory of every command; `None`: the user's home.
     pub directory: Option<String>,
+    /// What the client let the service have: commands of this shell may act in its name elsewhere.
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 /// An open shell.

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
-use transport::tls::{self, PeerCertificates};
+use transport::tls::{self, InnerServer, PeerCertificates};
 
 use crate::BoxFuture;
 use crate::accounts::{AccountSource, MachineNames, Verifier};
@@ -35,6 +35,7 @@ use crate::certificates::CertificatesError;
 use crate::clients::Judge;
 use crate::connection::Connection;
 use crate::gatekeeper::Gatekeeper;
+use crate::kerberos::{self, KeyHolder};
 use crate::listen::{Listeners, Open};
 use crate::metrics::{Counted, Gauge, Metrics, Outcome, Quota, count};
 use crate::offer::{Channel, Offer};
@@ -42,6 +43,7 @@ use crate::pace::Pace;
 use crate::patience::Patient;
 use crate::places::{Place, Places};
 use crate::plugin::{SessionPlugin, ShellPlugin};
+use crate::principals;
 use crate::settings::{Listener, MetricsAddress, Settings};
 use crate::shells::{Limits, Shells};
 use wsman::enumeration::{self, server::Enumerations};
@@ -79,6 +81,8 @@ pub struct Config {
     pub plugins: Vec<Arc<dyn ShellPlugin>>,
     /// The kinds of shells with a protocol of their own; the first that serves a resource has it.
     pub sessions: Vec<Arc<dyn SessionPlugin>>,
+    /// The way to the owner of the keytab; without it there are no Kerberos logins.
+    pub kerberos: Option<kerberos::Opened>,
     /// Counts the log lines that could not be written, for the metrics.
     pub lost_log_lines: Arc<AtomicU64>,
     /// The privileged process: hears when the listeners accept, and says when to stop.
@@ -113,6 +117,7 @@ impl Config {
             names: MachineNames::of_this_machine(),
             plugins: Vec::new(),
             sessions: Vec::new(),
+            kerberos: None,
             lost_log_lines: Arc::default(),
             spawner: None,
             stop: Box::pin(std::future::pending()),
@@ -149,9 +154,15 @@ pub enum RunError {
         /// What is missing or wrong.
         source: Box<CertificatesError>,
     },
+    /// Logins by CredSSP have no certificate.
+    #[error("no certificate for CredSSP")]
+    CredSsp(#[source] Box<CertificatesError>),
     /// There is no listener.
     #[error("no listener is configured")]
     NoListener,
+    /// The Kerberos process cannot be reached.
+    #[error("cannot reach the Kerberos process")]
+    Kerberos(#[source] io::Error),
     /// Two plug-ins want the same resource URI.
     #[error("two plug-ins serve {0}")]
     PluginTwice(String),
@@ -163,7 +174,12 @@ pub(crate) struct Core {
     pub(crate) settings: Settings,
     pub(crate) verifier: Verifier,
     pub(crate) judge: Judge,
+    pub(crate) principals: principals::Judge,
+    /// Judges Kerberos tokens and buys tickets, where there is one.
+    pub(crate) key_holder: Option<KeyHolder>,
     pub(crate) gatekeeper: Gatekeeper,
+    /// The TLS inside logins by CredSSP, where they are offered.
+    pub(crate) inner: Option<InnerServer>,
     pub(crate) shells: Arc<Shells>,
     pub(crate) metrics: Arc<Metrics>,
     /// The kernel's version, which an Identify after a login tells.
@@ -187,6 +203,11 @@ impl Core {
         self.sessions.iter().find(|plugin| plugin.serves(uri)).map(AsRef::as_ref)
     }
 
+    /// Whether Kerberos tokens can be judged.
+    pub(crate) fn has_keys(&self) -> bool {
+        self.key_holder.as_ref().is_some_and(KeyHolder::has_keys)
+    }
+
     /// The enumerations that are under way.
     pub(crate) fn enumerations(&self) -> MutexGuard<'_, Enumerations> {
         self.enumerations.lock().unwrap_or_else(PoisonError::into_inner)
@@ -206,7 +227,7 @@ impl Core {
 /// [`RunError`] when it cannot start.
 pub async fn run(config: Config) -> Result<(), RunError> {
     let Config { settings, listeners, accounts, names, plugins, sessions, .. } = config;
-    let Config { lost_log_lines, spawner, stop, ready, .. } = config;
+    let Config { kerberos, lost_log_lines, spawner, stop, ready, .. } = config;
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
         if plugins
@@ -217,7 +238,9 @@ pub async fn run(config: Config) -> Result<(), RunError> {
             return Err(RunError::PluginTwice(uri.to_owned()));
         }
     }
-    warn_of(&settings);
+    let key_holder = kerberos.map(KeyHolder::new).transpose().map_err(RunError::Kerberos)?;
+    let inner = listeners.inner();
+    warn_of(&settings, key_holder.as_ref().is_some_and(KeyHolder::has_keys), inner.as_ref());
     let (open, page) = listeners.accepting()?;
     let limits = Limits {
         per_user: u64::from(settings.winrs.max_shells_per_user),
@@ -229,8 +252,11 @@ pub async fn run(config: Config) -> Result<(), RunError> {
     let shells = Shells::new(limits, Arc::clone(&metrics));
     let core = Arc::new(Core {
         judge: Judge::new(Arc::clone(&accounts)),
+        principals: principals::Judge::new(Arc::clone(&accounts)),
+        key_holder,
         verifier: Verifier::new(accounts, names),
         gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
+        inner,
         shells: Arc::clone(&shells),
         metrics,
         os_version: os_version(),
@@ -269,7 +295,7 @@ pub async fn run(config: Config) -> Result<(), RunError> {
 }
 
 /// Tells the administrator what the settings come to together.
-fn warn_of(settings: &Settings) {
+fn warn_of(settings: &Settings, has_keys: bool, inner: Option<&InnerServer>) {
     let service = &settings.service;
     if service.allow_unencrypted {
         warn!("AllowUnencrypted is true: messages and passwords may travel in the clear");
@@ -282,7 +308,7 @@ fn warn_of(settings: &Settings) {
         if channel == Channel::Plain && service.auth.basic && !service.allow_unencrypted {
             warn!(%listener, "Basic is not offered over plain HTTP while AllowUnencrypted is false");
         }
-        if Offer::new(service, channel).is_empty() {
+        if Offer::new(service, channel, has_keys).with_inner(inner.cloned()).is_empty() {
             warn!(%listener, "no login is offered: nobody can log in");
         }
     }

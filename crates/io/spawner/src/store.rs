@@ -4,8 +4,8 @@
 //! without following links and must belong to root (or to the current user, when that is not root), and must not be
 //! writable by others, unless it is a sticky folder such as `/tmp`.
 //!
-//! Used by the spawner, by the command line's `account` commands and `cert` commands and, for `accounts` and `clients`, by
-//! the server's parsers.
+//! Used by the spawner, by the command line's `account`, `cert` and `principal` commands and, for `accounts`, `clients` and
+//! `principals`, by the server's parsers.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -20,6 +20,8 @@ use rustix::io::Errno;
 pub const ACCOUNTS: &str = "accounts";
 /// The file that says which client certificates log in as whom; its parser belongs to the server.
 pub const CLIENTS: &str = "clients";
+/// The file that says which Kerberos principals log in as whom; its parser belongs to the server.
+pub const PRINCIPALS: &str = "principals";
 /// The service user's folder: TLS key, keytab, machine configuration.
 pub const SERVICE: &str = "service";
 

@@ -291,12 +291,7 @@ impl Files {
         };
         let store = store.map_err(store_error)?;
         let lock = store.lock().map_err(store_error)?;
-        let limit = u64::try_from(server::accounts::MAX_FILE).unwrap_or(u64::MAX);
-        let accounts = match store.read(ACCOUNTS, limit).map_err(store_error)? {
-            Some(bytes) => Accounts::parse(&bytes)
-                .map_err(|error| store_error(store.content(ACCOUNTS, &error)))?,
-            None => Accounts::default(),
-        };
+        let accounts = read(&store)?;
         let mut users = Users::read(&store).map_err(store_error)?;
         let known: Vec<_> = accounts.iter().map(|account| account.id).collect();
         let orphans: Vec<_> = users
@@ -318,6 +313,17 @@ impl Files {
 
     fn save_users(&self) -> Result<(), CommandError> {
         self.users.write(&self.store, &self.lock).map_err(store_error)
+    }
+}
+
+/// The accounts of a state folder.
+pub(super) fn read(store: &Store) -> Result<Accounts, CommandError> {
+    let limit = u64::try_from(server::accounts::MAX_FILE).unwrap_or(u64::MAX);
+    match store.read(ACCOUNTS, limit).map_err(store_error)? {
+        Some(bytes) => {
+            Accounts::parse(&bytes).map_err(|error| store_error(store.content(ACCOUNTS, &error)))
+        }
+        None => Ok(Accounts::default()),
     }
 }
 

@@ -293,7 +293,7 @@ fn row(store: &str, facts: &Facts) -> [String; 4] {
 }
 
 /// Columns as wide as they must be; the last one as it is.
-fn table<const N: usize>(heading: &[String; N], rows: &[[String; N]]) -> String {
+pub(super) fn table<const N: usize>(heading: &[String; N], rows: &[[String; N]]) -> String {
     let all = || std::iter::once(heading).chain(rows);
     let width = |column: usize| {
         let cells = all().filter_map(|row| row.get(column));

@@ -125,7 +125,8 @@ async fn run_winrs(url: &str, password: &Secret) -> Result<Ran, CommandError> {
 
 fn report(ran: &Ran) -> Result<(), CommandError> {
     let security = ran.stderr.lines().find_map(Security::from_line);
-    let remote = ran.stderr.lines().filter(|line| Security::from_line(line).is_none());
+    // What winrs says itself begins with its name.
+    let remote = ran.stderr.lines().filter(|line| !line.starts_with("winrs: "));
     let mut text = String::new();
     for (stream, line) in
         ran.stdout.lines().map(|line| ("stdout", line)).chain(remote.map(|line| ("stderr", line)))

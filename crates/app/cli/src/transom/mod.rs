@@ -5,10 +5,12 @@ mod cert;
 mod check;
 mod demo;
 mod doctor;
+mod kerberos;
 mod links;
 mod log;
 mod manual;
 mod network;
+mod principal;
 mod serve;
 mod serve_limits;
 
@@ -24,6 +26,8 @@ use crate::powershell;
 
 /// The hidden subcommand that is the service's network process.
 const NETWORK: &str = "network";
+/// The hidden subcommand that is the service's Kerberos process.
+const KERBEROS: &str = "kerberos";
 /// Where the state is when nobody says so.
 const STATE: &str = "/var/lib/transom";
 
@@ -66,6 +70,8 @@ enum Command {
     Account(account::AccountArgs),
     /// Makes, imports and shows certificates: the service's for https, and those that let clients in
     Cert(cert::CertArgs),
+    /// Says which Kerberos principals log in to the service, and as which account
+    Principal(principal::PrincipalArgs),
     /// Runs the service in the foreground until SIGTERM or Ctrl-C
     #[command(
         after_help = "Started as root, the service keeps root in one small process: whatever reads the network \
@@ -82,6 +88,9 @@ enum Command {
     /// The service's network process; the service starts it
     #[command(name = NETWORK, hide = true)]
     Network(network::NetworkArgs),
+    /// The service's Kerberos process; the network process starts it
+    #[command(name = KERBEROS, hide = true)]
+    Kerberos(kerberos::KerberosArgs),
 }
 
 /// The help of `serve`; the words themselves are read by `serve::scan`.
@@ -148,6 +157,17 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     {
         return CommandError::caused("protecting this process", &error).report(Program::Transom);
     }
+    // So does the owner of the keytab, and it begins with nothing of the network process's.
+    let mut socket = None;
+    if words.get(1).is_some_and(|word| word == KERBEROS) {
+        match spawner::network::assistant::enter() {
+            Ok(own) => socket = Some(own),
+            Err(error) => {
+                return CommandError::caused("reaching the process of `transom serve`", &error)
+                    .report(Program::Transom);
+            }
+        }
+    }
     let matches = match whole().try_get_matches_from(words) {
         Ok(matches) => matches,
         Err(error) => return explain(error),
@@ -158,9 +178,14 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Ok(Command::Completions(args)) => manual::completions(&args),
         Ok(Command::Demo) => demo::run(),
         Ok(Command::Doctor(args)) => return doctor::run(args),
+        Ok(Command::Kerberos(args)) => match socket {
+            Some(socket) => return kerberos::run(socket, args),
+            None => Err(CommandError::usage("this subcommand is the service's own")),
+        },
         Ok(Command::Links(args)) => links::run(&args),
         Ok(Command::Man(args)) => manual::man(&args),
         Ok(Command::Network(args)) => return network::run(args),
+        Ok(Command::Principal(args)) => principal::run(args),
         Ok(Command::Serve(_) | Command::Winrs { .. } | Command::Pssession { .. }) => {
             Err(CommandError::usage("this subcommand must be the first word after transom"))
         }

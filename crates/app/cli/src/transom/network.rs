@@ -20,7 +20,7 @@ use spawner::network::{Inherited, sandbox};
 use spawner::store::SERVICE;
 use tracing::{info, warn};
 
-use super::{LogFormat, log};
+use super::{LogFormat, kerberos, log};
 use crate::command_error::{CommandError, Program};
 
 /// The options of `serve` that the spawner passes on.
@@ -76,6 +76,8 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
     let certificate = args.certificate.as_ref();
     let listeners = Listeners::open(&settings, Some(&folder), certificate, Some(&mut spawner))
         .map_err(|error| CommandError::caused("serving", &error))?;
+    // By the thread that lives longest, and before the sandbox: in there nothing can be started.
+    let kerberos = kerberos::start(&settings, &folder)?;
     // The share of the processors is told by files.
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     let closed = sandbox::close(&folder);
@@ -97,6 +99,7 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
             config.sessions = vec![Arc::new(PowerShell::new(spawner.clone(), engine))];
         }
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];
+        config.kerberos = kerberos;
         config.spawner = Some(spawner);
         config.lost_log_lines = lost_lines;
         server::run(config).await.map_err(|error| CommandError::caused("serving", &error))

@@ -148,6 +148,6 @@ mod tests {
         ] {
             assert!(options(&words).unwrap_err().contains("cannot be used with"), "{words:?}");
         }
-        assert!(options(&["--kinit-arg", "-E"]).unwrap_err().contains("--kinit"));
+        assert!(options(&["--kinit-arg=-E"]).unwrap_err().contains("--kinit"));
     }
 }

@@ -352,7 +352,7 @@ fn what_there_is_not_is_said() {
         host.line("127.0.0.1", "-RemoteDebug { 1 }"),
         host.line("127.0.0.1", "text"),
         "Invoke-Command -Session 1".to_owned(),
-        host.line("127.0.0.1", "-Authentication Kerberos { 1 }"),
+        host.line("127.0.0.1", "-Authentication NegotiateWithImplicitCredential { 1 }"),
     ];
     let all: String = lines
         .iter()

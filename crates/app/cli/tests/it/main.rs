@@ -50,6 +50,7 @@ mod pool_left;
 mod pool_others;
 mod pool_relay;
 mod powershell;
+mod principal;
 mod processes;
 mod prompt;
 mod proxy;

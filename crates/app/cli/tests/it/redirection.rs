@@ -51,7 +51,8 @@ fn redirection_is_followed_where_it_was_allowed_and_said_where_not() {
     assert!(ran.stderr.contains("winrs --allow-redirection"), "{ran:#?}");
     let ran = winrs(front.port, &[ca[0], ca[1], "--allow-redirection", "-v", LINE]).ended(7);
     let said = format!(
-        "winrs: redirected to https://localhost:{}/wsman\nwinrs: logged in by NTLM, messages are inside TLS\nerr\n",
+        "winrs: redirected to https://localhost:{}/wsman\nwinrs: not by Kerberos: localhost is this computer\n\
+         winrs: logged in by NTLM, messages are inside TLS\nerr\n",
         service.port
     );
     assert_eq!(ran.stderr, said);

@@ -199,7 +199,7 @@ fn pipeline_that_does_not_stop_in_time_is_given_up() {
 }
 
 #[test]
-fn charset_encryption_and_waiting_options_are_noted_or_refused() {
+fn charset_is_taken_and_no_encryption_needs_consent() {
     let place = Place::new();
     let there = place.there();
     let ran = place.shell(&format!("New-PSSession {there} --json -SessionOption UseUTF16=true"));
@@ -207,9 +207,4 @@ fn charset_encryption_and_waiting_options_are_noted_or_refused() {
     let ran =
         place.shell(&format!("New-PSSession {there} -SessionOption NoEncryption=true")).ended(1);
     assert!(ran.stderr.contains("unencrypted traffic is disabled"), "{ran:#?}");
-    let line = format!(
-        "New-PSSession {there} -Verbose -SessionOption IncludePortInSPN=true;SkipRevocationCheck=true"
-    );
-    let ran = place.shell(&line).ended(0);
-    assert!(ran.stderr.contains("IncludePortInSPN waits for logins by Kerberos"), "{ran:#?}");
 }

@@ -158,6 +158,12 @@ impl Protection for Arcfour {
         Ok(())
     }
 
+    /// Up to the confounder; the framing's length varies.
+    fn header_length(&self, sealed: &[u8]) -> usize {
+        let Some(rest) = framing::behind(sealed) else { return 0 };
+        sealed.len().saturating_sub(rest.len()).saturating_add(FIXED).saturating_add(CONFOUNDER)
+    }
+
     fn sign(&mut self, sequence: u64, message: &[u8]) -> Vec<u8> {
         self.mic(sequence, self.sender(true), message)
     }

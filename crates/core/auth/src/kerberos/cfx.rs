@@ -446,6 +446,11 @@ impl<S: Suite> Protection for Cfx<S> {
         }
     }
 
+    /// Whatever is turned behind the header belongs to what is opened.
+    fn header_length(&self, _sealed: &[u8]) -> usize {
+        HEADER
+    }
+
     fn sign(&mut self, sequence: u64, message: &[u8]) -> Vec<u8> {
         mic::<S>(self.own_flags, sequence, &self.signing, message)
     }

@@ -32,6 +32,9 @@ pub(super) trait Protection: Send {
     fn unseal(&mut self, sequence: u64, header: &[u8], data: &mut Vec<u8>)
     -> Result<(), SealError>;
 
+    /// How many bytes in front of a sealed message that came in one piece are its header.
+    fn header_length(&self, sealed: &[u8]) -> usize;
+
     /// The MIC token of a message of ours.
     fn sign(&mut self, sequence: u64, message: &[u8]) -> Vec<u8>;
 
@@ -175,6 +178,10 @@ impl Sealer for KerberosSealer {
             data.clear();
             error.into()
         })
+    }
+
+    fn header_length(&self, sealed: &[u8]) -> usize {
+        self.protection.as_ref().map_or(0, |protection| protection.header_length(sealed))
     }
 
     /// A MIC token (RFC 4121 4.2.6.1, RFC 4757 7.2), which has a number as a sealed message has one.

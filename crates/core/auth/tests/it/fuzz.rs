@@ -14,6 +14,8 @@ mod replay;
 
 #[path = "../../../../../fuzz/fuzz_targets/auth_digest.rs"]
 mod auth_digest;
+#[path = "../../../../../fuzz/fuzz_targets/auth_kerberos.rs"]
+mod auth_kerberos;
 #[path = "../../../../../fuzz/fuzz_targets/auth_ntlm.rs"]
 mod auth_ntlm;
 #[path = "../../../../../fuzz/fuzz_targets/auth_spnego.rs"]
@@ -24,6 +26,11 @@ use replay::replay;
 #[test]
 fn auth_digest_passes_its_saved_inputs() {
     replay("auth_digest", auth_digest::run);
+}
+
+#[test]
+fn auth_kerberos_passes_its_saved_inputs() {
+    replay("auth_kerberos", auth_kerberos::run);
 }
 
 #[test]

@@ -11,6 +11,7 @@
 )]
 
 mod basic;
+mod credssp;
 mod fuzz;
 mod initiator;
 mod kerberos_acceptor;

@@ -7,6 +7,10 @@
 //!                      └────────────── 401 without token ──────────┴──► Failed
 //! ```
 //!
+//! A Kerberos login's only token may be its last: on plain HTTP it goes alone, and what comes back proves the service
+//! before anything is sealed; inside TLS the first message may ride on it. A token that comes with a refusal tells the
+//! mechanism why.
+//!
 //! Digest has no tokens: its first request asks for a challenge, and each further one proves itself, so that a
 //! complete login goes on with every answer.
 //!
@@ -107,7 +111,7 @@ pub enum LoginError {
         /// What the service offers.
         offered: Vec<Scheme>,
     },
-    /// The service refused user name or password; it never says which.
+    /// The service refused user name or password, and never says which; or a ticket, where it has no words for that.
     #[error("the service refused the login")]
     Refused,
     /// The service's headers cannot be read.
@@ -246,12 +250,22 @@ impl Login {
         let token =
             challenges.token.filter(|found| found.scheme == self.scheme()).map(|found| found.token);
         match (&self.state, token) {
-            (State::AwaitToken | State::AwaitEnd, Some(token)) => self.advance(Some(&token)),
+            (State::AwaitToken | State::AwaitEnd, Some(token)) => {
+                let leg = self.advance(Some(&token))?;
+                // The mechanism is content with the token, and the service with nothing.
+                if leg.is_none() && status == self.unauthorized() {
+                    return Err(self.fail(LoginError::Refused));
+                }
+                Ok(leg)
+            }
             (State::AwaitToken | State::AwaitEnd, None) if status == self.unauthorized() => {
                 Err(self.fail(refusal(self.scheme(), challenges.offered)))
             }
             // Whether an end without a token is enough is the mechanism's to say.
-            (State::AwaitEnd, None) => self.advance(None),
+            (State::AwaitEnd, None) => self.advance(None).map_err(|error| {
+                // A proxy's trouble, or the host's: nobody has looked at the login.
+                if status.is_server_error() { self.fail(LoginError::Status(status)) } else { error }
+            }),
             (State::AwaitToken, None) => Err(self.fail(LoginError::Status(status))),
             (State::Start | State::Complete | State::Failed(_), _) => Ok(None),
         }
@@ -334,7 +348,7 @@ impl Login {
         }
     }
 
-    /// The mechanism in use, for people: `NTLM`, `Basic`.
+    /// The mechanism in use, for people: `NTLM`, `Kerberos`, `Basic`.
     #[must_use]
     pub fn mechanism(&self) -> &'static str {
         match &self.mechanism {
@@ -367,7 +381,9 @@ impl Login {
             Step::Last(token) => {
                 self.state = State::AwaitEnd;
                 let is_standing = matches!(scheme, Scheme::Basic | Scheme::Certificate);
-                let carries = if is_standing || self.as_is {
+                // By CredSSP the password travels alone: the service may end the login over it.
+                let rides = self.as_is && scheme != Scheme::CredSsp;
+                let carries = if is_standing || rides {
                     Carries::Message
                 } else if can_seal {
                     Carries::Sealed

@@ -9,9 +9,14 @@
 //! <u32 L, little endian><L bytes of header><N bytes of ciphertext>--Encrypted Boundary--
 //! ```
 //!
+//! CredSSP has its messages in pieces of 16 KiB, each in a pair of parts of its own, and `multipart/x-multi-encrypted`
+//! where there are several; behind the number are whole records of TLS, whatever it says ([`pieces`]).
+//!
 //! Programs write the part headers in two dialects, with and without a leading tab, and some of
 //! them fail on the other one: a service answers in the dialect of the request, a client takes
 //! both. [MS-WSMV] 2.2.9.1.
+
+mod pieces;
 
 use auth::{Scheme, Sealer};
 
@@ -23,10 +28,11 @@ const BOUNDARY: &str = "Encrypted Boundary";
 const MAX_BOUNDARY: usize = 70;
 /// The longest part header that is read before the payload.
 const MAX_PART_HEADERS: usize = 1024;
-/// No mechanism needs more: a Kerberos header with AES-SHA2 has 72 bytes.
+/// No mechanism needs more: a Kerberos header with AES-SHA2 has 72 bytes, 88 with filler.
 const MAX_SEAL_HEADER: usize = 1024;
-/// Bytes that a mechanism's padding may add to the ciphertext (RC4 Kerberos adds 1).
-const MAX_PADDING: usize = 16;
+/// Bytes that a mechanism may leave with the data: Kerberos with RC4 adds 1, and with AES all but the header of 16 bytes
+/// where it rotates nothing, which RFC 4121 4.2.5 leaves to the sender.
+const MAX_PADDING: usize = 72;
 
 /// The protocol that a sealed body names. It follows the HTTP scheme of the login, not the
 /// mechanism inside it.
@@ -134,6 +140,15 @@ pub fn is_sealed(content_type: &str) -> bool {
         || media.eq_ignore_ascii_case("multipart/x-multi-encrypted")
 }
 
+/// What the frame may add to a message of so many bytes, at most.
+#[must_use]
+pub fn overhead(message: usize) -> usize {
+    // Two delimiters, four part headers, and what mechanisms add; CredSSP has them for each piece.
+    const FRAME: usize = 4 * 1024;
+    let per_piece = MAX_PART_HEADERS + pieces::RECORDS;
+    (message / pieces::PIECE).saturating_mul(per_piece).saturating_add(FRAME)
+}
+
 /// Seals `message`, whose media type is `original`.
 ///
 /// # Errors
@@ -145,30 +160,46 @@ pub fn seal(
     original: &str,
     mut message: Vec<u8>,
 ) -> Result<Sealed, SealedError> {
+    if frame.protocol == Protocol::CredSsp && message.len() > pieces::PIECE {
+        return pieces::seal(sealer, frame, original, &message);
+    }
     let plain = message.len();
     let sealed = sealer.seal(&mut message)?;
+    // Long messages are framed where they are, not in a second buffer.
+    let mut body = message;
+    let before = front(frame, original, plain + sealed.padding, &sealed.header)?;
+    let end = format!("--{BOUNDARY}--\r\n");
+    body.reserve(before.len() + end.len());
+    body.splice(..0, before);
+    body.extend_from_slice(end.as_bytes());
+    Ok(Sealed { content_type: content_type("multipart/encrypted", frame), body })
+}
+
+fn content_type(media: &str, frame: Frame) -> String {
+    let protocol = frame.protocol.media_type();
+    format!("{media};protocol=\"{protocol}\";boundary=\"{BOUNDARY}\"")
+}
+
+/// What stands in front of the ciphertext: both parts' headers, and the mechanism's.
+fn front(
+    frame: Frame,
+    original: &str,
+    length: usize,
+    header: &[u8],
+) -> Result<Vec<u8>, SealedError> {
     let indent = match frame.dialect {
         Dialect::Bare => "",
         Dialect::Tab => "\t",
     };
     let media = frame.protocol.media_type();
-    let length = plain + sealed.padding;
     let head = format!(
         "--{BOUNDARY}\r\n{indent}Content-Type: {media}\r\n\
          {indent}OriginalContent: type={original};Length={length}\r\n\
          --{BOUNDARY}\r\n{indent}Content-Type: application/octet-stream\r\n"
     );
-    let size = u32::try_from(sealed.header.len())
+    let size = u32::try_from(header.len())
         .map_err(|_| SealedError::Frame("the mechanism's header is too long"))?;
-    // Long messages are framed where they are, not in a second buffer.
-    let mut body = message;
-    let before = [head.as_bytes(), &size.to_le_bytes(), &sealed.header].concat();
-    let end = format!("--{BOUNDARY}--\r\n");
-    body.reserve(before.len() + end.len());
-    body.splice(..0, before);
-    body.extend_from_slice(end.as_bytes());
-    let content_type = format!("multipart/encrypted;protocol=\"{media}\";boundary=\"{BOUNDARY}\"");
-    Ok(Sealed { content_type, body })
+    Ok([head.as_bytes(), &size.to_le_bytes(), header].concat())
 }
 
 /// Opens a sealed body.
@@ -183,38 +214,42 @@ pub fn open(
     mut body: Vec<u8>,
 ) -> Result<Opened, SealedError> {
     let announced = Announced::parse(content_type)?;
-    let parts = Parts::parse(&body, &announced)?;
-    let header = body
-        .get(parts.header_start..parts.data_start)
-        .ok_or(SealedError::Frame("the mechanism's header is missing"))?
-        .to_vec();
-    body.truncate(parts.data_end);
-    body.drain(..parts.data_start);
-    let mut message = body;
-    sealer.unseal(&header, &mut message)?;
+    let (dialect, content_type, mut message) = if announced.protocol == Protocol::CredSsp {
+        pieces::open(sealer, &announced, &body)?
+    } else {
+        let parts = Parts::parse(&body, &announced)?;
+        let header = body
+            .get(parts.header_start..parts.data_start)
+            .ok_or(SealedError::Frame("the mechanism's header is missing"))?
+            .to_vec();
+        body.truncate(parts.data_end);
+        body.drain(..parts.data_start);
+        sealer.unseal(&header, &mut body)?;
+        (parts.dialect, parts.original, body)
+    };
     // OMI and pwsh pad the plaintext with NULs and count them.
     let text = message.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     // The last letter of UTF-16 may end in one that is not padding.
     let is_utf16 = matches!(*message, [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [_, 0, ..] | [0, ..]);
     message.truncate(if is_utf16 { text.next_multiple_of(2) } else { text });
-    let frame = Frame { protocol: announced.protocol, dialect: parts.dialect };
-    Ok(Opened { frame, content_type: parts.original, body: message })
+    let frame = Frame { protocol: announced.protocol, dialect };
+    Ok(Opened { frame, content_type, body: message })
 }
 
 /// What the HTTP header says of a sealed body.
 struct Announced {
     protocol: Protocol,
     boundary: String,
+    /// Whether there may be several pieces.
+    is_multi: bool,
 }
 
 impl Announced {
     fn parse(content_type: &str) -> Result<Self, SealedError> {
         let mut fields = content_type.split(';');
         let media = fields.next().unwrap_or_default().trim();
-        if media.eq_ignore_ascii_case("multipart/x-multi-encrypted") {
-            return Err(HeaderError::Unsupported("multipart/x-multi-encrypted").into());
-        }
-        if !media.eq_ignore_ascii_case("multipart/encrypted") {
+        let is_multi = media.eq_ignore_ascii_case("multipart/x-multi-encrypted");
+        if !is_multi && !media.eq_ignore_ascii_case("multipart/encrypted") {
             return Err(HeaderError::Missing("multipart/encrypted").into());
         }
         let (mut protocol, mut boundary) = (None, None);
@@ -228,9 +263,12 @@ impl Announced {
             }
         }
         let protocol = protocol.ok_or(HeaderError::Missing("protocol"))?;
+        if is_multi && protocol != Protocol::CredSsp {
+            return Err(HeaderError::Unsupported("multipart/x-multi-encrypted").into());
+        }
         let boundary =
             boundary.filter(|text| !text.is_empty()).ok_or(HeaderError::Missing("boundary"))?;
-        Ok(Self { protocol, boundary })
+        Ok(Self { protocol, boundary, is_multi })
     }
 }
 
@@ -245,37 +283,9 @@ struct Parts {
 
 impl Parts {
     fn parse(body: &[u8], announced: &Announced) -> Result<Self, SealedError> {
-        let boundary = announced.boundary.as_bytes();
-        let mut lines = Lines { body, at: 0 };
-        lines.delimiter(boundary)?;
-        let (mut named, mut original, mut dialect) = (None, None, Dialect::Bare);
-        while !lines.at_delimiter(boundary) {
-            let line = lines.next()?;
-            if line.starts_with(['\t', ' ']) {
-                dialect = Dialect::Tab;
-            }
-            let Some((name, value)) = line.split_once(':') else {
-                return Err(SealedError::Frame("a part header has no colon"));
-            };
-            match name.trim() {
-                "Content-Type" => named = Protocol::parse(value.trim()),
-                "OriginalContent" => original = Some(Original::parse(value)?),
-                _ => {}
-            }
-        }
-        if named != Some(announced.protocol) {
-            return Err(SealedError::Frame("the first part names another protocol"));
-        }
-        let original = original.ok_or(SealedError::Frame("OriginalContent is missing"))?;
-        lines.delimiter(boundary)?;
-        let octets = lines.next()?;
-        let is_octets = octets.split_once(':').is_some_and(|(name, value)| {
-            name.trim() == "Content-Type" && value.trim() == "application/octet-stream"
-        });
-        if !is_octets {
-            return Err(SealedError::Frame("the second part is not application/octet-stream"));
-        }
-        Self::payload(body, lines.at, boundary, original, dialect)
+        let mut lines = Lines::from(body, 0);
+        let (original, dialect) = lines.part_headers(announced)?;
+        Self::payload(body, lines.at, announced.boundary.as_bytes(), original, dialect)
     }
 
     fn payload(
@@ -285,13 +295,7 @@ impl Parts {
         original: Original,
         dialect: Dialect,
     ) -> Result<Self, SealedError> {
-        let payload = body.get(start..).unwrap_or_default();
-        let size = payload
-            .first_chunk::<4>()
-            .map(|bytes| u32::from_le_bytes(*bytes))
-            .and_then(|size| usize::try_from(size).ok())
-            .filter(|&size| size <= MAX_SEAL_HEADER)
-            .ok_or(SealedError::Frame("the mechanism's header is longer than any known one"))?;
+        let size = header_size(body.get(start..).unwrap_or_default())?;
         let header_start = start + 4;
         let data_start = header_start + size;
         let data_end = closing(body, boundary)
@@ -303,6 +307,16 @@ impl Parts {
         }
         Ok(Self { dialect, original: original.media, header_start, data_start, data_end })
     }
+}
+
+/// The number in front of the mechanism's header.
+fn header_size(payload: &[u8]) -> Result<usize, SealedError> {
+    payload
+        .first_chunk::<4>()
+        .map(|bytes| u32::from_le_bytes(*bytes))
+        .and_then(|size| usize::try_from(size).ok())
+        .filter(|&size| size <= MAX_SEAL_HEADER)
+        .ok_or(SealedError::Frame("the mechanism's header is longer than any known one"))
 }
 
 /// `OriginalContent: type=…;charset=…;Length=N`.
@@ -325,16 +339,56 @@ impl Original {
     }
 }
 
-/// Reads the part headers line by line, never past [`MAX_PART_HEADERS`].
+/// Reads the part headers line by line, never more than [`MAX_PART_HEADERS`].
 struct Lines<'a> {
     body: &'a [u8],
     at: usize,
+    until: usize,
 }
 
 impl<'a> Lines<'a> {
+    fn from(body: &'a [u8], at: usize) -> Self {
+        let until = at.saturating_add(MAX_PART_HEADERS).min(body.len());
+        Self { body, at, until }
+    }
+
+    /// Both parts' headers, up to the payload.
+    fn part_headers(&mut self, announced: &Announced) -> Result<(Original, Dialect), SealedError> {
+        let boundary = announced.boundary.as_bytes();
+        self.delimiter(boundary)?;
+        let (mut named, mut original, mut dialect) = (None, None, Dialect::Bare);
+        while !self.at_delimiter(boundary) {
+            let line = self.next()?;
+            if line.starts_with(['\t', ' ']) {
+                dialect = Dialect::Tab;
+            }
+            let Some((name, value)) = line.split_once(':') else {
+                return Err(SealedError::Frame("a part header has no colon"));
+            };
+            match name.trim() {
+                "Content-Type" => named = Protocol::parse(value.trim()),
+                "OriginalContent" => original = Some(Original::parse(value)?),
+                _ => {}
+            }
+        }
+        if named != Some(announced.protocol) {
+            return Err(SealedError::Frame("the first part names another protocol"));
+        }
+        let original = original.ok_or(SealedError::Frame("OriginalContent is missing"))?;
+        self.delimiter(boundary)?;
+        let octets = self.next()?;
+        let is_octets = octets.split_once(':').is_some_and(|(name, value)| {
+            name.trim() == "Content-Type" && value.trim() == "application/octet-stream"
+        });
+        if is_octets {
+            Ok((original, dialect))
+        } else {
+            Err(SealedError::Frame("the second part is not application/octet-stream"))
+        }
+    }
+
     fn next(&mut self) -> Result<&'a str, SealedError> {
-        let limit = self.body.len().min(MAX_PART_HEADERS);
-        let rest = self.body.get(self.at..limit).unwrap_or_default();
+        let rest = self.body.get(self.at..self.until).unwrap_or_default();
         let end = rest
             .windows(2)
             .position(|pair| pair == b"\r\n")

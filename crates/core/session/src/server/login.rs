@@ -122,6 +122,8 @@ fn how_to_offer(scheme: Scheme) -> &'static str {
         "; the settings AllowUnencrypted of Service and Basic of Service.Auth allow it"
     } else if scheme == Scheme::Certificate {
         "; it takes an https listener, and the setting Certificate of Service.Auth allows it"
+    } else if scheme == Scheme::CredSsp {
+        "; the setting CredSSP of Service.Auth allows it"
     } else {
         ""
     }

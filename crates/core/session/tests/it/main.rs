@@ -12,8 +12,11 @@
 
 mod access;
 mod fuzz;
+mod kerberos_login;
+mod kerberos_sealed;
 mod login;
 mod oracle;
+mod pieces;
 mod pool_link;
 mod pool_replay;
 mod sealed;

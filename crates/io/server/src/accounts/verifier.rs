@@ -16,7 +16,7 @@ use auth::{Account, Answer, FileTime, Question, Secret, UserName};
 use rustix::io::Errno;
 use spawner::frames::root::Reason;
 use spawner::network::{RequestError, Spawner};
-use spawner::store::CLIENTS;
+use spawner::store::{CLIENTS, PRINCIPALS};
 
 use super::{Accounts, AccountsError, MAX_FILE, Record};
 use crate::BoxFuture;
@@ -29,6 +29,9 @@ pub trait AccountSource: Send + Sync + fmt::Debug {
 
     /// The same for the file of client certificates, which lies beside it; `None` where there is none.
     fn open_clients(&self) -> BoxFuture<'_, io::Result<Option<File>>>;
+
+    /// The same for the file of Kerberos principals.
+    fn open_principals(&self) -> BoxFuture<'_, io::Result<Option<File>>>;
 }
 
 /// Accounts in a file that this process may read itself.
@@ -42,12 +45,23 @@ impl AccountSource for FileSource {
     }
 
     fn open_clients(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
-        let opened = match File::open(self.0.with_file_name(CLIENTS)) {
+        let opened = self.beside(CLIENTS);
+        Box::pin(async move { opened })
+    }
+
+    fn open_principals(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
+        let opened = self.beside(PRINCIPALS);
+        Box::pin(async move { opened })
+    }
+}
+
+impl FileSource {
+    fn beside(&self, name: &str) -> io::Result<Option<File>> {
+        match File::open(self.0.with_file_name(name)) {
             Ok(file) => Ok(Some(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
-        };
-        Box::pin(async move { opened })
+        }
     }
 }
 
@@ -57,17 +71,23 @@ impl AccountSource for Spawner {
     }
 
     fn open_clients(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
-        Box::pin(async move {
-            match self.clients().await {
-                Ok(file) => Ok(Some(file)),
-                Err(RequestError::Refused { reason: Reason::ClientsFile, errno })
-                    if errno == Errno::NOENT.raw_os_error() =>
-                {
-                    Ok(None)
-                }
-                Err(error) => Err(io::Error::other(error)),
-            }
-        })
+        Box::pin(async move { unless_absent(self.clients().await) })
+    }
+
+    fn open_principals(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
+        Box::pin(async move { unless_absent(self.principals().await) })
+    }
+}
+
+/// A file that need not be there.
+fn unless_absent(opened: Result<File, RequestError>) -> io::Result<Option<File>> {
+    match opened {
+        Ok(file) => Ok(Some(file)),
+        Err(RequestError::Refused {
+            reason: Reason::ClientsFile | Reason::PrincipalsFile,
+            errno,
+        }) if errno == Errno::NOENT.raw_os_error() => Ok(None),
+        Err(error) => Err(io::Error::other(error)),
     }
 }
 
@@ -112,7 +132,7 @@ impl MachineNames {
     }
 
     /// Whether a domain in a login means this machine: its names in any case, `.` or nothing.
-    fn is_here(&self, domain: &str) -> bool {
+    pub(crate) fn is_here(&self, domain: &str) -> bool {
         let short = self.host.split('.').next().unwrap_or_default();
         [
             "",
@@ -202,8 +222,8 @@ impl Verifier {
                 let parsed = UserName::parse(user);
                 Some(of(&parsed.domain, &parsed.user))
             }
-            // A certificate is no password that somebody could guess.
-            Question::Challenge | Question::Certificate | _ => None,
+            // Certificates and tickets are no passwords that somebody could guess.
+            Question::Challenge | Question::Certificate | Question::Kerberos(_) | _ => None,
         }
     }
 
@@ -219,13 +239,18 @@ impl Verifier {
             Question::Password { user, password } => {
                 Ok(self.judge_password(&*self.accounts().await?, &user, &password))
             }
-            Question::Certificate | _ => Err(VerifyError::Question),
+            Question::Certificate | Question::Kerberos(_) | _ => Err(VerifyError::Question),
         }
     }
 
     /// The account with an id; `None` where it is gone.
     pub(crate) async fn account(&self, id: &[u8; 16]) -> Result<Option<Account>, VerifyError> {
         Ok(self.accounts().await?.find_by_id(id))
+    }
+
+    /// The account of that name, in whatever case; `None` where there is none.
+    pub(crate) async fn account_called(&self, name: &str) -> Result<Option<Account>, VerifyError> {
+        Ok(self.accounts().await?.find(name))
     }
 
     fn challenge(&self) -> Result<Answer, VerifyError> {

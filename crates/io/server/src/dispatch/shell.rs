@@ -70,6 +70,7 @@ impl Core {
             id,
             environment: environment.map(|v| (v.name.clone(), v.value.clone())).collect(),
             directory: shell.working_directory.clone().filter(|path| !path.is_empty()),
+            ticket: caller.ticket.cloned(),
         };
         let bounds = self.bounds();
         let streams = Streams { credit: bounds.output_buffer, code_page };
@@ -119,6 +120,7 @@ impl Core {
             options: envelope.header.options().cloned().unwrap_or_default(),
             environment: environment.map(|v| (v.name.clone(), v.value.clone())).collect(),
             directory: shell.working_directory.clone().filter(|path| !path.is_empty()),
+            ticket: caller.ticket.cloned(),
         };
         let bounds =
             Bounds { max_commands: MOST_PIPELINES, max_processes: usize::MAX, ..self.bounds() };

@@ -147,7 +147,12 @@ impl Mechanism {
             () if named("Basic") => Self::Basic,
             () if named("Certificate") => Self::Certificate,
             () if named("NTLM") => Self::Ntlm,
+            () if named("Kerberos") => Self::Kerberos,
             () if named("Negotiate") => Self::Negotiate,
+            // Whatever is inside.
+            () if name.get(..7).is_some_and(|word| word.eq_ignore_ascii_case("CredSSP")) => {
+                Self::CredSsp
+            }
             () => Self::Other,
         }
     }

@@ -55,8 +55,8 @@ values! {
     Outcome { Accepted = "accepted", Refused = "refused", }
     /// How somebody logged in, or tried to.
     Mechanism {
-        Basic = "Basic", Certificate = "Certificate", Ntlm = "NTLM", Negotiate = "Negotiate",
-        Other = "other",
+        Basic = "Basic", Certificate = "Certificate", Ntlm = "NTLM", Kerberos = "Kerberos",
+        Negotiate = "Negotiate", CredSsp = "CredSSP", Other = "other",
     }
     /// What a message asks for.
     Operation {

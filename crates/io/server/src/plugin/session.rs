@@ -9,8 +9,9 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
-use auth::Account;
+use auth::{Account, Ticket};
 use uuid::Uuid;
 use wsman::OptionSet;
 use wsman::fault::Fault;
@@ -51,6 +52,8 @@ pub struct OpenSession {
     pub environment: Vec<(String, String)>,
     /// Where that starts; `None`: the user's home.
     pub directory: Option<String>,
+    /// What the client let the service have: what runs in this shell may act in its name elsewhere.
+    pub ticket: Option<Arc<Ticket>>,
 }
 
 /// A signal to a command of such a shell.

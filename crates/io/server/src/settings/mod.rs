@@ -19,7 +19,9 @@
 //! CertificateThumbprint = "…"
 //! ```
 
+pub mod cred_ssp;
 pub mod failed_logins;
+pub mod kerberos;
 pub mod listener;
 pub mod metrics;
 pub mod power_shell;
@@ -32,8 +34,11 @@ use std::time::Duration;
 
 use auth::CbtPolicy;
 use serde::Deserialize;
+use transport::tls::Thumbprint;
 
+pub use cred_ssp::CredSsp;
 pub use failed_logins::FailedLogins;
+pub use kerberos::Kerberos;
 pub use listener::{ListenAddress, Listener, ListenerError};
 pub use metrics::{Metrics, MetricsAddress, MetricsAddressError};
 pub use power_shell::PowerShell;
@@ -97,12 +102,22 @@ pub struct Service {
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"
     )]
     pub max_packet_retrieval_time_seconds: u32,
+    /// The certificate that logins by CredSSP see, one of the folder of certificates; by default one that is made when the
+    /// service starts. Its key should be RSA: pyspnego, and with it pywinrm and pypsrp, know no other.
+    #[serde(rename = "CertificateThumbprint", deserialize_with = "cred_ssp::thumbprint")]
+    pub certificate_thumbprint: Option<Thumbprint>,
     /// `winrm/config/Service/Auth`.
     #[serde(rename = "Auth")]
     pub auth: Auth,
+    /// `Service/CredSSP`, which Windows does not have.
+    #[serde(rename = "CredSSP")]
+    pub cred_ssp: CredSsp,
     /// `Service/FailedLogins`, which Windows does not have.
     #[serde(rename = "FailedLogins")]
     pub failed_logins: FailedLogins,
+    /// `Service/Kerberos`, which Windows does not have.
+    #[serde(rename = "Kerberos")]
+    pub kerberos: Kerberos,
 }
 
 /// `winrm/config/Service/Auth`: the logins that are offered.
@@ -114,9 +129,15 @@ pub struct Auth {
     /// together with `AllowUnencrypted`.
     #[serde(rename = "Basic")]
     pub basic: bool,
-    /// SPNEGO and NTLM; default true.
+    /// SPNEGO, with Kerberos where there is a keytab and NTLM; default true.
     #[serde(rename = "Negotiate")]
     pub negotiate: bool,
+    /// Kerberos by its own scheme, where there is a keytab; default true. As on Windows, `Negotiate` has it as well.
+    #[serde(rename = "Kerberos")]
+    pub kerberos: bool,
+    /// CredSSP, by which clients hand over their passwords; default false. Messages over plain HTTP are sealed by it.
+    #[serde(rename = "CredSSP")]
+    pub cred_ssp: bool,
     /// Certificates of clients on HTTPS, mapped to accounts; default false.
     #[serde(rename = "Certificate")]
     pub certificate: bool,
@@ -212,8 +233,11 @@ impl Default for Service {
             max_concurrent_operations_per_user: 1_500,
             max_connections: 300,
             max_packet_retrieval_time_seconds: 120,
+            certificate_thumbprint: None,
             auth: Auth::default(),
+            cred_ssp: CredSsp::default(),
             failed_logins: FailedLogins::default(),
+            kerberos: Kerberos::default(),
         }
     }
 }
@@ -223,6 +247,8 @@ impl Default for Auth {
         Self {
             basic: false,
             negotiate: true,
+            kerberos: true,
+            cred_ssp: false,
             certificate: false,
             cbt_hardening_level: CbtHardeningLevel::default(),
         }
@@ -471,6 +497,31 @@ mod tests {
             parse(&text.replace("HTTPS", "HTTP")).unwrap_err().contains("CertificateThumbprint")
         );
         assert!(parse(&text.replace("0011", "x")).unwrap_err().contains("thumbprint"));
+    }
+
+    #[test]
+    fn keytab_is_a_whole_path() {
+        let settings = parse("[Service.Kerberos]\nKeytab = \"/etc/transom.keytab\"\n").unwrap();
+        assert_eq!(settings.service.kerberos.keytab, Some("/etc/transom.keytab".into()));
+        assert!(settings.service.auth.kerberos && !settings.service.kerberos.allow_host_key);
+        let error = parse("[Service.Kerberos]\nKeytab = \"keytab\"\n").unwrap_err();
+        assert!(error.contains("line 2, Service.Kerberos.Keytab: keytab is no path"), "{error}");
+    }
+
+    #[test]
+    fn credssp_is_off_and_speaks_safe_versions_by_default() {
+        let service = parse("").unwrap().service;
+        assert!(!service.auth.cred_ssp && service.cred_ssp.minimum_version == 5);
+        let text = "[Service]\nCertificateThumbprint = \"00112233445566778899AABBCCDDEEFF00112233\"\n\
+                    [Service.Auth]\nCredSSP = true\n[Service.CredSSP]\nMinimumVersion = 2\n";
+        let service = parse(text).unwrap().service;
+        assert!(service.auth.cred_ssp && service.certificate_thumbprint.is_some());
+        assert_eq!(service.cred_ssp.minimum_version, 2);
+        let error = parse("[Service.CredSSP]\nMinimumVersion = 1\n").unwrap_err();
+        assert!(
+            error.contains("Service.CredSSP.MinimumVersion: 1 is not within 2 to 6"),
+            "{error}"
+        );
     }
 
     #[test]

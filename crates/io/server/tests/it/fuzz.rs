@@ -16,6 +16,8 @@ mod replay;
 mod server_accounts;
 #[path = "../../../../../fuzz/fuzz_targets/server_clients.rs"]
 mod server_clients;
+#[path = "../../../../../fuzz/fuzz_targets/server_principals.rs"]
+mod server_principals;
 #[path = "../../../../../fuzz/fuzz_targets/server_settings.rs"]
 mod server_settings;
 
@@ -29,6 +31,11 @@ fn server_accounts_passes_its_saved_inputs() {
 #[test]
 fn server_clients_passes_its_saved_inputs() {
     replay("server_clients", server_clients::run);
+}
+
+#[test]
+fn server_principals_passes_its_saved_inputs() {
+    replay("server_principals", server_principals::run);
 }
 
 #[test]

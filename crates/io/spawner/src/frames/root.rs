@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  0 version   u8    1
-//!  1 verb      u8    1-7 a request, 129-134 an event
+//!  1 verb      u8    1-8 a request, 129-134 an event
 //!  2 zeros     2
 //!  4 sequence  u32   chosen by the requester, echoed by the answer; 0 in an event that nobody asked for
 //!  8 shell     u64   chosen by the spawner, never reused
@@ -36,6 +36,8 @@ pub enum Request {
     Accounts,
     /// A read-only descriptor of `clients`. Answer: File or Refused.
     Clients,
+    /// A read-only descriptor of `principals`. Answer: File or Refused.
+    Principals,
     /// A shell for an account. Answer: Opened or Refused.
     Open {
         /// Whose shell.
@@ -161,6 +163,8 @@ reasons! {
     BindFailed = 14, "the address cannot be bound";
     /// `clients` is absent, or cannot be trusted or read.
     ClientsFile = 15, "the file of client certificates cannot be used";
+    /// `principals` is absent, or cannot be trusted or read.
+    PrincipalsFile = 16, "the file of Kerberos principals cannot be used";
     /// The local user does not exist (any longer).
     NoSuchUser = 20, "the local user does not exist";
     /// The local user has another uid than when the account was mapped.
@@ -316,6 +320,7 @@ impl Request {
                 (Self::Bind { address: SocketAddr::new(address, port) }, &["account", "argument"])
             }
             7 => (Self::Clients, &[]),
+            8 => (Self::Principals, &[]),
             other => return Err(FrameError::Verb(other)),
         };
         fields.only(used)?;
@@ -330,6 +335,7 @@ impl Request {
             Self::Ready => Fields { verb: 1, ..none },
             Self::Accounts => Fields { verb: 2, ..none },
             Self::Clients => Fields { verb: 7, ..none },
+            Self::Principals => Fields { verb: 8, ..none },
             Self::Open { account, login } => Fields { verb: 3, account, login, ..none },
             Self::Close { shell } => Fields { verb: 4, shell, ..none },
             Self::KillSession { shell, session } => {

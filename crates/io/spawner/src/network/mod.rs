@@ -14,6 +14,7 @@
 //! Nothing of a [`Spawner`] blocks the runtime. Each future may be dropped at any time: an answer that nobody waits for any longer is
 //! undone (a shell is closed, a command is killed).
 
+pub mod assistant;
 mod inherited;
 mod keeper;
 mod process;
@@ -157,6 +158,14 @@ impl Spawner {
     /// [`Reason::ClientsFile`] with `ENOENT` while nothing says which client certificates count.
     pub async fn clients(&self) -> Result<File, RequestError> {
         Ok(File::from(self.file(&Request::Clients).await?))
+    }
+
+    /// A read-only descriptor of the file `principals` as it is now, likewise.
+    ///
+    /// # Errors
+    /// [`Reason::PrincipalsFile`] with `ENOENT` while nothing says which Kerberos principals count.
+    pub async fn principals(&self) -> Result<File, RequestError> {
+        Ok(File::from(self.file(&Request::Principals).await?))
     }
 
     async fn file(&self, request: &Request) -> Result<OwnedFd, RequestError> {

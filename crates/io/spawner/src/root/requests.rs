@@ -9,7 +9,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use super::shells::Refusal;
 use super::{Life, Root};
 use crate::frames::root::{Event, Reason, Request};
-use crate::store::{ACCOUNTS, CLIENTS, Store};
+use crate::store::{ACCOUNTS, CLIENTS, PRINCIPALS, Store};
 
 /// Ports that only root may bind.
 const PRIVILEGED_PORTS: u16 = 1024;
@@ -34,6 +34,7 @@ impl Root {
             Request::Ready => self.ready(),
             Request::Accounts => self.file(sequence, ACCOUNTS, Reason::AccountsFile),
             Request::Clients => self.file(sequence, CLIENTS, Reason::ClientsFile),
+            Request::Principals => self.file(sequence, PRINCIPALS, Reason::PrincipalsFile),
             Request::Open { account, login } => self.open(sequence, account, login),
             Request::Close { shell } => self.close(shell),
             Request::KillSession { shell, session } => self.kill_session(shell, session),
@@ -51,6 +52,7 @@ impl Root {
                 Request::Ready => "Ready".to_owned(),
                 Request::Accounts => "Accounts".to_owned(),
                 Request::Clients => "Clients".to_owned(),
+                Request::Principals => "Principals".to_owned(),
                 Request::Open { account, .. } => format!("Open {}", super::shells::hex(account)),
                 Request::Close { shell } => format!("Close {shell}"),
                 Request::KillSession { shell, session } => format!("KillSession {shell} {session}"),

@@ -25,7 +25,7 @@ pub(crate) const SCENARIOS: &[(&str, Scenario)] = &[
     ("hostile_short", |context| nonsense(context, &Request::Ready.encode(1)[..63])),
     ("hostile_long", |context| nonsense(context, &[&Request::Ready.encode(1)[..], &[0]].concat())),
     ("hostile_oversize", |context| nonsense(context, &vec![1; 150_000])),
-    ("hostile_verb", |context| nonsense(context, &with(Request::Ready.encode(1), 1, 7))),
+    ("hostile_verb", |context| nonsense(context, &with(Request::Ready.encode(1), 1, 9))),
     ("hostile_event", |context| nonsense(context, &Event::Stop.encode(0))),
     ("hostile_zeros", |context| nonsense(context, &with(Request::Accounts.encode(1), 63, 1))),
     ("hostile_session", |context| {

@@ -212,6 +212,12 @@ pub fn channel_binding(der: &[u8]) -> Option<ChannelBinding> {
     Some(ChannelBinding::from_tls_server_end_point(&hash))
 }
 
+/// The bits of a certificate's `subjectPublicKey` (RFC 5280 4.1), without their count of unused ones.
+pub(super) fn subject_public_key(der: &[u8]) -> Option<Vec<u8>> {
+    let certificate = parse(der).ok()?;
+    Some(certificate.public_key().subject_public_key.data.to_vec())
+}
+
 /// SHA-256 of a certificate and of its public key, for pins.
 pub(super) fn pins(der: &[u8]) -> Result<([u8; 32], [u8; 32]), Malformed> {
     let certificate = parse(der)?;

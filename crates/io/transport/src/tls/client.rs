@@ -151,7 +151,7 @@ fn rustls(validator: Validator) -> Result<ClientConfig, TrustError> {
 
 /// A host as certificates name it: the zone of an IPv6 address is no part of it, nor is the dot
 /// at the end of a name.
-fn server_name(host: &str) -> Result<ServerName<'static>, TrustError> {
+pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, TrustError> {
     let bare = host.split('%').next().unwrap_or_default();
     if let Ok(address) = bare.parse::<IpAddr>() {
         return Ok(address.into());

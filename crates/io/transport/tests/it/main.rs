@@ -3,6 +3,7 @@
 
 mod bindings;
 mod clients;
+mod credssp;
 mod fuzz;
 mod hostile;
 mod identities;

@@ -6,10 +6,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use clap::{Args, Subcommand};
-use server::accounts::Accounts;
 use server::certificates::Thumbprint;
 use server::clients::{self, Clients, ClientsError, Entry, ListFacts, SubjectPattern, UriPattern};
-use spawner::store::{ACCOUNTS, CLIENTS, Lock, Store};
+use spawner::store::{CLIENTS, Lock, Store};
 
 use super::files;
 use crate::command_error::CommandError;
@@ -97,15 +96,6 @@ pub(super) fn read(store: &Store) -> Result<Clients, CommandError> {
         Some(bytes) => Clients::parse(&bytes)
             .map_err(|error| account::store_error(store.content(CLIENTS, &error))),
         None => Ok(Clients::default()),
-    }
-}
-
-fn accounts(store: &Store) -> Result<Accounts, CommandError> {
-    let limit = u64::try_from(server::accounts::MAX_FILE).unwrap_or(u64::MAX);
-    match store.read(ACCOUNTS, limit).map_err(account::store_error)? {
-        Some(bytes) => Accounts::parse(&bytes)
-            .map_err(|error| account::store_error(store.content(ACCOUNTS, &error))),
-        None => Ok(Accounts::default()),
     }
 }
 
@@ -222,7 +212,7 @@ pub(super) fn map(args: MapArgs) -> Result<(), CommandError> {
         MapCommand::Add { issuer, subject, account, uri, disabled, state } => {
             let store = Store::open(&state.state).map_err(account::store_error)?;
             let mut opened = File::open(store)?;
-            let found = accounts(&opened.store)?.find(&account).ok_or_else(|| {
+            let found = account::read(&opened.store)?.find(&account).ok_or_else(|| {
                 CommandError::failed(format!("there is no account with the name `{account}`"))
                     .hint("`transom account list` shows the accounts")
                     .hint(format!("or add it: transom account add {account}"))
@@ -263,7 +253,7 @@ fn is_known(clients: &Clients, issuer: &Thumbprint) -> bool {
 
 fn list(state: &Path) -> Result<(), CommandError> {
     let store = Store::open(state).map_err(account::store_error)?;
-    let (clients, accounts) = (read(&store)?, accounts(&store)?);
+    let (clients, accounts) = (read(&store)?, account::read(&store)?);
     let rows: Vec<[String; 5]> = clients
         .mappings()
         .iter()

@@ -153,7 +153,10 @@ fn connection(context: &SslContext, judge: Judge) -> Result<(Ssl, Arc<Watch>), T
 }
 
 /// What both roles have in common. Options are set one by one: OpenSSL's defaults change with its versions.
-fn base(level: Level, method: SslMethod) -> Result<SslContextBuilder, ErrorStack> {
+pub(in crate::tls) fn base(
+    level: Level,
+    method: SslMethod,
+) -> Result<SslContextBuilder, ErrorStack> {
     super::prepare();
     let mut context = SslContextBuilder::new(method)?;
     let (oldest, security) = match level {
@@ -201,7 +204,7 @@ fn setup(error: &ErrorStack) -> TlsError {
 }
 
 /// OpenSSL's words, which never hold anything of the peer's.
-pub(super) fn problem(stack: &ErrorStack) -> String {
+pub(in crate::tls) fn problem(stack: &ErrorStack) -> String {
     let last = stack.errors().last();
     last.and_then(openssl::error::Error::reason).unwrap_or("OpenSSL says no more").to_owned()
 }

@@ -19,7 +19,7 @@ mod late;
 mod stream;
 mod sys;
 
-pub(super) use context::{ClientContext, ServerContext};
+pub(super) use context::{ClientContext, ServerContext, base, problem};
 pub(super) use late::Late;
 pub(super) use stream::Stream;
 
