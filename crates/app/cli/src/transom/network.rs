@@ -5,7 +5,7 @@
 //! thread, then the sandbox closes, and only then anybody is heard.
 
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,7 +13,7 @@ use std::thread;
 
 use clap::Args;
 use plugins::powershell::PowerShell;
-use server::certificates::{Certificates, Thumbprint};
+use server::certificates::{FOLDER, Thumbprint};
 use server::settings::{Listener, MetricsAddress};
 use server::{Config, Listeners, Settings};
 use spawner::network::{Inherited, sandbox};
@@ -38,12 +38,6 @@ pub(super) struct NetworkArgs {
     pub(super) state: PathBuf,
     #[arg(long, default_value = "text")]
     log: LogFormat,
-}
-
-/// What stays readable: certificates that are renewed while the service runs. The keytab lies beside them, and is the
-/// Kerberos process's alone.
-fn readable(folder: &Path) -> PathBuf {
-    Certificates::place(folder)
 }
 
 /// Runs the network process to its end.
@@ -86,7 +80,8 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
     let kerberos = kerberos::start(&settings, &folder)?;
     // The share of the processors is told by files.
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let closed = sandbox::close(&readable(&folder));
+    // Certificates stay readable, the keytab does not: it is the Kerberos process's.
+    let closed = sandbox::close(&folder.join(FOLDER));
     if closed.is_complete() {
         info!("Sandbox: {closed}");
     } else {
@@ -117,17 +112,16 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
 
 #[cfg(test)]
 mod tests {
-    use server::kerberos;
+    use std::path::Path;
 
     use super::*;
 
     #[test]
     fn what_stays_readable_has_certificates_and_no_keytab() {
         let folder = Path::new("/var/lib/transom/service");
-        let readable = readable(folder);
-        assert!(readable.starts_with(folder) && readable != folder);
-        let keytab = kerberos::keytab(&Settings::default(), folder);
-        for kept in [keytab, folder.join(kerberos::REPLAYS)] {
+        let readable = folder.join(FOLDER);
+        let keytab = server::kerberos::keytab(&Settings::default(), folder);
+        for kept in [keytab, folder.join(server::kerberos::REPLAYS)] {
             assert!(kept.starts_with(folder) && !kept.starts_with(&readable), "{}", kept.display());
         }
     }

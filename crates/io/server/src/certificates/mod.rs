@@ -32,7 +32,7 @@ pub use transport::tls::{
 };
 
 /// The folder's name.
-const FOLDER: &str = "certificates";
+pub const FOLDER: &str = "certificates";
 /// No file is longer.
 const MAX_FILE: u64 = 1024 * 1024;
 /// A folder with more files is not ours.
@@ -91,12 +91,6 @@ pub struct Certificates {
 }
 
 impl Certificates {
-    /// Where they are in the service user's folder: what the network process reads while it serves, and nothing beside it.
-    #[must_use]
-    pub fn place(service: &Path) -> PathBuf {
-        service.join(FOLDER)
-    }
-
     /// Opens the certificates in the service user's folder; `None` when there are none yet.
     ///
     /// # Errors
