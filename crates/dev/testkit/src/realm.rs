@@ -57,6 +57,8 @@ impl Realm {
             fs::write(folder.join(name), text).expect("the folder can be written");
         };
         write("krb5.conf", client_configuration(port, libdefaults));
+        // A file of its own for the KDC, which would notice what a test changes in the clients'.
+        write("server.conf", client_configuration(port, libdefaults));
         write("kdc.conf", kdc_configuration(folder, port));
         write("kadm5.acl", String::new());
         let mut realm = Self { folder: folder.to_owned(), kdc: None };
@@ -64,6 +66,7 @@ impl Realm {
         let kdc = realm
             .command(Self::KDC)
             .arg("-n")
+            .env("KRB5_CONFIG", folder.join("server.conf"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

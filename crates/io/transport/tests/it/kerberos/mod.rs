@@ -2,6 +2,7 @@
 
 mod errors;
 mod logins;
+mod peers;
 
 mod refusals;
 
