@@ -137,6 +137,10 @@ fn clocks_that_differ_are_told_in_seconds() {
             "-f +11h" => assert_eq!(said.code, 32),
             _ => assert_eq!(said.code, 33),
         }
+        let text = error.to_string();
+        let word =
+            if time.starts_with("-f -") { "seconds behind ours" } else { "seconds ahead of ours" };
+        assert!(text.contains(word), "{text}");
         // It stays an error.
         assert_eq!(initiator.step(None), Err(error));
     }
