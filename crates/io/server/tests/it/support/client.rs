@@ -3,16 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use auth::credssp::{self, TsCredentials};
 use auth::ntlm::{self, Credential, InitiatorOptions};
 use auth::spnego::{self, InitiatorMechanism};
-use auth::{ChannelBinding, Entropy, FileTime, Initiator, Sealer, Secret, Step, UserName};
+use auth::{ChannelBinding, Entropy, FileTime, Initiator, Scheme, Sealer, Secret, Step, UserName};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use session::http::sealed::{self, Dialect, Frame, Protocol};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use transport::tls::{self, Trust};
+use transport::tls::{self, InnerClient, Level, Trust};
 use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::ns::resource;
@@ -212,8 +213,24 @@ pub(crate) fn bound(
     Box::new(spnego::Initiator::new(vec![mechanism]).unwrap())
 }
 
+/// The client's half of a login by CredSSP, with NTLM inside.
+pub(crate) fn credssp(user: &str, password: &str) -> Box<dyn Initiator> {
+    let credential = Credential::from_password(UserName::parse(user), &Secret::new(password));
+    let now = FileTime::from_unix(Duration::from_secs(1_800_000_000));
+    let inner = InitiatorOptions::default();
+    let ntlm = ntlm::Initiator::new(credential, inner, &mut Random, now).unwrap();
+    let mechanisms: Vec<Box<dyn InitiatorMechanism>> = vec![Box::new(ntlm)];
+    let channel = InnerClient::new(Level::Modern).unwrap().channel("box").unwrap();
+    let credentials = TsCredentials::new(UserName::parse(user), Secret::new(password));
+    let options = credssp::InitiatorOptions::default();
+    let made = credssp::Initiator::new(channel, mechanisms, credentials, options, &mut Random);
+    Box::new(made.unwrap())
+}
+
 /// A logged-in connection that seals its messages.
 pub(crate) struct Session {
+    /// What its sealed bodies name.
+    pub(crate) protocol: Protocol,
     pub(crate) http: Http,
     pub(crate) sealer: Box<dyn Sealer>,
     pub(crate) dialect: Dialect,
@@ -242,11 +259,12 @@ impl Session {
 
     /// The same on a connection that is there, by an initiator that nobody has stepped yet.
     pub(crate) async fn over(mut http: Http, login: Box<dyn Initiator>) -> Result<Self, Response> {
+        let protocol = Protocol::of(login.scheme());
         let sealer = Self::log_in_by(&mut http, login).await?;
         let context = RequestContext::new("http://box:5985/wsman", resource::CMD, Uuid::nil());
         let timeout = Duration::from_secs(10);
         let charset = Charset::Utf8;
-        Ok(Self { http, sealer, dialect: Dialect::Tab, context, charset, timeout })
+        Ok(Self { protocol, http, sealer, dialect: Dialect::Tab, context, charset, timeout })
     }
 
     /// A login on a connection that may have had another one.
@@ -271,7 +289,9 @@ impl Session {
                 Step::Last(token) => (token, true),
                 Step::Done => break,
             };
-            let header = format!("Negotiate {}", STANDARD.encode(token));
+            // Raw NTLM goes by the name of the negotiation, too.
+            let word = if login.scheme() == Scheme::CredSsp { "CredSSP" } else { "Negotiate" };
+            let header = format!("{word} {}", STANDARD.encode(token));
             let headers = [("Authorization", header.as_str()), ("Content-Type", SOAP)];
             let answer = http.ask(&headers, b"").await;
             let token = answer.values("WWW-Authenticate").iter().find_map(|value| {
@@ -279,7 +299,10 @@ impl Session {
                 STANDARD.decode(token).ok()
             });
             match (answer.status, token) {
-                (200, None) if is_last => break,
+                (200, None) if is_last => {
+                    assert_eq!(login.step(None), Ok(Step::Done));
+                    break;
+                }
                 (200 | 401, Some(token)) => reply = Some(token),
                 _ => return Err(answer),
             }
@@ -294,7 +317,7 @@ impl Session {
 
     /// Seals a message: its Content-Type and body.
     pub(crate) fn seal(&mut self, message: &[u8]) -> (String, Vec<u8>) {
-        let frame = Frame { protocol: Protocol::Spnego, dialect: self.dialect };
+        let frame = Frame { protocol: self.protocol, dialect: self.dialect };
         let sealed = sealed::seal(
             self.sealer.as_mut(),
             frame,
