@@ -9,7 +9,7 @@
 //!          │ no runtime        ├──────────────────────────►│ no way back     │
 //!          └──┬─────────────┬──┘   Opened + keeper's socket └────────┬────────┘
 //!             │ fork        │ fork                                   │ frames (keeper):
-//!             │ (no exec)   │                                        │ Start, Signal
+//!             │ (no exec)   │                                        │ Start, Signal, Ticket
 //!     ┌───────▼───────┐   ┌─▼─────────────┐                          │
 //!     │ helper: ends  │   │ keeper, one   │◄─────────────────────────┘
 //!     │ one or more   │   │ per shell, as │──► Started + 3 pipes, Exited
@@ -26,6 +26,8 @@
 //!   from a client or an output byte.
 //! * The **network** process ([`network`]) does everything that the network can reach. It asks for accounts, shells and
 //!   low ports; it cannot choose a uid.
+//! * A shell that is opened with a Kerberos ticket has a **folder** of its own in memory for it, which its commands find by
+//!   `KRB5CCNAME` and which goes with the shell.
 //! * A **keeper** has become the mapped local user before anyone can talk to it. Pipes and commands are made by it.
 //!
 //! Ends: when a shell is closed, when its keeper dies, when the network process dies or on `SIGTERM`, the spawner ends
@@ -46,6 +48,7 @@ mod root;
 pub mod service;
 pub mod store;
 mod sys;
+mod tickets;
 mod tree;
 pub mod users;
 

@@ -20,8 +20,9 @@ use std::sync::Arc;
 
 use server::BoxFuture;
 use server::plugin::{OpenShell, ShellInstance, ShellPlugin};
+use spawner::AccountId;
 use spawner::frames::root::Reason;
-use spawner::network::{RequestError, Spawner};
+use spawner::network::{Keeper, RequestError, Spawner};
 use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::resource;
 
@@ -60,12 +61,34 @@ impl ShellPlugin for Cmd {
     fn open(&self, open: OpenShell) -> BoxFuture<'_, Result<Arc<dyn ShellInstance>, Box<Fault>>> {
         Box::pin(async move {
             check(&open.environment, open.directory.as_deref())?;
-            let keeper = self.spawner.open(open.account.id, open.login).await;
-            let keeper = keeper.map_err(|error| Box::new(refused(&error)))?;
+            let ticket = open.ticket.as_deref().map(|ticket| ticket.expose());
+            let keeper = keeper(&self.spawner, open.account.id, open.login, ticket).await?;
             let instance: Arc<dyn ShellInstance> = Arc::new(shell::CmdShell::new(keeper, open));
             Ok(instance)
         })
     }
+}
+
+/// Opens a shell's keeper, and gives it the ticket of the login that opens the shell. Without a place for the ticket the
+/// shell opens all the same: its commands do what needs no ticket, and the log says what is missing.
+pub(crate) async fn keeper(
+    spawner: &Spawner,
+    account: AccountId,
+    login: [u8; 16],
+    ticket: Option<&[u8]>,
+) -> Result<Keeper, Box<Fault>> {
+    let opened = match ticket {
+        Some(_) => spawner.open_for_ticket(account, login).await,
+        None => spawner.open(account, login).await,
+    };
+    let keeper = opened.map_err(|error| Box::new(refused(&error)))?;
+    if let Some(ticket) = ticket
+        && let Err(error) = keeper.store_ticket(ticket).await
+    {
+        let shell = keeper.id();
+        tracing::warn!(%error, shell, "a shell has no ticket although its login brought one");
+    }
+    Ok(keeper)
 }
 
 /// The fault for a shell that the privileged process does not open. What stands in its files is

@@ -49,8 +49,8 @@ impl PowerShell {
         let mut bridge = Bridge::new(Settings::default(), Instant::now());
         // Before anything is started for it.
         bridge.open(&open.creation, Instant::now()).map_err(|refusal| faults::refused(&refusal))?;
-        let keeper = self.spawner.open(open.account.id, open.login).await;
-        let keeper = keeper.map_err(|error| Box::new(crate::cmd::refused(&error)))?;
+        let ticket = open.ticket.as_deref().map(|ticket| ticket.expose());
+        let keeper = crate::cmd::keeper(&self.spawner, open.account.id, open.login, ticket).await?;
         let start = Start {
             argv: self.engine.iter().map(OsString::from).collect(),
             environment: open

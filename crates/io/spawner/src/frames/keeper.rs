@@ -3,9 +3,10 @@
 //!
 //! ```text
 //! 0 version u8   1
-//! 1 kind    u8   1 Start, 2 Signal, 3 Ticket; 129 Started, 130 Failed, 131 Exited
+//! 1 kind    u8   1 Start, 2 Signal, 3 Ticket; 129 Started, 130 Failed, 131 Exited, 132 Stored
 //! 2 zeros   2
-//! 4 command u32  chosen by the network process, unique among the shell's running commands; 0 in Ticket
+//! 4 command u32  chosen by the network process, unique among the shell's running commands; 0 in Ticket,
+//!                in its Failed and in Stored
 //!
 //! Start    arguments u32, variables u32, flags u32 (1 a directory, 2 expand), then the strings: u32 length and bytes
 //!          each; a variable is two strings, name and value
@@ -21,6 +22,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 /// Most bytes of a frame.
 pub const MAX_LENGTH: usize = 192 * 1024;
 /// Most characters of a command line, each argument counted with one separator; the environment has the same limit.
@@ -34,6 +37,8 @@ pub const MAX_DIRECTORY: usize = 4_096;
 pub const MAX_EVENT_LENGTH: usize = 36;
 /// The version in the first byte.
 pub const VERSION: u8 = 1;
+/// Bytes before what a kind has of its own.
+const HEADER_LENGTH: usize = 8;
 
 /// What to start.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -60,6 +65,30 @@ pub enum Signal {
     Terminate,
 }
 
+/// The content of a credential cache's file: wiped when it is dropped, and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Ticket(Zeroizing<Vec<u8>>);
+
+impl Ticket {
+    /// A copy of the bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(Zeroizing::new(bytes.to_vec()))
+    }
+
+    /// The bytes: a secret, for whoever stores them.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
 /// What the network process asks of a keeper.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
@@ -81,8 +110,9 @@ pub enum Request {
         /// Which signal.
         signal: Signal,
     },
-    /// A Kerberos ticket for the shell. Answer: Failed while keepers cannot store tickets.
-    Ticket(Vec<u8>),
+    /// A Kerberos ticket for the commands of the shell that start from now on, as a file has it; once in a shell. Answer:
+    /// Stored or Failed.
+    Ticket(Ticket),
 }
 
 /// What a keeper tells the network process.
@@ -119,6 +149,8 @@ pub enum Event {
         /// Whether the keeper has children that are no commands: what an ended command left behind.
         others: bool,
     },
+    /// The ticket is where commands find it.
+    Stored,
 }
 
 /// What failed when a command was to start. The numbers are those of the wire.
@@ -396,7 +428,7 @@ impl Request {
                 if command != 0 || ticket.is_empty() || ticket.len() > MAX_TICKET {
                     return Err(FrameError::Field("ticket"));
                 }
-                Self::Ticket(ticket.to_vec())
+                Self::Ticket(Ticket::new(ticket))
             }
             other => return Err(FrameError::Kind(other)),
         };
@@ -425,11 +457,13 @@ impl Request {
                 bytes.extend(code.to_le_bytes());
                 bytes
             }
-            Self::Ticket(ticket) => {
+            Self::Ticket(Ticket(ticket)) => {
                 if ticket.is_empty() || ticket.len() > MAX_TICKET {
                     return Err(FrameError::Field("ticket"));
                 }
-                let mut bytes = header(3, 0);
+                // As long as it will be, so that no part of it is left where the vector was before.
+                let mut bytes = Vec::with_capacity(HEADER_LENGTH + 4 + ticket.len());
+                bytes.extend(header(3, 0));
                 push_bytes(&mut bytes, ticket);
                 bytes
             }
@@ -477,6 +511,8 @@ impl Event {
                 let system = Duration::from_micros(reader.long("usage")?);
                 Self::Exited { command, outcome, usage: Usage { user, system }, others }
             }
+            132 if command == 0 => Self::Stored,
+            132 => return Err(FrameError::Field("command")),
             other => return Err(FrameError::Kind(other)),
         };
         reader.end()?;
@@ -513,6 +549,7 @@ impl Event {
                 }
                 bytes
             }
+            Self::Stored => header(132, 0),
         }
     }
 }

@@ -8,7 +8,8 @@
 //!  8 shell     u64   chosen by the spawner, never reused
 //! 16 account   16    Open, Opened; in Bind the IPv6 address (IPv4 mapped)
 //! 32 login     16    Open: reserved for the process that will register logins; not judged yet
-//! 48 argument  u64   KillSession: session id; Bind: port; Refused: code, and errno in the upper half
+//! 48 argument  u64   Open: 1 when a ticket will come; KillSession: session id; Bind: port; Refused: code, and errno in the
+//!                    upper half
 //! 56 zeros     8
 //! ```
 //!
@@ -44,6 +45,8 @@ pub enum Request {
         account: AccountId,
         /// Reserved: the login that a verifier registered.
         login: [u8; 16],
+        /// Whether its keeper will be given a Kerberos ticket, which needs a place in memory.
+        ticket: bool,
     },
     /// Ends a shell with every process of it. Answer: Ended, or Refused for an unknown shell.
     Close {
@@ -304,7 +307,13 @@ impl Request {
             1 => (Self::Ready, &[]),
             2 => (Self::Accounts, &[]),
             3 => {
-                (Self::Open { account: fields.account, login: fields.login }, &["account", "login"])
+                let ticket = match fields.argument {
+                    0 => false,
+                    1 => true,
+                    _ => return Err(fields.impossible("argument")),
+                };
+                let (account, login) = (fields.account, fields.login);
+                (Self::Open { account, login, ticket }, &["account", "login", "argument"])
             }
             4 => (Self::Close { shell: fields.shell()? }, &["shell"]),
             5 => {
@@ -336,7 +345,9 @@ impl Request {
             Self::Accounts => Fields { verb: 2, ..none },
             Self::Clients => Fields { verb: 7, ..none },
             Self::Principals => Fields { verb: 8, ..none },
-            Self::Open { account, login } => Fields { verb: 3, account, login, ..none },
+            Self::Open { account, login, ticket } => {
+                Fields { verb: 3, account, login, argument: ticket.into(), ..none }
+            }
             Self::Close { shell } => Fields { verb: 4, shell, ..none },
             Self::KillSession { shell, session } => {
                 Fields { verb: 5, shell, argument: session.into(), ..none }

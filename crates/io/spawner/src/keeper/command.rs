@@ -59,6 +59,13 @@ impl Base {
     }
 }
 
+impl Base {
+    /// Puts a variable under those of the client, for commands that start from now on.
+    pub(super) fn add(&mut self, name: &'static str, value: OsString) {
+        self.environment.push((name, value));
+    }
+}
+
 /// Starts a command, or says at what it failed.
 pub(super) fn start(base: &Base, start: &Start) -> Result<Started, (Stage, io::Error)> {
     let pipes = || -> rustix::io::Result<_> {

@@ -39,6 +39,8 @@ pub(crate) struct Birth {
     pub(crate) house: House,
     /// The control group to join, if there is one.
     pub(crate) cgroup: Option<PathBuf>,
+    /// The folder of the shell's tickets, if it is to have one.
+    pub(crate) tickets: Option<PathBuf>,
 }
 
 /// What is the same for all keepers.
@@ -60,7 +62,7 @@ pub(crate) struct House {
 
 /// A keeper's whole life; the number is its exit code.
 pub(crate) fn run(birth: Birth) -> u8 {
-    let Birth { socket, report, mapping, house, cgroup } = birth;
+    let Birth { socket, report, mapping, house, cgroup, tickets } = birth;
     let prepared = drop_inherited(&socket, &report);
     let user = prepared.and_then(|()| identity::assume(&mapping, &house, cgroup.as_deref()));
     let (said, user) = match user {
@@ -73,7 +75,7 @@ pub(crate) fn run(birth: Birth) -> u8 {
     // It inherited the spawner's heap and looked names up once in its life; thousands of them now wait.
     sys::trim();
     match user {
-        Some(user) if told => serve::serve(&socket, &user, &house),
+        Some(user) if told => serve::serve(&socket, &user, &house, tickets.as_deref()),
         Some(_) | None => 1,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::time::Duration;
 
 use nix::sys::resource::{UsageWho, getrusage};
@@ -15,9 +16,12 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use rustix::process::{Pid, Signal as RawSignal, WaitOptions, WaitStatus, kill_process_group};
 
+use zeroize::Zeroize as _;
+
 use super::House;
 use super::command::{self, Base};
 use crate::frames::keeper::{Event, MAX_LENGTH, Outcome, Request, Signal, Stage, Start, Usage};
+use crate::tickets;
 use crate::tree::{self, Below, Sweep};
 
 /// How long the tree may take to end when the network process is gone.
@@ -28,17 +32,21 @@ const ALL_KINDS: WaitOptions = WaitOptions::from_bits_retain(0x4000_0000);
 struct Keeper<'a> {
     socket: &'a OwnedFd,
     base: Base,
+    /// The folder of the shell's tickets.
+    tickets: Option<&'a Path>,
     commands: BTreeMap<i32, u32>,
 }
 
-/// Serves until the network process is gone or talks nonsense, then ends every descendant.
-pub(super) fn serve(socket: &OwnedFd, user: &User, house: &House) -> u8 {
+/// Serves until the network process is gone or talks nonsense, then ends every descendant and removes the tickets.
+pub(super) fn serve(socket: &OwnedFd, user: &User, house: &House, tickets: Option<&Path>) -> u8 {
     let ended = Base::new(user, house).and_then(|base| {
         let children = watch_children()?;
-        Keeper { socket, base, commands: BTreeMap::new() }.run(&children)
+        Keeper { socket, base, tickets, commands: BTreeMap::new() }.run(&children)
     });
     let swept = end_descendants();
-    u8::from(ended.is_err() || swept.is_err())
+    // The spawner does it too, unless it is what has gone.
+    let emptied = tickets.map_or(Ok(()), tickets::empty);
+    u8::from(ended.is_err() || swept.is_err() || emptied.is_err())
 }
 
 /// Children's ends as something that can be polled.
@@ -92,6 +100,9 @@ impl Keeper<'_> {
                 }
                 let frame = buffer.get(..length).ok_or(io::ErrorKind::InvalidData)?;
                 let request = Request::decode(frame).map_err(io::Error::other)?;
+                if let Request::Ticket(_) = &request {
+                    buffer.zeroize();
+                }
                 self.handle(request)?;
             }
         }
@@ -104,8 +115,21 @@ impl Keeper<'_> {
                 self.signal(command, signal);
                 Ok(())
             }
-            // Tickets come with Kerberos; until then the frame has its place and its answer.
-            Request::Ticket(_) => self.failed(0, Stage::Ticket, Errno::OPNOTSUPP.raw_os_error()),
+            Request::Ticket(ticket) => self.ticket(ticket.expose()),
+        }
+    }
+
+    fn ticket(&mut self, ticket: &[u8]) -> io::Result<()> {
+        let stored = match self.tickets {
+            Some(folder) => tickets::store(folder, ticket),
+            None => Err(Errno::OPNOTSUPP.into()),
+        };
+        match stored {
+            Ok(name) => {
+                self.base.add("KRB5CCNAME", name);
+                self.say(&Event::Stored)
+            }
+            Err(error) => self.failed(0, Stage::Ticket, error.raw_os_error().unwrap_or(0)),
         }
     }
 

@@ -6,11 +6,14 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
+use zeroize::Zeroizing;
 
 use super::process::{Exit, LOST, Process};
 use super::socket::Socket;
 use super::{Shared as SpawnerShared, reached};
-use crate::frames::keeper::{Event, FrameError, MAX_EVENT_LENGTH, Request, Signal, Stage, Start};
+use crate::frames::keeper::{
+    Event, FrameError, MAX_EVENT_LENGTH, Request, Signal, Stage, Start, Ticket,
+};
 use crate::frames::root;
 
 /// Why a command does not run.
@@ -53,6 +56,8 @@ pub(super) struct Shared {
 struct Commands {
     next: u32,
     gone: bool,
+    /// Who waits for the answer to a ticket.
+    ticket: Option<oneshot::Sender<Result<(), StartError>>>,
     running: BTreeMap<u32, Command>,
 }
 
@@ -95,6 +100,27 @@ impl Keeper {
         self.0.socket.send(&frame).await.map_err(|_| StartError::Ended)?;
         std::mem::forget(unsent);
         receiver.await.map_err(|_| StartError::Ended)??.take().ok_or(StartError::Ended)
+    }
+
+    /// Stores a Kerberos ticket, the content of a credential cache's file, for the commands that start from now on: they
+    /// find it by `KRB5CCNAME`. To be called once, for a shell of [`Spawner::open_for_ticket`](super::Spawner::open_for_ticket).
+    ///
+    /// # Errors
+    /// [`StartError::Failed`] at [`Stage::Ticket`]: with `EOPNOTSUPP` where there is no place in memory, which the spawner
+    /// has logged; with `EEXIST` where there is a ticket already.
+    pub async fn store_ticket(&self, ticket: &[u8]) -> Result<(), StartError> {
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut commands = self.0.commands();
+            if commands.gone {
+                return Err(StartError::Ended);
+            }
+            commands.ticket = Some(sender);
+        }
+        let request = Request::Ticket(Ticket::new(ticket));
+        let frame = Zeroizing::new(request.encode()?);
+        self.0.socket.send(&frame).await.map_err(|_| StartError::Ended)?;
+        receiver.await.map_err(|_| StartError::Ended)?
     }
 
     /// Ends the shell and returns when every process of it is gone.
@@ -178,6 +204,10 @@ impl Shared {
     fn dispatch(self: &Arc<Self>, event: Event, descriptors: Vec<OwnedFd>) {
         match event {
             Event::Started { command, process } => self.started(command, process, descriptors),
+            Event::Failed { command: 0, stage, errno } => {
+                self.answer_ticket(Err(StartError::Failed { stage, errno }));
+            }
+            Event::Stored => self.answer_ticket(Ok(())),
             Event::Failed { command, stage, errno } => {
                 if let Some(Command::Starting(waiting)) = self.commands().running.remove(&command) {
                     drop(waiting.send(Err(StartError::Failed { stage, errno })));
@@ -188,6 +218,14 @@ impl Shared {
                     let _ = waiting.send(Exit { outcome, usage, others });
                 }
             }
+        }
+    }
+
+    fn answer_ticket(&self, answer: Result<(), StartError>) {
+        let waiting = self.commands().ticket.take();
+        if let Some(waiting) = waiting {
+            // Who stopped waiting needs no answer.
+            drop(waiting.send(answer));
         }
     }
 
@@ -242,6 +280,7 @@ async fn listen(shared: Arc<Shared>) {
     let running = {
         let mut commands = shared.commands();
         commands.gone = true;
+        commands.ticket = None;
         std::mem::take(&mut commands.running)
     };
     for command in running.into_values() {

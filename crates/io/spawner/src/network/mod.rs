@@ -182,8 +182,31 @@ impl Spawner {
     /// # Errors
     /// The reasons of [`Reason`].
     pub async fn open(&self, account: AccountId, login: [u8; 16]) -> Result<Keeper, RequestError> {
+        self.ask_for_shell(account, login, false).await
+    }
+
+    /// The same for a shell whose keeper will be given a ticket ([`Keeper::store_ticket`]): root makes a place in memory
+    /// for it.
+    ///
+    /// # Errors
+    /// The reasons of [`Reason`]. Without such a place the shell opens all the same, the log says why, and the keeper
+    /// refuses the ticket.
+    pub async fn open_for_ticket(
+        &self,
+        account: AccountId,
+        login: [u8; 16],
+    ) -> Result<Keeper, RequestError> {
+        self.ask_for_shell(account, login, true).await
+    }
+
+    async fn ask_for_shell(
+        &self,
+        account: AccountId,
+        login: [u8; 16],
+        ticket: bool,
+    ) -> Result<Keeper, RequestError> {
         let permit = self.0.opens.acquire().await.map_err(|_| RequestError::Lost)?;
-        let answer = self.0.ask(&Request::Open { account, login }).await?;
+        let answer = self.0.ask(&Request::Open { account, login, ticket }).await?;
         drop(permit);
         match answer {
             Answer { event: Event::Opened { .. }, keeper: Some(keeper), .. } => {

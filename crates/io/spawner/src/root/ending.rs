@@ -14,6 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 
 use crate::registry::Registry;
+use crate::tickets::{self, Full};
 use crate::tree::{Below, Sweep, childless, look};
 use crate::{cgroup, sys};
 
@@ -39,6 +40,8 @@ pub(super) enum Job {
     Sessions(Vec<(i32, u64, Below)>),
     /// Ends what became a child of the spawner without being made by it.
     Orphans { spawner: i32, registry: Registry },
+    /// Empties folders of tickets.
+    Tickets(Vec<Full>),
 }
 
 /// The helper's life; the number is its exit code: 0 when everything is gone.
@@ -51,6 +54,9 @@ pub(super) fn run(job: Job) -> u8 {
             sweep.orphans_of(spawner, registry);
             sweep.run(TIME)
         }),
+        Job::Tickets(folders) => {
+            keep_only(&[]).and_then(|()| tickets::empty_all(&folders)).map(|()| 0)
+        }
     };
     u8::from(done.is_err() || done.is_ok_and(|left| left > 0))
 }

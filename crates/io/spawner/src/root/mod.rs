@@ -23,6 +23,7 @@ mod requests;
 mod service;
 mod shells;
 mod start;
+mod tickets;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsString;
@@ -46,6 +47,7 @@ use crate::frames::root::{Event, LENGTH};
 use crate::keeper::House;
 use crate::registry::Family;
 use crate::store::{Lock, Store};
+use crate::tickets::Folders;
 use crate::{Options, sys, tree};
 
 pub use check::{Finding, Report, Verdict, check};
@@ -96,6 +98,7 @@ struct Root {
     manager: ServiceManager,
     signals: SignalFd,
     cgroups: Option<Cgroups>,
+    tickets: Folders,
     family: Family,
     network: NetworkProcess,
     life: Life,
@@ -171,7 +174,9 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
     let foreign = tree::own_children().map_err(system("look at /proc"))?;
     let family = Family::new(foreign).map_err(system("make the list of children"))?;
     let signals = watch_signals().map_err(|error| system("watch signals")(error.into()))?;
-    let cgroups = prepare_cgroups(&options, &store, log);
+    let (state, own) = identity(&store)?;
+    let cgroups = prepare_cgroups(&options, &state, &own, log);
+    let tickets = Folders::new(before.privileged, state, own);
     let house = House {
         privileged: before.privileged,
         service_uid: service.uid.as_raw(),
@@ -193,7 +198,7 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
             ("cgroups", &cgroups.is_some()),
         ],
     );
-    Ok(Root {
+    let mut root = Root {
         state: store.path().to_owned(),
         privileged: before.privileged,
         house,
@@ -214,8 +219,11 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
         retry_at: None,
         outgoing: VecDeque::new(),
         options,
+        tickets,
         _serving: serving,
-    })
+    };
+    root.empty_left_over();
+    Ok(root)
 }
 
 fn lock(store: &Store) -> Result<Lock, StartError> {
@@ -236,21 +244,10 @@ fn watch_signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
 }
 
-fn prepare_cgroups(options: &Options, store: &Store, log: &mut Log) -> Option<Cgroups> {
-    let own = i32::try_from(std::process::id()).ok().and_then(tree::look)?;
+fn prepare_cgroups(options: &Options, state: &str, own: &str, log: &mut Log) -> Option<Cgroups> {
     let limits =
         Limits { processes: options.processes_per_shell, memory: options.memory_per_shell };
-    let groups = if options.cgroups {
-        // The state directory's identity: a left-over group is another service's unless it served the same directory.
-        let stat = rustix::fs::fstat(store.folder()).ok()?;
-        Cgroups::prepare(
-            &format!("{:x}.{:x}", stat.st_dev, stat.st_ino),
-            &format!("{}.{}", own.pid, own.start),
-            limits,
-        )
-    } else {
-        None
-    };
+    let groups = if options.cgroups { Cgroups::prepare(state, own, limits) } else { None };
     if let Some(memory) = options
         .memory_per_shell
         .filter(|_| !groups.as_ref().is_some_and(|groups| groups.counts_memory))
@@ -261,6 +258,16 @@ fn prepare_cgroups(options: &Options, store: &Store, log: &mut Log) -> Option<Cg
         );
     }
     groups
+}
+
+/// Names that nobody else has: the state directory's, by which a left-over is another service's unless it served the same
+/// directory, and this process's.
+fn identity(store: &Store) -> Result<(String, String), StartError> {
+    let stat = rustix::fs::fstat(store.folder())
+        .map_err(|error| system("look at the state folder")(error.into()))?;
+    let own = i32::try_from(std::process::id()).ok().and_then(tree::look);
+    let own = own.ok_or_else(|| system("look at /proc")(io::ErrorKind::NotFound.into()))?;
+    Ok((format!("{:x}.{:x}", stat.st_dev, stat.st_ino), format!("{}.{}", own.pid, own.start)))
 }
 
 fn launch(
@@ -328,6 +335,7 @@ impl Root {
         if let Some(groups) = self.cgroups.take() {
             groups.remove();
         }
+        self.tickets.end();
         self.log.info(
             "the service has ended",
             &[("shells_left", &self.shells.len()), ("success", &success)],

@@ -35,7 +35,7 @@ impl Root {
             Request::Accounts => self.file(sequence, ACCOUNTS, Reason::AccountsFile),
             Request::Clients => self.file(sequence, CLIENTS, Reason::ClientsFile),
             Request::Principals => self.file(sequence, PRINCIPALS, Reason::PrincipalsFile),
-            Request::Open { account, login } => self.open(sequence, account, login),
+            Request::Open { account, .. } => self.open(sequence, request, account),
             Request::Close { shell } => self.close(shell),
             Request::KillSession { shell, session } => self.kill_session(shell, session),
             Request::Bind { address } => self.bind(sequence, address),

@@ -81,6 +81,9 @@ pub(super) fn hex(bytes: &[u8; 16]) -> String {
 pub(super) struct Shell {
     account: AccountId,
     local_user: String,
+    pub(super) uid: u32,
+    /// The folder of its tickets, until that is removed.
+    pub(super) tickets: Option<PathBuf>,
     keeper: Pid,
     /// The keeper's start time, which with its number names it for ever.
     start: u64,
@@ -114,14 +117,16 @@ pub(super) enum Helper {
     Shells(Vec<u64>),
     Sessions,
     Orphans,
+    Tickets(Vec<u64>),
+    LeftOver,
 }
 
 impl Root {
     pub(super) fn open(
         &mut self,
         sequence: u32,
+        request: Request,
         account: AccountId,
-        login: [u8; 16],
     ) -> Result<(), Refusal> {
         let mapping = self.admit(account)?;
         let resources = |error: Errno| Refusal::errno(Reason::Resources, error);
@@ -137,31 +142,37 @@ impl Root {
         self.next_shell = self.next_shell.saturating_add(1);
         // Without a group of its own a shell is ended by what descends from its keeper.
         let cgroup = self.cgroups.as_ref().and_then(|groups| groups.create(shell).ok());
-        let local_user = mapping.local_user.clone();
+        let (local_user, uid) = (mapping.local_user.clone(), mapping.uid);
+        let tickets = self.make_tickets(shell, &request, uid);
         let birth = Birth {
             socket: theirs,
             report: write,
             mapping,
             house: self.house.clone(),
             cgroup: cgroup.clone(),
+            tickets: tickets.clone(),
         };
         let forked = self.family.fork(move || keeper::run(birth));
         let keeper = forked.map_err(|error| {
             if let Some(group) = &cgroup {
                 drop(std::fs::remove_dir(group));
             }
+            if tickets.is_some() {
+                drop(self.tickets.remove(shell));
+            }
             let errno = error.raw_os_error().map_or(Errno::AGAIN, Errno::from_raw_os_error);
             Refusal::errno(Reason::Resources, errno)
         })?;
         let start = tree::look(keeper.as_raw_pid()).map_or(0, |seen| seen.start);
         let until = Instant::now() + OPEN_WITHIN;
-        let request = Request::Open { account, login };
         self.keepers.insert(keeper.as_raw_pid(), shell);
         let phase = Phase::Opening(Opening { sequence, request, report, socket, until });
         let (reaped, announced, attempts) = (false, false, 0);
         let shell_state = Shell {
             account,
             local_user,
+            uid,
+            tickets,
             keeper,
             start,
             reaped,
@@ -422,7 +433,7 @@ impl Root {
         (!sessions.is_empty()).then_some((Job::Sessions(sessions), Helper::Sessions))
     }
 
-    fn start_helper(&mut self, job: Job, helper: Helper) {
+    pub(super) fn start_helper(&mut self, job: Job, helper: Helper) {
         match self.family.fork(move || ending::run(job)) {
             Ok(pid) => drop(self.helpers.insert(pid.as_raw_pid(), helper)),
             Err(error) => {
@@ -447,7 +458,12 @@ impl Root {
                 &[("helper", &format!("{helper:?}")), ("status", &Status(status))],
             );
         }
-        let Helper::Shells(numbers) = helper else { return };
+        let numbers = match helper {
+            Helper::Shells(numbers) => numbers,
+            Helper::Tickets(numbers) => return self.remove_tickets(&numbers),
+            Helper::LeftOver => return self.remove_left_over(),
+            Helper::Sessions | Helper::Orphans => return,
+        };
         for number in numbers {
             let Some(shell) = self.shells.get_mut(&number) else { continue };
             shell.attempts = shell.attempts.saturating_add(1);
@@ -481,12 +497,10 @@ impl Root {
             Ok(true) => return self.start_orphans(),
             Err(error) => return self.postpone(&error),
         }
-        let ended: Vec<u64> = self
-            .shells
-            .iter()
-            .filter(|(_, shell)| complete(shell))
-            .map(|(number, _)| *number)
-            .collect();
+        let ended = self.shells.iter().filter(|(_, shell)| complete(shell));
+        let (with_tickets, ended): (Vec<u64>, Vec<u64>) =
+            ended.map(|(number, _)| *number).partition(|number| self.has_tickets(*number));
+        self.empty_tickets(with_tickets);
         for number in ended {
             if let Some(shell) = self.shells.remove(&number) {
                 self.keepers.retain(|_, owner| *owner != number);

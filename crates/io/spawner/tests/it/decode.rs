@@ -38,13 +38,13 @@ fn changed() {
         directory: Some("/d".into()),
     };
     let good: Vec<Vec<u8>> = vec![
-        root::Request::Open { account: [7; 16], login: [8; 16] }.encode(3).into(),
+        root::Request::Open { account: [7; 16], login: [8; 16], ticket: false }.encode(3).into(),
         root::Request::KillSession { shell: 4, session: 500 }.encode(3).into(),
         root::Request::Bind { address: "192.0.2.1:443".parse().unwrap() }.encode(3).into(),
         root::Event::Refused { reason: root::Reason::Resources, errno: 24 }.encode(3).into(),
         keeper::Request::Start { command: 1, start }.encode().unwrap(),
         keeper::Request::Signal { command: 1, signal: keeper::Signal::Terminate }.encode().unwrap(),
-        keeper::Request::Ticket(vec![1, 2, 3]).encode().unwrap(),
+        keeper::Request::Ticket(keeper::Ticket::new(&[1, 2, 3])).encode().unwrap(),
         keeper::Event::Failed { command: 1, stage: keeper::Stage::Pipes, errno: 24 }.encode(),
     ];
     for frame in good {

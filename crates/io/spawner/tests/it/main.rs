@@ -17,6 +17,7 @@ mod network;
 mod runner;
 mod sandbox;
 mod service;
+mod tickets;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};

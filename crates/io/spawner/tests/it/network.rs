@@ -23,10 +23,10 @@ use crate::hostile;
 use crate::service::{BOB, Mode, own_name};
 
 pub(crate) type Outcomes = Result<(), String>;
-type Scenario = fn(Spawner, Context) -> Pin<Box<dyn Future<Output = Outcomes>>>;
+pub(crate) type Scenario = fn(Spawner, Context) -> Pin<Box<dyn Future<Output = Outcomes>>>;
 
 pub(crate) const ALICE: AccountId = [1; 16];
-const NONE: [u8; 16] = [0; 16];
+pub(crate) const NONE: [u8; 16] = [0; 16];
 
 /// What a scenario knows.
 #[derive(Clone)]
@@ -46,6 +46,8 @@ pub(crate) use ensure;
 macro_rules! scenarios {
     ($($name:ident),+ $(,)?) => { &[$((stringify!($name), |spawner, context| Box::pin($name(spawner, context)))),+] };
 }
+
+pub(crate) use scenarios;
 
 const SCENARIOS: &[(&str, Scenario)] = scenarios![
     commands,
@@ -91,7 +93,8 @@ pub(crate) fn role(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     runtime.block_on(async {
         let spawner = inherited.start().unwrap();
         spawner.ready().await.unwrap();
-        let scenario = SCENARIOS.iter().find(|(known, _)| *known == name);
+        let mut scenarios = SCENARIOS.iter().chain(crate::tickets::SCENARIOS);
+        let scenario = scenarios.find(|(known, _)| *known == name);
         let code = say(match (done, scenario) {
             (Some(done), _) => done,
             (None, Some((_, scenario))) => scenario(spawner.clone(), context).await,
@@ -136,12 +139,12 @@ fn sh(script: &str) -> Start {
     Start { argv: ["/bin/sh", "-c", script].map(OsString::from).to_vec(), ..Start::default() }
 }
 
-async fn start(keeper: &Keeper, script: &str) -> Result<Process, String> {
+pub(crate) async fn start(keeper: &Keeper, script: &str) -> Result<Process, String> {
     keeper.start(sh(script)).await.map_err(|error| format!("{script}: {error}"))
 }
 
 /// Runs a command with input; returns stdout, stderr and how it ended.
-async fn run(
+pub(crate) async fn run(
     keeper: &Keeper,
     start: Start,
     input: &[u8],
@@ -157,14 +160,14 @@ async fn run(
     Ok((out, err, process.wait().await.outcome))
 }
 
-async fn text(keeper: &Keeper, script: &str) -> Result<String, String> {
+pub(crate) async fn text(keeper: &Keeper, script: &str) -> Result<String, String> {
     let (out, err, _) = run(keeper, sh(script), b"").await?;
     Ok(format!("{}{}", String::from_utf8_lossy(&out), String::from_utf8_lossy(&err))
         .trim()
         .to_owned())
 }
 
-async fn read_line(process: &mut Process) -> String {
+pub(crate) async fn read_line(process: &mut Process) -> String {
     let mut line = Vec::new();
     let stdout = process.stdout.as_mut().unwrap();
     while !line.ends_with(b"\n") {

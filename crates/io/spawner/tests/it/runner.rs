@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use crate::service::Mode;
-use crate::{cases, decode, hostile, sandbox};
+use crate::{cases, decode, hostile, sandbox, tickets};
 
 /// One test.
 pub(crate) struct Test {
@@ -30,7 +30,7 @@ pub(crate) fn run(filter: Option<&str>) -> ExitCode {
     let root = nix::unistd::Uid::effective().is_root();
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     let tests = decode::TESTS.iter().chain(sandbox::TESTS);
-    let tests = tests.chain(cases::TESTS).chain(hostile::TESTS);
+    let tests = tests.chain(cases::TESTS).chain(hostile::TESTS).chain(tickets::TESTS);
     for test in tests {
         let modes: &[Mode] = match (test.needs, root) {
             (Needs::Nothing, _) => &[Mode::None],

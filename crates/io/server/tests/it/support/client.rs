@@ -6,7 +6,7 @@ use std::time::Duration;
 use auth::credssp::{self, TsCredentials};
 use auth::ntlm::{self, Credential, InitiatorOptions};
 use auth::spnego::{self, InitiatorMechanism};
-use auth::{ChannelBinding, Entropy, FileTime, Initiator, Scheme, Sealer, Secret, Step, UserName};
+use auth::{ChannelBinding, Entropy, FileTime, Initiator, Sealer, Secret, Step, UserName};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use session::http::sealed::{self, Dialect, Frame, Protocol};
@@ -229,11 +229,11 @@ pub(crate) fn credssp(user: &str, password: &str) -> Box<dyn Initiator> {
 
 /// A logged-in connection that seals its messages.
 pub(crate) struct Session {
-    /// What its sealed bodies name.
-    pub(crate) protocol: Protocol,
     pub(crate) http: Http,
     pub(crate) sealer: Box<dyn Sealer>,
     pub(crate) dialect: Dialect,
+    /// What its sealed bodies name.
+    pub(crate) protocol: Protocol,
     pub(crate) context: RequestContext,
     /// How its messages are written.
     pub(crate) charset: Charset,
@@ -264,7 +264,8 @@ impl Session {
         let context = RequestContext::new("http://box:5985/wsman", resource::CMD, Uuid::nil());
         let timeout = Duration::from_secs(10);
         let charset = Charset::Utf8;
-        Ok(Self { protocol, http, sealer, dialect: Dialect::Tab, context, charset, timeout })
+        let dialect = Dialect::Tab;
+        Ok(Self { http, sealer, dialect, protocol, context, charset, timeout })
     }
 
     /// A login on a connection that may have had another one.
@@ -289,9 +290,7 @@ impl Session {
                 Step::Last(token) => (token, true),
                 Step::Done => break,
             };
-            // Raw NTLM goes by the name of the negotiation, too.
-            let word = if login.scheme() == Scheme::CredSsp { "CredSSP" } else { "Negotiate" };
-            let header = format!("{word} {}", STANDARD.encode(token));
+            let header = format!("{} {}", login.scheme(), STANDARD.encode(token));
             let headers = [("Authorization", header.as_str()), ("Content-Type", SOAP)];
             let answer = http.ask(&headers, b"").await;
             let token = answer.values("WWW-Authenticate").iter().find_map(|value| {
