@@ -72,6 +72,7 @@ mod slow_reader;
 mod soak;
 mod stub;
 mod terminal;
+mod tickets;
 mod tls_logins;
 mod tool;
 mod unencrypted;

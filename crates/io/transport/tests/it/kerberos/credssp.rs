@@ -4,7 +4,10 @@ use auth::credssp::{self, AcceptorOptions, InitiatorOptions};
 use auth::kerberos::KerberosAccepted;
 use auth::ntlm::Protection;
 use auth::spnego::{AcceptorMechanism, InitiatorMechanism};
-use auth::{AcceptStep, Account, Answer, CbtPolicy, Delegated, Initiator as _, Question};
+use auth::{
+    AcceptStep, Account, Answer, CbtPolicy, Delegated, Error, Initiator as _, KerberosRefusal,
+    PeerMisbehaved, Question,
+};
 use testkit::Realm;
 use transport::kerberos::{Initiator, Keytab};
 use transport::tls::{InnerServer, Level};
@@ -98,4 +101,25 @@ fn credssp_around_rc4_agrees_with_pyspnego_both_ways() {
     let test = "kerberos::credssp::credssp_around_rc4_agrees_with_pyspnego_both_ways";
     let Some(realm) = Realm::inside(test, RC4, prepare) else { return };
     agree(&realm);
+}
+
+/// A refusal of the mechanism inside goes with CredSSP's own.
+#[test]
+fn the_krb_error_of_a_refusal_reaches_the_client() {
+    let test = "kerberos::credssp::the_krb_error_of_a_refusal_reaches_the_client";
+    let Some(realm) = Realm::inside(test, "", prepare) else { return };
+    let (server, keytab) = (InnerServer::self_signed().unwrap(), keytab(&realm));
+    let replayed = |question| {
+        let Question::Kerberos(attempt) = question else { panic!("nothing else is asked") };
+        keytab.accept(&attempt.token, None).unwrap();
+        let again = keytab.accept(&attempt.token, None).unwrap_err();
+        Answer::KerberosRefused { refusal: again.refusal.into(), token: again.token }
+    };
+    let (error, refusal) = run_by(client(), service(&server), &replayed).unwrap_err();
+    assert_eq!(refusal, KerberosRefusal::Replayed.into());
+    let Some(Error::PeerMisbehaved(PeerMisbehaved::Kerberos { error, .. })) = error else {
+        panic!("{error:?}")
+    };
+    // KRB_AP_ERR_REPEAT
+    assert_eq!(error.code, 34);
 }
