@@ -151,9 +151,15 @@ fn settings(
     {
         findings.extend(client_certificates(store, secure.clone().count() > 0));
     }
+    let own = args.certificate.as_ref();
     findings.extend(secure.map(|listener| {
-        certificate(&folder, listener.certificate.as_ref().or(args.certificate.as_ref()))
+        certificate("certificate", &folder, listener.certificate.as_ref().or(own))
     }));
+    // Without a thumbprint CredSSP has a certificate that is made at the start.
+    let service = &settings.service;
+    let inner = service.certificate_thumbprint.as_ref().filter(|_| service.auth.cred_ssp);
+    findings
+        .extend(inner.map(|wanted| certificate("certificate of CredSSP", &folder, Some(wanted))));
     findings
 }
 
@@ -196,9 +202,9 @@ fn client_certificates(store: &Store, has_https: bool) -> Vec<Finding> {
     findings
 }
 
-/// Whether an https listener has its certificate. The names of the files tell: root opens none of them.
-fn certificate(folder: &Path, wanted: Option<&Thumbprint>) -> Finding {
-    let finding = |verdict, text: String| Finding::new("certificate", verdict, text);
+/// Whether a listener, or CredSSP, has its certificate. The names of the files tell: root opens none of them.
+fn certificate(what: &str, folder: &Path, wanted: Option<&Thumbprint>) -> Finding {
+    let finding = |verdict, text: String| Finding::new(what, verdict, text);
     let found = Certificates::open(folder).and_then(|certificates| {
         certificates.map_or_else(|| Ok(Vec::new()), |certificates| certificates.list())
     });

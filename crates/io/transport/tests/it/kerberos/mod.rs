@@ -1,5 +1,6 @@
 //! Kerberos in realms of MIT's that the tests make: our two ends, and each of them with other people's.
 
+mod credssp;
 mod errors;
 mod logins;
 mod peers;
