@@ -13,6 +13,7 @@ use std::thread;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid, User};
 use tempfile::TempDir;
+use testkit::realm::Realm;
 
 use crate::tool::{self, Ran};
 
@@ -140,6 +141,14 @@ impl Service {
     #[track_caller]
     pub(crate) fn start_by(flavour: Flavour, wrapper: &[&str]) -> Self {
         Self::set_up(Setup { wrapper, ..Setup::new(flavour) })
+    }
+
+    /// Starts a service of a Kerberos realm, by `http` or `https`; the settings name its keytab.
+    #[track_caller]
+    pub(crate) fn in_realm(scheme: &str, flavour: Flavour, settings: &str, realm: &Realm) -> Self {
+        let configuration = format!("KRB5_CONFIG={}", realm.configuration().display());
+        let wrapper = &["env", configuration.as_str()];
+        Self::set_up(Setup { scheme, settings, wrapper, ..Setup::new(flavour) })
     }
 
     /// Starts a service whose state folder something else makes.

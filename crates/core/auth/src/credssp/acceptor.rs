@@ -205,7 +205,9 @@ impl Acceptor {
         let opened = unseal(&mut *sealer, sealed)?;
         let TsCredentials { domain, user, password } =
             TsCredentials::decode(&Zeroizing::new(opened))?;
-        login.delegated = Some(Delegated::Password { domain, user, password });
+        // A ticket that the login inside brought needs no KDC any more.
+        let password = Delegated::Password { domain, user, password };
+        login.delegated = Some(login.delegated.unwrap_or(password));
         login.mechanism = mechanism_name(login.mechanism);
         let channel = self.channel.take().ok_or(Refusal::TokenAfterEnd)?;
         login.sealer = Some(Box::new(ChannelSealer::new(channel)));

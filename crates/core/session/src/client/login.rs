@@ -368,7 +368,7 @@ impl Login {
         let step = initiator.step(token);
         let (own, can_seal) = (initiator.scheme(), initiator.can_seal());
         let scheme = self.called.unwrap_or(own);
-        let step = step.map_err(|error| self.fail(error))?;
+        let step = step.map_err(|error| self.fail(failure(error)))?;
         let leg = |token, carries| {
             let authorization = Some(Credentials { scheme, token }.to_value());
             Some(Leg { authorization, carries })
@@ -407,6 +407,18 @@ impl Login {
         let error = error.into();
         drop(mem::replace(&mut self.state, State::Failed(error.clone())));
         error
+    }
+}
+
+/// What CredSSP says with a status of its own, a 401 says elsewhere.
+fn failure(error: auth::Error) -> LoginError {
+    match error {
+        auth::Error::PeerMisbehaved(auth::PeerMisbehaved::Status(status))
+            if status.is_wrong_credentials() =>
+        {
+            LoginError::Refused
+        }
+        other => LoginError::Auth(other),
     }
 }
 

@@ -16,6 +16,7 @@ mod failed_logins;
 mod fuzz;
 mod http_rules;
 mod https;
+mod kerberos;
 mod logins;
 mod malformed;
 mod ownership;

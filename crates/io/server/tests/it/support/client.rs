@@ -217,6 +217,7 @@ pub(crate) struct Session {
     pub(crate) http: Http,
     pub(crate) sealer: Box<dyn Sealer>,
     pub(crate) dialect: Dialect,
+    pub(crate) protocol: Protocol,
     pub(crate) context: RequestContext,
     /// How its messages are written.
     pub(crate) charset: Charset,
@@ -242,11 +243,13 @@ impl Session {
 
     /// The same on a connection that is there, by an initiator that nobody has stepped yet.
     pub(crate) async fn over(mut http: Http, login: Box<dyn Initiator>) -> Result<Self, Response> {
+        let protocol = Protocol::of(login.scheme());
         let sealer = Self::log_in_by(&mut http, login).await?;
         let context = RequestContext::new("http://box:5985/wsman", resource::CMD, Uuid::nil());
         let timeout = Duration::from_secs(10);
         let charset = Charset::Utf8;
-        Ok(Self { http, sealer, dialect: Dialect::Tab, context, charset, timeout })
+        let dialect = Dialect::Tab;
+        Ok(Self { http, sealer, dialect, protocol, context, charset, timeout })
     }
 
     /// A login on a connection that may have had another one.
@@ -271,7 +274,7 @@ impl Session {
                 Step::Last(token) => (token, true),
                 Step::Done => break,
             };
-            let header = format!("Negotiate {}", STANDARD.encode(token));
+            let header = format!("{} {}", login.scheme(), STANDARD.encode(token));
             let headers = [("Authorization", header.as_str()), ("Content-Type", SOAP)];
             let answer = http.ask(&headers, b"").await;
             let token = answer.values("WWW-Authenticate").iter().find_map(|value| {
@@ -294,7 +297,7 @@ impl Session {
 
     /// Seals a message: its Content-Type and body.
     pub(crate) fn seal(&mut self, message: &[u8]) -> (String, Vec<u8>) {
-        let frame = Frame { protocol: Protocol::Spnego, dialect: self.dialect };
+        let frame = Frame { protocol: self.protocol, dialect: self.dialect };
         let sealed = sealed::seal(
             self.sealer.as_mut(),
             frame,

@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use auth::Ticket;
 use server::BoxFuture;
 use server::plugin::{
     CommandControl, CommandSignal, OpenShell, Running, ShellInstance, ShellPlugin, StartCommand,
@@ -18,6 +19,7 @@ use wsman::ns::resource;
 #[derive(Debug, Default)]
 pub(crate) struct Pipes {
     opened: AtomicUsize,
+    tickets: Mutex<Vec<Option<Arc<Ticket>>>>,
     counts: Arc<Counts>,
 }
 
@@ -33,6 +35,11 @@ impl Pipes {
     /// Shells that were opened.
     pub(crate) fn opened(&self) -> usize {
         self.opened.load(Ordering::SeqCst)
+    }
+
+    /// The tickets of the shells that were opened.
+    pub(crate) fn tickets(&self) -> Vec<Option<Arc<Ticket>>> {
+        self.tickets.lock().unwrap().clone()
     }
 
     /// Commands that were started.
@@ -58,6 +65,7 @@ impl ShellPlugin for Pipes {
 
     fn open(&self, open: OpenShell) -> BoxFuture<'_, Result<Arc<dyn ShellInstance>, Box<Fault>>> {
         self.opened.fetch_add(1, Ordering::SeqCst);
+        self.tickets.lock().unwrap().push(open.ticket.clone());
         let counts = Arc::clone(&self.counts);
         let shell = PipeShell { open, counts, groups: Mutex::default() };
         Box::pin(async move { Ok(Arc::new(shell) as Arc<dyn ShellInstance>) })

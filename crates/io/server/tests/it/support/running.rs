@@ -7,7 +7,9 @@ use std::sync::Arc;
 use auth::Secret;
 use server::accounts::{Accounts, FileSource, MachineNames};
 use server::certificates::{Certificates, New};
+use server::kerberos;
 use server::{Config, Listeners, RunError, Settings, run};
+use spawner::network::assistant;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -40,6 +42,15 @@ pub(crate) fn https(text: &str) -> Settings {
     settings
 }
 
+fn kerberos_process(options: kerberos::Options) -> kerberos::Opened {
+    let (ours, theirs) = assistant::pair().unwrap();
+    kerberos::prepare(&options).unwrap();
+    std::thread::spawn(move || kerberos::serve(theirs, options, None).unwrap());
+    let (opened, begun) = kerberos::Opened::wait(ours).unwrap();
+    assert!(opened.has_keys(), "{begun:?}");
+    opened
+}
+
 impl Service {
     pub(crate) async fn start() -> Self {
         Self::start_with(settings("")).await
@@ -47,6 +58,14 @@ impl Service {
 
     /// Alice and Bob are administrators, Carol is nothing.
     pub(crate) async fn start_with(settings: Settings) -> Self {
+        Self::start_with_keys(settings, None).await
+    }
+
+    /// The same with a Kerberos process, which is a thread of this one.
+    pub(crate) async fn start_with_keys(
+        settings: Settings,
+        kerberos: Option<kerberos::Options>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut accounts = Accounts::default();
         let administrators = || vec!["Administrators".to_owned()];
@@ -65,6 +84,7 @@ impl Service {
         let (ready, listening) = oneshot::channel();
         let listeners = Listeners::open(&settings, Some(folder.path()), None, None).unwrap();
         let mut config = Config::new(settings, listeners, source);
+        config.kerberos = kerberos.map(kerberos_process);
         config.names = MachineNames::new("box.example.test");
         config.plugins = vec![Arc::<Pipes>::clone(&plugin)];
         config.stop = Box::pin(async move { drop(stopped.await) });
