@@ -22,6 +22,8 @@ mod digest;
 mod docs;
 mod doctor;
 mod doctor_record;
+mod doctor_tickets;
+mod double_hop;
 mod encodings;
 mod endings;
 mod enter;

@@ -106,7 +106,7 @@ fn nameless(way: &Way<'_>, is_asked_for: bool, report: &mut Report) -> Result<bo
     let fact = format!("tickets are for names, and {} is an address", way.endpoint.host);
     if is_asked_for {
         let step = Step::new("kerberos")
-            .warning(fact)
+            .warning(fact.as_str())
             .remedy("use the host's full name as its domain knows it, not its address");
         report.add(step)?;
     } else {
