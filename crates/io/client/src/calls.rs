@@ -129,8 +129,15 @@ impl Calls {
         let config = self.config();
         let endpoint = redirection::target(&config.endpoint, location);
         let endpoint = endpoint.map_err(|error| error.to_string())?;
+        if config.settings.kerberos.delegate && config.authentication != Authentication::CredSsp {
+            return Err(
+                "credentials are delegated to the host that was named and to no other".to_owned()
+            );
+        }
         let redirections = config.redirections.saturating_sub(1);
-        let config = Config { endpoint, redirections, ..config.clone() };
+        let mut config = Config { endpoint, redirections, ..config.clone() };
+        // It was another host's.
+        config.settings.kerberos.service_host = None;
         let tickets = self.shared().tickets.redirected(&config);
         let mut calls = Self::with(config, tickets).map_err(|error| error.to_string())?;
         calls.is_redirected = true;
@@ -320,4 +327,23 @@ impl Drop for Interruption<'_> {
 /// A poisoned lock is taken over: no state here is left half changed by a panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Credentials;
+
+    #[test]
+    fn delegation_and_the_name_of_a_service_end_with_a_redirection() {
+        let credentials = Credentials { user: "alice@R".to_owned(), password: "p".into() };
+        let mut config = Config::new("https://a.test:5986".parse().unwrap(), credentials);
+        config.redirections = 1;
+        config.settings.kerberos.service_host = Some("a.test".to_owned());
+        let calls = Calls::new(config.clone()).unwrap().redirected("https://b.test:5986/wsman");
+        assert_eq!(calls.unwrap().config().settings.kerberos.service_host, None);
+        config.settings.kerberos.delegate = true;
+        let error = Calls::new(config).unwrap().redirected("https://b.test:5986/wsman");
+        assert!(error.unwrap_err().contains("to no other"));
+    }
 }

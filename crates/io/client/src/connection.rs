@@ -186,8 +186,8 @@ impl Connection {
             (false, false) => Protection::Nothing,
         };
         let mechanism = self.login.mechanism();
-        // The service may have chosen NTLM.
-        let ticket = self.ticket.clone().filter(|_| mechanism != "NTLM");
+        // The service may have chosen NTLM, inside CredSSP too.
+        let ticket = self.ticket.clone().filter(|_| mechanism.ends_with("Kerberos"));
         Security { mechanism, protection, ticket }
     }
 

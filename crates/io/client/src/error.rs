@@ -109,9 +109,6 @@ pub enum ConfigError {
     /// A login that needs a ticket, where none is for.
     #[error("no login by Kerberos: {0}")]
     NoTickets(String),
-    /// A login that there is not.
-    #[error("logins by {0} are not in this version")]
-    NoSuchLogin(&'static str),
     /// Digest keeps the password to itself, but no message.
     #[error("Digest over plain HTTP shows all messages to everybody on the way")]
     DigestUnencrypted,

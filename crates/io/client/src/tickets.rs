@@ -165,7 +165,8 @@ impl Holder {
             target: target(&config.endpoint, &config.settings.kerberos),
             delegate,
             channel_binding,
-            confidential: config.seals(),
+            // Inside CredSSP sealing is what proves the host's key.
+            confidential: config.seals() || config.authentication == Authentication::CredSsp,
         };
         let ready = blocking(move || {
             let initiator = Initiator::begin(&credential, &options, &mut SystemEntropy)?;

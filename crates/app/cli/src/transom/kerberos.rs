@@ -67,16 +67,20 @@ impl KerberosArgs {
 /// A keytab that must not be used.
 pub(super) fn start(settings: &Settings, folder: &Path) -> Result<Option<Opened>, CommandError> {
     let auth = &settings.service.auth;
-    let keytab = kerberos::keytab(settings, folder);
-    if !auth.kerberos && !auth.negotiate {
+    if !auth.kerberos && !auth.negotiate && !auth.cred_ssp {
         return Ok(None);
     }
-    if settings.service.kerberos.keytab.is_none() && !keytab.exists() {
+    let keytab = kerberos::keytab(settings, folder);
+    let has_keytab = settings.service.kerberos.keytab.is_some() || keytab.exists();
+    if !has_keytab {
         info!(keytab = %keytab.display(), "Kerberos is not offered: there is no keytab");
-        return Ok(None);
+        // Passwords that come by CredSSP buy tickets without one.
+        if !auth.cred_ssp {
+            return Ok(None);
+        }
     }
     let args = KerberosArgs {
-        keytab: Some(keytab),
+        keytab: has_keytab.then_some(keytab),
         replays: folder.join(kerberos::REPLAYS),
         allow_host_key: settings.service.kerberos.allow_host_key,
         worker: false,
@@ -91,7 +95,9 @@ pub(super) fn start(settings: &Settings, folder: &Path) -> Result<Option<Opened>
     };
     match begun {
         Begun::Ready { entries, unconfined } => {
-            info!(keys = kerberos::told(&entries), "Kerberos is offered");
+            if has_keytab {
+                info!(keys = kerberos::told(&entries), "Kerberos is offered");
+            }
             if let Some(missing) = unconfined {
                 warn!("The Kerberos process is not confined: {missing}");
             }
@@ -104,9 +110,9 @@ pub(super) fn start(settings: &Settings, folder: &Path) -> Result<Option<Opened>
             Ok(Some(opened))
         }
         Begun::Unusable { reason: Unusable::HostKey, text } => Err(CommandError::failed(text)),
-        Begun::Unusable { text, .. } => {
+        Begun::Unusable { reason, text } => {
             warn!(reason = text, "Kerberos is not offered");
-            Ok(None)
+            Ok((auth.cred_ssp && reason == Unusable::Keytab).then_some(opened))
         }
     }
 }

@@ -13,7 +13,7 @@ use std::thread;
 
 use clap::Args;
 use plugins::powershell::PowerShell;
-use server::certificates::Thumbprint;
+use server::certificates::{FOLDER, Thumbprint};
 use server::settings::{Listener, MetricsAddress};
 use server::{Config, Listeners, Settings};
 use spawner::network::{Inherited, sandbox};
@@ -80,7 +80,8 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
     let kerberos = kerberos::start(&settings, &folder)?;
     // The share of the processors is told by files.
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
-    let closed = sandbox::close(&folder);
+    // Certificates stay readable, the keytab does not: it is the Kerberos process's.
+    let closed = sandbox::close(&folder.join(FOLDER));
     if closed.is_complete() {
         info!("Sandbox: {closed}");
     } else {

@@ -61,16 +61,18 @@ fn every_row_of_the_guides_names_a_test_that_exists() {
     let mut known = BTreeSet::new();
     tests_below(&tool::repository().join("crates"), &mut known);
     assert!(known.contains("every_row_of_the_guides_names_a_test_that_exists"));
-    let [winrs, pssession, certificates] =
-        ["winrs.md", "pssession.md", "certificates.md"].map(|name| rows(&page(name)));
+    let [winrs, pssession, certificates, domain] =
+        ["winrs.md", "pssession.md", "certificates.md", "domain-logins.md"]
+            .map(|name| rows(&page(name)));
     assert!(certificates.len() > 15, "{} rows", certificates.len());
+    assert!(domain.len() > 25, "{} rows", domain.len());
     assert!(
         winrs.len() > 30 && pssession.len() > 30,
         "{} and {} rows",
         winrs.len(),
         pssession.len()
     );
-    for row in winrs.into_iter().chain(pssession).chain(certificates) {
+    for row in winrs.into_iter().chain(pssession).chain(certificates).chain(domain) {
         let named = quoted(row.last().unwrap());
         assert!(!named.is_empty(), "no test: {row:?}");
         for name in named {

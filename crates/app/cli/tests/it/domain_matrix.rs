@@ -14,6 +14,8 @@ use crate::tool;
 /// A ticket of the client's is where the library looks for it without being told.
 const LINE: &str = "if klist -s; then echo ticket; else echo none; fi; echo err >&2; exit 7";
 
+const AUTH: &str = "[Service.Auth]\nCredSSP = true\n";
+
 /// A row of the guide.
 struct Row<'a> {
     login: String,
@@ -41,7 +43,7 @@ impl<'a> Row<'a> {
     fn by_winrs(&self, domain: &Domain, service: &Service) -> String {
         let (user, password) = self.account();
         let mut command = domain.winrs();
-        command.arg(format!("-r:{}", domain.url(service)));
+        command.arg(format!("-r:{}", Domain::url(service)));
         command.args(["--auth", &self.login]).arg(format!("-u:{user}"));
         command.env("TRANSOM_PASSWORD", password);
         if self.delegates {
@@ -63,7 +65,7 @@ impl<'a> Row<'a> {
         let (user, password) = self.account();
         let mut command = domain.program(peers_python());
         command.arg(tool::repository().join("crates/app/cli/tests/peers/domain_matrix.py"));
-        command.args([client, &self.login, &format!("{}/wsman", domain.url(service)), user, LINE]);
+        command.args([client, &self.login, &format!("{}/wsman", Domain::url(service)), user, LINE]);
         command.env("TRANSOM_TEST_PASSWORD", password);
         if self.delegates {
             command.env("TRANSOM_TEST_DELEGATE", "yes");
@@ -81,8 +83,8 @@ fn every_domain_login_passes_or_is_refused_as_the_guide_says() {
     let rows = rows(&guide);
     assert_eq!(rows.len(), 16);
     let domain = Domain::new();
-    let http = domain.service(flavours()[0], "http");
-    let https = domain.service(flavours()[0], "https");
+    let http = domain.service("http", flavours()[0], AUTH);
+    let https = domain.service("https", flavours()[0], AUTH);
     let mut wrong = Vec::new();
     for cells in &rows {
         let (row, expected) = Row::read(cells);

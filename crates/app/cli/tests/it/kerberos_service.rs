@@ -3,6 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
@@ -67,16 +68,21 @@ impl Domain {
 
     /// A command by a released client.
     fn client(&self, service: &Service, client: &str, login: &str, delegate: bool) -> Ran {
-        let script = tool::repository().join("crates/app/cli/tests/peers/domain_matrix.py");
-        let mut command = self.realm.command(peers_python());
-        let endpoint = service.url.replace("127.0.0.1", "localhost");
-        command.arg(script).args([client, login, &format!("{endpoint}/wsman"), PRINCIPAL, LINE]);
-        command.env("TRANSOM_TEST_PASSWORD", PASSWORD);
-        command.env("TRANSOM_TEST_CA", service.certificate());
+        let mut command = self.client_of(service, client, login, PRINCIPAL);
         if delegate {
             command.env("TRANSOM_TEST_DELEGATE", "1");
         }
         tool::run(&mut command)
+    }
+
+    fn client_of(&self, service: &Service, client: &str, login: &str, user: &str) -> Command {
+        let script = tool::repository().join("crates/app/cli/tests/peers/domain_matrix.py");
+        let mut command = self.realm.command(peers_python());
+        let endpoint = service.url.replace("127.0.0.1", "localhost");
+        command.arg(script).args([client, login, &format!("{endpoint}/wsman"), user, LINE]);
+        command.env("TRANSOM_TEST_PASSWORD", PASSWORD);
+        command.env("TRANSOM_TEST_CA", service.certificate());
+        command
     }
 
     /// curl's login by the tickets in a cache; its words are those that follow.
@@ -154,6 +160,26 @@ fn ticket_that_a_client_delegates_is_taken_with_its_login() {
         let told = "event=\"ticket\" outcome=\"forwarded\"";
         assert!(log.matches(told).count() > count, "{log}");
     }
+}
+
+#[test]
+fn password_that_comes_by_credssp_buys_a_ticket_and_is_written_nowhere() {
+    let domain = Domain::new();
+    let service = domain.service("http", flavours()[0], "[Service.Auth]\nCredSSP = true\n");
+    let ran = domain.client(&service, "pypsrp", "credssp", false).ended(0);
+    assert!(ran.stdout.starts_with("pass"), "{ran:?}");
+    let log = service.log();
+    let told = "event=\"ticket\" outcome=\"bought\"";
+    assert!(log.contains(told) && log.contains("principal=\"rita@TRANSOM.TEST\""), "{log}");
+    assert!(!log.contains(PASSWORD), "{log}");
+    // Without a keytab there are no logins by ticket; what an account of the service's own delegates buys nothing.
+    let settings = "[Service.Auth]\nCredSSP = true\n";
+    let local = Service::in_realm("http", flavours()[0], settings, &domain.realm);
+    let mut command = domain.client_of(&local, "pypsrp", "credssp", "alice");
+    let ran = tool::run(command.env("TRANSOM_TEST_PASSWORD", crate::service::PASSWORD)).ended(0);
+    assert_eq!(ran.stdout, "pass\n");
+    assert!(local.log().contains("event=\"ticket\" outcome=\"none\""), "{}", local.log());
+    assert_eq!(processes(&local, "--worker").len(), 1);
 }
 
 #[test]

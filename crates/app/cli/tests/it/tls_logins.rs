@@ -115,7 +115,7 @@ fn message_encryption_seals_always_never_or_where_tls_does_not() {
     let service = Service::https(flavours()[0], "");
     let certificate = service.certificate();
     let ca = ["--ca", certificate.to_str().unwrap()];
-    let local = "winrs: not by Kerberos: localhost is this computer\n";
+    let local = "winrs: not by Kerberos: tickets are for names, and 127.0.0.1 is an address\n";
     for (auth, why) in [("ntlm", ""), ("negotiate", local)] {
         for (when, said) in [
             ("always", "messages are sealed inside TLS"),

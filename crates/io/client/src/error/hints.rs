@@ -159,10 +159,9 @@ impl Error {
             ConfigError::CredSspWithoutPassword => {
                 hint("name the account: -u:USER (winrs), -Credential (cmdlets)")
             }
-            ConfigError::Trust(_)
-            | ConfigError::Credentials(_)
-            | ConfigError::File { .. }
-            | ConfigError::NoSuchLogin(_) => Vec::new(),
+            ConfigError::Trust(_) | ConfigError::Credentials(_) | ConfigError::File { .. } => {
+                Vec::new()
+            }
         }
     }
 

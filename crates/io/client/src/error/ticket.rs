@@ -24,6 +24,7 @@ pub(super) fn hints(error: &KerberosError) -> Vec<String> {
         KerberosErrorKind::UnknownService => &[
             "connect by the full name under which the realm knows the host, not by an alias or a short name",
             "or say the name: --spn-host NAME, --spn-class CLASS (winrs), ServiceClass in [Kerberos] of client.toml",
+            "or name an account of the host for another login: -u:USER (winrs), -Credential (cmdlets)",
         ],
         KerberosErrorKind::Skew => {
             &["let both computers set their clocks by the same time service (NTP)"]

@@ -6,8 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use client::{
-    Authentication, Authorities, Client, Config, Credentials, Error, ErrorKind, KerberosErrorKind,
-    KerberosOptions, Protection, Settings, ShellOptions, Tickets, Trust,
+    Authentication, Authorities, Client, Config, CredSspOptions, Credentials, DelegationList,
+    Error, ErrorKind, KerberosErrorKind, KerberosOptions, Protection, Settings, ShellOptions,
+    Tickets, Trust,
 };
 use testkit::{Realm, Stub, report};
 
@@ -343,6 +344,31 @@ fn connections_of_a_client_share_its_tickets() {
 }
 
 #[test]
+fn tickets_are_bought_anew_before_they_expire() {
+    let test = "tickets_are_bought_anew_before_they_expire";
+    let Some(realm) = inside(test, "") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(stub) = Stub::start(test, folder.path(), &[]) else { return };
+    realm.add_user("carol", PASSWORD, "-maxlife 2s +requires_preauth");
+    let carol = config(&stub, Authentication::Kerberos, "carol@TRANSOM.TEST", PASSWORD);
+    let client = Client::new(carol).unwrap();
+    wait(async {
+        let shell = client.open_shell(ShellOptions::default()).await.unwrap();
+        let silent = shell.start(line("sleep 5; echo late")).await.unwrap();
+        let late = tokio::spawn(finish(silent));
+        // The first connection waits for the command; its tickets are over by then.
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let quick = shell.start(line("echo quick")).await.unwrap();
+        assert_eq!(finish(quick).await.unwrap().0, "quick\n");
+        assert_eq!(late.await.unwrap().unwrap().0, "late\n");
+        shell.close().await.unwrap();
+    });
+    let log = fs::read_to_string(realm.folder().join("kdc.log")).unwrap();
+    let bought = log.lines().filter(|line| line.contains("AS_REQ") && line.contains("ISSUE"));
+    assert!(bought.filter(|line| line.contains("carol@")).count() >= 2, "{log}");
+}
+
+#[test]
 fn class_and_port_belong_to_the_name_where_they_are_said() {
     let test = "class_and_port_belong_to_the_name_where_they_are_said";
     let Some(_realm) = inside(test, "") else { return };
@@ -362,6 +388,35 @@ fn class_and_port_belong_to_the_name_where_they_are_said() {
         let error = wait(run(&Client::new(with(config.clone(), options)).unwrap())).unwrap_err();
         assert_eq!(kind(&error), KerberosErrorKind::UnknownService, "{error}");
         assert!(error.to_string().contains(&name), "{error}");
+    }
+}
+
+#[test]
+fn credssp_gives_the_password_behind_a_login_by_either_mechanism() {
+    let test = "credssp_gives_the_password_behind_a_login_by_either_mechanism";
+    let Some(_realm) = inside(test, "") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(stub) = Stub::start(test, folder.path(), &[]) else { return };
+    let allowed = CredSspOptions {
+        allow_fresh_credentials: DelegationList::parse(&["wsman/localhost"]).unwrap(),
+        ..CredSspOptions::default()
+    };
+    for (user, password, mechanism) in
+        [(Stub::USER, Stub::USER, "CredSSP/NTLM"), (ALICE, PASSWORD, "CredSSP/Kerberos")]
+    {
+        let mut config =
+            with(config(&stub, Authentication::CredSsp, user, password), named("localhost"));
+        config.settings.credssp = allowed.clone();
+        let client = Client::new(config).unwrap();
+        let before = stub.requests().len();
+        wait(run(&client)).unwrap();
+        assert_eq!(client.mechanism(), Some(mechanism));
+        assert_eq!(client.protection(), Some(Protection::Seal));
+        assert_eq!(client.ticket().is_some(), mechanism.ends_with("Kerberos"));
+        report(&format!(
+            "PEER winrm_stub 1: http, {mechanism}, {} requests for one command on a new connection",
+            stub.requests().len() - before
+        ));
     }
 }
 

@@ -32,7 +32,7 @@ pub use transport::tls::{
 };
 
 /// The folder's name.
-const FOLDER: &str = "certificates";
+pub const FOLDER: &str = "certificates";
 /// No file is longer.
 const MAX_FILE: u64 = 1024 * 1024;
 /// A folder with more files is not ours.

@@ -195,18 +195,20 @@ pub(in crate::powershell) fn by_account(
     is_named: bool,
     authentication: Authentication,
 ) -> Result<(), CommandError> {
-    match authentication {
-        Authentication::CredSsp if !is_named => Err(CommandError::usage(
+    if authentication == Authentication::CredSsp && !is_named {
+        return Err(CommandError::usage(
             "CredSSP gives an account's password to the host: -Credential is missing",
         )
-        .hint("add -Credential Domain01\\User01")),
-        Authentication::NegotiateWithImplicitCredential if is_named => Err(CommandError::usage(
+        .hint("add -Credential Domain01\\User01"));
+    }
+    if authentication == Authentication::NegotiateWithImplicitCredential && is_named {
+        return Err(CommandError::usage(
             "-Authentication NegotiateWithImplicitCredential and -Credential cannot be used together: it takes the tickets that \
              you have",
         )
-        .hint("leave out -Credential, or use -Authentication Negotiate")),
-        _ => Ok(()),
+        .hint("leave out -Credential, or use -Authentication Negotiate"));
     }
+    Ok(())
 }
 
 /// Who logs in, and how.
