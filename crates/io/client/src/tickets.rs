@@ -11,7 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use auth::{ChannelBinding, UserName};
 use session::client::endpoint::Endpoint;
@@ -143,6 +143,11 @@ impl Holder {
     pub(crate) fn give_up(&self, why: NoKerberos) {
         // Somebody else may have been first, with the same reason.
         let _known = self.without.set(why);
+    }
+
+    /// When the user's tickets expire, where they are known and say so.
+    pub(crate) async fn expires(&self) -> Option<SystemTime> {
+        self.credential.lock().await.as_ref().and_then(Credential::expires)
     }
 
     /// Tickets for a login, and its first token.
