@@ -31,6 +31,7 @@ int main(int count, char **words)
     double seconds = strtod(words[2], NULL);
     OM_uint32 minor, flags = GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG | GSS_C_CONF_FLAG | GSS_C_INTEG_FLAG;
     gss_buffer_desc text = {strlen("HTTP@srv.transom.test"), "HTTP@srv.transom.test"}, request = {0, NULL}, reply = {0, NULL};
+    gss_buffer_desc nothing = {0, NULL};
     gss_name_t service = GSS_C_NO_NAME;
     gss_ctx_id_t client = GSS_C_NO_CONTEXT, server = GSS_C_NO_CONTEXT;
 
@@ -43,7 +44,7 @@ int main(int count, char **words)
                                  &reply, NULL, NULL, NULL));
     check("gss_init_sec_context",
           gss_init_sec_context(&minor, GSS_C_NO_CREDENTIAL, &client, service, (gss_OID)gss_mech_krb5, flags, 0,
-                               GSS_C_NO_CHANNEL_BINDINGS, &reply, NULL, NULL, NULL, NULL));
+                               GSS_C_NO_CHANNEL_BINDINGS, &reply, NULL, &nothing, NULL, NULL));
 
     char *data = malloc(length);
     if (!data)
