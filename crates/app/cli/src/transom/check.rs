@@ -23,6 +23,7 @@ use spawner::store::{ACCOUNTS, CLIENTS, SERVICE, Store};
 use spawner::users::Users;
 use spawner::{Finding, LogFormat, Verdict};
 
+use super::check_kerberos;
 use super::network::NetworkArgs;
 use super::serve::Start;
 use crate::command_error::{CommandError, Program};
@@ -136,7 +137,7 @@ fn settings(
         ),
         (true, _) => finding(Verdict::Ok, shown.to_string()),
     }];
-    let listeners = if args.listen.is_empty() { settings.listeners } else { args.listen };
+    let listeners = if args.listen.is_empty() { settings.listeners.clone() } else { args.listen };
     if listeners.is_empty() {
         let text = "none: nobody can connect; add one to the settings or use --listen";
         findings.push(Finding::new("listeners", Verdict::Failed, text));
@@ -152,6 +153,7 @@ fn settings(
         findings.extend(client_certificates(store, secure.clone().count() > 0));
     }
     let own = args.certificate.as_ref();
+    findings.extend(check_kerberos::check(&settings, &folder, service_uid, store));
     findings.extend(secure.map(|listener| {
         certificate("certificate", &folder, listener.certificate.as_ref().or(own))
     }));
@@ -229,7 +231,7 @@ fn certificate(what: &str, folder: &Path, wanted: Option<&Thumbprint>) -> Findin
 }
 
 /// Whether `uid` reaches and reads the file by its permissions for the owner or for everyone.
-fn readable(path: &Path, uid: u32) -> bool {
+pub(super) fn readable(path: &Path, uid: u32) -> bool {
     let allows = |path: &Path, everyone: u32, owner: u32| {
         fs::metadata(path).is_ok_and(|found| {
             uid == 0

@@ -8,4 +8,4 @@ pub(crate) use client::{
     Http, Response, Session, basic, bound, credssp, envelope_of, negotiate, receive,
 };
 pub(crate) use plugin::Pipes;
-pub(crate) use running::{PASSWORD, Service, https, settings};
+pub(crate) use running::{PASSWORD, Service, https, kerberos_process, settings};

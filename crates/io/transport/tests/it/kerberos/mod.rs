@@ -3,6 +3,7 @@
 mod credssp;
 mod errors;
 mod logins;
+mod peers;
 
 mod refusals;
 
