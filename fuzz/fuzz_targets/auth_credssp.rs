@@ -29,7 +29,8 @@ pub(crate) fn run(bytes: &[u8]) {
     for minimum_version in [2, 5] {
         let options = AcceptorOptions { minimum_version };
         let mut acceptor =
-            Acceptor::new(Clear::new(), vec![Box::new(login::acceptor())], options).expect("one");
+            Acceptor::new(Clear::channel(), vec![Box::new(login::acceptor())], options)
+                .expect("one");
         let mut refused = false;
         for token in messages.iter().map(|one| record(one)).chain([bytes.to_vec()]) {
             let step = login::step(&mut acceptor, &token);
@@ -42,7 +43,7 @@ pub(crate) fn run(bytes: &[u8]) {
         let mechanisms: Vec<Box<dyn auth::spnego::InitiatorMechanism>> =
             vec![Box::new(login::initiator())];
         let mut client =
-            Initiator::new(Clear::new(), mechanisms, credentials, options, &mut login::Zeros)
+            Initiator::new(Clear::channel(), mechanisms, credentials, options, &mut login::Zeros)
                 .expect("one");
         drop(client.step(None));
         // TLS is complete.
@@ -84,7 +85,7 @@ fn record(data: &[u8]) -> Vec<u8> {
 struct Clear(Vec<u8>);
 
 impl Clear {
-    fn new() -> Box<dyn Channel> {
+    fn channel() -> Box<dyn Channel> {
         Box::new(Self(record(b"")))
     }
 }

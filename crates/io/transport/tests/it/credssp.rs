@@ -90,7 +90,9 @@ fn answer(question: Question) -> Answer {
             ntlm::verify(&hash, &attempt)
                 .map_or(Answer::Refused, |key| Answer::Accepted { account, session_key: Some(key) })
         }
-        _ => panic!("nothing else is asked"),
+        Question::Password { .. } | Question::Certificate | Question::Kerberos(_) | _ => {
+            panic!("nothing else is asked")
+        }
     }
 }
 
