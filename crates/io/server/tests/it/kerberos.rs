@@ -98,6 +98,17 @@ fn token(initiator: &mut Initiator) -> String {
     format!("Kerberos {}", STANDARD.encode(token))
 }
 
+/// The first token, raw or inside SPNEGO, as `Authorization` has it.
+fn first_word(mut initiator: Initiator, raw: bool) -> String {
+    if raw {
+        return token(&mut initiator);
+    }
+    let (Step::Last(token) | Step::Send(token)) = negotiated(initiator).step(None).unwrap() else {
+        panic!("a token")
+    };
+    format!("Negotiate {}", STANDARD.encode(token))
+}
+
 /// A login's first request on a new connection.
 async fn knock(service: &Service, value: &str) -> Response {
     let mut http = Http::connect(service.address).await;
@@ -269,17 +280,7 @@ async fn login_is_bound_to_its_tls_connection() {
         for (binding, status) in [(Some(right), 200), (None, none), (Some(other), wrong)] {
             let options = InitiatorOptions { channel_binding: binding, ..wanted("box") };
             for raw in [true, false] {
-                let mut initiator = begin(&rita, &options);
-                let value = if raw {
-                    token(&mut initiator)
-                } else {
-                    let (Step::Last(token) | Step::Send(token)) =
-                        negotiated(initiator).step(None).unwrap()
-                    else {
-                        panic!("a token")
-                    };
-                    format!("Negotiate {}", STANDARD.encode(token))
-                };
+                let value = first_word(begin(&rita, &options), raw);
                 let (mut http, _) = Http::connect_tls(service.address).await;
                 let headers = [("Authorization", value.as_str()), SOAP];
                 let answer = http.ask(&headers, &identify()).await;
