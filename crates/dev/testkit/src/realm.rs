@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,35 +43,47 @@ impl Realm {
     ///
     /// Where MIT Kerberos is not installed, or does not start.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test that needs a peer fails without it")]
     pub fn start_with(folder: &Path, libdefaults: &str) -> Self {
+        Self::start_at(folder, libdefaults, Ipv4Addr::LOCALHOST)
+    }
+
+    /// The same with the KDC at an address of this machine that others than this machine may reach.
+    ///
+    /// # Panics
+    ///
+    /// Where MIT Kerberos is not installed, or does not start.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test that needs a peer fails without it")]
+    pub fn start_at(folder: &Path, libdefaults: &str, address: Ipv4Addr) -> Self {
         assert!(
             Path::new(Self::KDC).exists(),
             "krb5-kdc is missing: `cargo xtask test` installs it"
         );
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        let kdc = TcpListener::bind((address, 0))
             .and_then(|listener| listener.local_addr())
-            .expect("loopback has a free port")
-            .port();
+            .expect("the address is this machine's, and has a free port");
         let write = |name: &str, text: String| {
             fs::write(folder.join(name), text).expect("the folder can be written");
         };
-        write("krb5.conf", client_configuration(port, libdefaults));
-        write("kdc.conf", kdc_configuration(folder, port));
+        write("krb5.conf", client_configuration(kdc, libdefaults));
+        // A file of its own for the KDC, which would notice what a test changes in the clients'.
+        write("server.conf", client_configuration(kdc, libdefaults));
+        write("kdc.conf", kdc_configuration(folder, kdc));
         write("kadm5.acl", String::new());
         let mut realm = Self { folder: folder.to_owned(), kdc: None };
         realm.run("kdb5_util", ["create", "-s", "-W", "-P", "master", "-r", Self::NAME], None);
-        let kdc = realm
+        let process = realm
             .command(Self::KDC)
             .arg("-n")
+            .env("KRB5_CONFIG", folder.join("server.conf"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the KDC starts");
-        realm.kdc = Some(kdc);
+        realm.kdc = Some(process);
         let begun = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+        while TcpStream::connect(kdc).is_err() {
             assert!(begun.elapsed() < START, "the KDC does not listen");
             thread::sleep(Duration::from_millis(20));
         }
@@ -236,20 +248,20 @@ impl Drop for Realm {
     }
 }
 
-fn client_configuration(port: u16, libdefaults: &str) -> String {
+fn client_configuration(kdc: SocketAddr, libdefaults: &str) -> String {
     let realm = Realm::NAME;
     format!(
         "[libdefaults]\n default_realm = {realm}\n dns_lookup_kdc = false\n dns_lookup_realm = false\n \
          dns_canonicalize_hostname = false\n rdns = false\n udp_preference_limit = 1\n {libdefaults}\n\
-         [realms]\n {realm} = {{\n  kdc = 127.0.0.1:{port}\n }}\n\
+         [realms]\n {realm} = {{\n  kdc = {kdc}\n }}\n\
          [domain_realm]\n .transom.test = {realm}\n transom.test = {realm}\n localhost = {realm}\n"
     )
 }
 
-fn kdc_configuration(folder: &Path, port: u16) -> String {
+fn kdc_configuration(folder: &Path, kdc: SocketAddr) -> String {
     let (realm, folder) = (Realm::NAME, folder.display());
     format!(
-        "[kdcdefaults]\n kdc_listen = 127.0.0.1:{port}\n kdc_tcp_listen = 127.0.0.1:{port}\n\
+        "[kdcdefaults]\n kdc_listen = {kdc}\n kdc_tcp_listen = {kdc}\n\
          [realms]\n {realm} = {{\n  database_name = {folder}/principal\n  key_stash_file = {folder}/stash\n  \
          acl_file = {folder}/kadm5.acl\n  max_life = 10h\n  max_renewable_life = 7d\n  supported_enctypes = \
          aes256-cts-hmac-sha1-96:normal aes128-cts-hmac-sha1-96:normal aes256-cts-hmac-sha384-192:normal \

@@ -4,6 +4,8 @@
 //! [`Client`](crate::Client) does all of this by itself; these are for those who want to know which
 //! part of it fails.
 
+pub mod kerberos;
+
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant, SystemTime};

@@ -11,7 +11,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use auth::{ChannelBinding, UserName};
 use session::client::endpoint::Endpoint;
@@ -145,6 +145,11 @@ impl Holder {
         let _known = self.without.set(why);
     }
 
+    /// When the user's tickets expire, where they are known and say so.
+    pub(crate) async fn expires(&self) -> Option<SystemTime> {
+        self.credential.lock().await.as_ref().and_then(Credential::expires)
+    }
+
     /// Tickets for a login, and its first token.
     pub(crate) async fn ready(
         &self,
@@ -262,7 +267,8 @@ fn plan(config: &Config, configuration: impl FnOnce() -> Configuration) -> Plan 
     }
 }
 
-/// Whether the host is one that no ticket is for. A login that is by Kerberos or not at all finds out by itself.
+/// Whether the host is one that no ticket is for. A login that is by Kerberos or not at all finds out by itself, and one
+/// whose user has a realm (`user@realm`) asks for a ticket here too.
 fn nameless(config: &Config, is_due: bool) -> Option<NoKerberos> {
     let endpoint = &config.endpoint;
     if config.settings.kerberos.service_host.is_some() {
@@ -280,7 +286,7 @@ fn nameless(config: &Config, is_due: bool) -> Option<NoKerberos> {
 fn names_a_realm(config: &Config) -> bool {
     let options = &config.settings.kerberos;
     let is_said = options.realm.is_some() || options.tickets != Tickets::Auto;
-    is_said || config.credentials.user.contains(['@', '\\'])
+    is_said || config.credentials.user.contains('@')
 }
 
 /// Where tickets come from; without a user, or with one who must not be asked for, nothing is bought with a password.
@@ -455,7 +461,7 @@ mod tests {
         assert!(planned("localhost", upn, Authentication::Kerberos).is_ok());
         // This computer has accounts of its own, and is worth a ticket only to somebody from a realm.
         assert!(planned("localhost", upn, Authentication::Negotiate).is_ok());
-        for user in ["", "alice"] {
+        for user in ["", "alice", r"TRANSOM\alice"] {
             let error = planned("localhost", user, Authentication::Negotiate).unwrap_err();
             assert_eq!(error, "localhost is this computer");
         }

@@ -151,6 +151,17 @@ impl Service {
         Self::set_up(Setup { scheme, settings, wrapper, ..Setup::new(flavour) })
     }
 
+    /// Starts a service through another program, with these settings and options.
+    #[track_caller]
+    pub(crate) fn configured_by(
+        flavour: Flavour,
+        settings: &str,
+        options: &[&str],
+        wrapper: &[&str],
+    ) -> Self {
+        Self::set_up(Setup { settings, options, wrapper, ..Setup::new(flavour) })
+    }
+
     /// Starts a service whose state folder something else makes.
     #[track_caller]
     pub(crate) fn with_state(flavour: Flavour, make: &dyn Fn(&Path)) -> Self {

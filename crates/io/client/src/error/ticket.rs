@@ -9,6 +9,7 @@ pub(super) fn hints(error: &KerberosError) -> Vec<String> {
         KerberosErrorKind::NoTicket => &[
             "get a ticket: kinit USER@REALM",
             "or name an account with its password: -u:USER@REALM (winrs), -Credential (cmdlets)",
+            "in a command on a host: log in to that host with -allowdelegate, or by CredSSP, so that it has your ticket",
         ],
         KerberosErrorKind::Expired => &["get a new ticket: kinit USER@REALM"],
         KerberosErrorKind::NoRealm => {

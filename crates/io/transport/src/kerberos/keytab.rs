@@ -69,9 +69,18 @@ impl Keytab {
     /// where it does not exist, and must be this user's alone.
     ///
     /// # Errors
-    /// [`KerberosError`] where it cannot be read or has no key.
+    /// [`KerberosError`] where it cannot be read or has no key, and where everybody may read or write it: whoever has its
+    /// keys can log in as anybody.
     pub fn open(path: &Path, replays: &Path) -> Result<Self, KerberosError> {
         let name = keytab_name(path)?;
+        if fs::metadata(path).is_ok_and(|found| found.mode() & 0o007 != 0) {
+            let text = format!(
+                "the keytab {} is open to everybody, and its keys let their owner log in as anybody: `chmod o= {0}`, \
+                 and new keys if others could have read it",
+                path.display()
+            );
+            return Err(KerberosError::new(KerberosErrorKind::Keytab, text));
+        }
         let folder = private(replays)?;
         let keytab = Self {
             path: path.to_owned(),
@@ -115,16 +124,15 @@ impl Keytab {
     /// # Errors
     /// [`KerberosError`] where it cannot be read.
     pub fn entries(&self) -> Result<Vec<Entry>, KerberosError> {
-        let path = self.path.display().to_string();
-        let doing = Doing::Keys { path: &path };
-        let keys = Krb5::new()?.keys_of(&self.name);
-        let keys = keys.map_err(|fault| KerberosError::of(&fault, doing))?;
-        let entry = |key: super::sys::KeytabKey| Entry {
-            principal: key.principal,
-            version: key.version,
-            encryption_type: key.encryption_type,
-        };
-        Ok(keys.into_iter().map(entry).collect())
+        entries(&self.name, &self.path)
+    }
+
+    /// The same of a keytab that nobody accepts with.
+    ///
+    /// # Errors
+    /// [`KerberosError`] where it cannot be read.
+    pub fn look(path: &Path) -> Result<Vec<Entry>, KerberosError> {
+        entries(&keytab_name(path)?, path)
     }
 
     fn not_accepted(&self, fault: &GssFault, token: Vec<u8>) -> NotAccepted {
@@ -220,6 +228,19 @@ fn private(folder: &Path) -> Result<&str, KerberosError> {
         return Err(wrong("is not a folder that only this user can write to"));
     }
     Ok(text)
+}
+
+fn entries(name: &str, path: &Path) -> Result<Vec<Entry>, KerberosError> {
+    let path = path.display().to_string();
+    let doing = Doing::Keys { path: &path };
+    let keys = Krb5::new()?.keys_of(name);
+    let keys = keys.map_err(|fault| KerberosError::of(&fault, doing))?;
+    let entry = |key: super::sys::KeytabKey| Entry {
+        principal: key.principal,
+        version: key.version,
+        encryption_type: key.encryption_type,
+    };
+    Ok(keys.into_iter().map(entry).collect())
 }
 
 /// A key of a keytab.

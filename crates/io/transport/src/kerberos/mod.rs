@@ -13,6 +13,7 @@ pub mod configuration;
 mod credential;
 mod error;
 mod initiator;
+mod kdc;
 mod keytab;
 mod kinit;
 mod refusal;
@@ -22,6 +23,7 @@ mod target;
 pub use credential::{Credential, Source};
 pub use error::{KerberosError, KerberosErrorKind};
 pub use initiator::{Initiator, InitiatorOptions};
+pub use kdc::{KdcAnswer, ask_kdc, encryption_of};
 pub use keytab::{Accepted, Entry, Keytab, NotAccepted};
 pub use target::Target;
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! name ─► tcp ─► http ─► schemes ─► login ─► sealing ─► identify ─► shell ─► quotas
-//!   └► reverse    ├► clock  └► anonymous
+//!   └► reverse    ├► clock  ├► anonymous
+//!                           └► kerberos ─► kdc ─► ticket
 //! ```
 //!
 //! A step that fails ends the walk; those that hang below only ever warn.
@@ -11,6 +12,7 @@ mod bundle;
 mod login;
 mod reach;
 mod report;
+mod tickets;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -47,7 +49,8 @@ pub(super) struct DoctorArgs {
     /// [default: TRANSOM_PASSWORD, else it is asked for]
     #[arg(long, value_name = "FILE")]
     password_file: Option<PathBuf>,
-    /// How to log in: negotiate (the host and transom agree), ntlm, digest, or basic
+    /// How to log in: negotiate (the host and transom agree), kerberos (without -u by the tickets that are there), credssp,
+    /// ntlm, digest, or basic
     #[arg(long, value_name = "SCHEME", default_value = "negotiate", hide_possible_values = true)]
     auth: Scheme,
     /// Logs in by this certificate, over https: a file (PEM or PFX) or the thumbprint of one in
@@ -57,6 +60,9 @@ pub(super) struct DoctorArgs {
     /// The file with the certificate's private key, if it is not in the same file
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
+    /// The host's keytab, where it is at hand: whether it opens the ticket that the KDC gives for the host
+    #[arg(long, value_name = "FILE")]
+    keytab: Option<PathBuf>,
     /// Which TLS is spoken: modern, compat or legacy [default: Level in the settings, else modern]
     #[arg(long, value_name = "LEVEL")]
     tls: Option<Level>,
@@ -72,7 +78,9 @@ pub(super) struct DoctorArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Scheme {
     Basic,
+    Credssp,
     Digest,
+    Kerberos,
     Ntlm,
     Negotiate,
 }
@@ -100,7 +108,7 @@ async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
     let mut bundle = Bundle::new(args.record.as_deref())?;
     let mut report = Report::new(format, &endpoint.to_string())?;
     tokio::select! {
-        walked = walk(&endpoint, &settings, config, &mut report, &mut bundle) => walked?,
+        walked = walk(&args, &endpoint, &settings, config, &mut report, &mut bundle) => walked?,
         _signal = signals.next() => {
             // A shell that was open closes itself in the background.
             tokio::time::sleep(LEAVE).await;
@@ -112,6 +120,7 @@ async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
 }
 
 async fn walk(
+    args: &DoctorArgs,
     endpoint: &Endpoint,
     settings: &Settings,
     config: Option<Config>,
@@ -122,6 +131,11 @@ async fn walk(
     let tls = TlsOptions { identity, ..settings.tls() };
     let way = reach::Way { proxy: settings.proxy.clone(), tls };
     if !reach::walk(endpoint, &way, report, bundle).await? {
+        return Ok(());
+    }
+    let keytab = args.keytab.clone();
+    let tickets = tickets::Way { endpoint, config: config.as_ref(), keytab };
+    if !tickets::walk(&tickets, report).await? {
         return Ok(());
     }
     match config {
@@ -145,16 +159,25 @@ async fn config(
         config.identity = Some(identity);
         return Ok(Some(config));
     }
-    let Some(user) = args.user.clone() else { return Ok(None) };
-    let password = password(args, &user, &endpoint, signals).await?;
-    let mut config = Config::new(endpoint, Credentials { user, password });
-    config.settings = settings.clone();
-    config.authentication = match args.auth {
+    let authentication = match args.auth {
         Scheme::Basic => Authentication::Basic,
+        Scheme::Credssp => Authentication::CredSsp,
         Scheme::Digest => Authentication::Digest,
+        Scheme::Kerberos => Authentication::Kerberos,
         Scheme::Ntlm => Authentication::Ntlm,
         Scheme::Negotiate => Authentication::Negotiate,
     };
+    let mut config = Config::new(endpoint.clone(), Credentials::default());
+    config.settings = settings.clone();
+    config.authentication = authentication;
+    let Some(user) = args.user.clone() else {
+        return Ok((args.auth == Scheme::Kerberos).then_some(config));
+    };
+    let has_tickets = config.has_tickets_for(&user);
+    config.credentials.user.clone_from(&user);
+    if !has_tickets {
+        config.credentials.password = password(args, &user, &endpoint, signals).await?;
+    }
     Ok(Some(config))
 }
 

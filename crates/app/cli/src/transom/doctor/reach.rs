@@ -26,7 +26,7 @@ const PRECISION: Duration = Duration::from_secs(2);
 /// What two clocks may usually differ for Kerberos.
 const MAX_SKEW: Duration = Duration::from_secs(300);
 /// The schemes by which this version can log in.
-const KNOWN: [&str; 4] = ["Negotiate", "Digest", "Basic", CERTIFICATE];
+const KNOWN: [&str; 6] = ["Negotiate", "Kerberos", "CredSSP", "Digest", "Basic", CERTIFICATE];
 /// The word of a login by certificate.
 const CERTIFICATE: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual";
 
@@ -56,7 +56,7 @@ pub(super) async fn walk(
     if !report.add(step)? {
         return Ok(false);
     }
-    report.add(reverse(&addresses).await)?;
+    report.add(reverse(endpoint, &addresses).await)?;
     let step = match proxy {
         Some(proxy) => tcp_to_proxy(proxy, &addresses).await,
         None => tcp(endpoint, &addresses).await,
@@ -108,26 +108,41 @@ async fn name(endpoint: &Endpoint) -> (Step, Vec<SocketAddr>) {
     }
 }
 
-async fn reverse(addresses: &[SocketAddr]) -> Step {
+async fn reverse(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Step {
     let start = Instant::now();
     let mut step = Step::new("reverse");
-    let mut nameless = Vec::new();
+    let (mut nameless, mut leads_back) = (Vec::new(), false);
     let lookups = addresses.iter().map(|address| {
         let ip = address.ip();
         async move { probe::name_of(ip, PATIENCE).await }
     });
     for (address, found) in addresses.iter().zip(in_order(lookups).await) {
         match found {
-            Ok(Some(name)) => step = step.fact(format!("{} is {name}", address.ip())),
+            Ok(Some(name)) => {
+                leads_back |= is_same_name(&name, &endpoint.host);
+                step = step.fact(format!("{} is {name}", address.ip()));
+            }
             Ok(None) | Err(_) => nameless.push(address.ip().to_string()),
         }
     }
     step = step.took(start.elapsed());
+    let has_name = endpoint.address().is_none() && !endpoint.is_loopback();
+    if nameless.len() < addresses.len() && has_name && !leads_back {
+        return step
+            .warning(format!("no address of {} leads back to that name", endpoint.host))
+            .remedy("transom asks for a ticket by the name that it is given, other programs by the one that they find: let the PTR record say the same, or set rdns = false in krb5.conf");
+    }
     if nameless.is_empty() {
         return step;
     }
     step.warning(format!("no name for {}", nameless.join(", ")))
         .remedy("nothing here needs one; where Kerberos is used, add a PTR record to the DNS")
+}
+
+/// Names are the same whatever their case and with or without the dot at the end.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let bare = |name: &str| name.trim_end_matches('.').to_ascii_lowercase();
+    bare(one) == bare(other)
 }
 
 async fn tcp(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Step {

@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::command_error::CommandError;
 
 /// Every step, in the order in which they are walked.
-const ORDER: [&str; 12] = [
+const ORDER: [&str; 15] = [
     "name",
     "reverse",
     "tcp",
@@ -17,6 +17,9 @@ const ORDER: [&str; 12] = [
     "clock",
     "schemes",
     "anonymous",
+    "kerberos",
+    "kdc",
+    "ticket",
     "login",
     "sealing",
     "identify",
@@ -202,6 +205,12 @@ impl Report {
             Status::Passed | Status::Failed | Status::NotReached | Status::Skipped => {}
         }
         Ok(step.status != Status::Failed)
+    }
+
+    /// Writes one step as skipped, with the reason.
+    pub(super) fn skip(&mut self, name: &'static str, reason: &str) -> Result<(), CommandError> {
+        let step = Step { status: Status::Skipped, ..Step::new(name).fact(reason) };
+        self.add(step).map(drop)
     }
 
     /// Writes all steps that are left as skipped, with the reason.

@@ -220,6 +220,17 @@ fn tickets_are_bought_anew_before_they_expire() {
     let reply = keytab(&realm).accept(&token, None).unwrap().reply;
     assert!(begun.step(reply.as_deref()).is_ok());
     log_in(&credential, &options(HOST), &keytab(&realm));
+    // Expired ones are not used, and can still be bought anew.
+    let kinit = vec!["kinit".to_owned(), "-l".to_owned(), "1s".to_owned()];
+    let source = Source::Kinit { command: kinit, password: Secret::new(PASSWORD) };
+    let short = Credential::acquire(&source, Some(ALICE), false).unwrap();
+    while short.expires().unwrap() > SystemTime::now() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let expired = begin(&short, &options(HOST)).unwrap_err();
+    assert_eq!(expired.kind(), KerberosErrorKind::Expired, "{expired}");
+    short.renew(Duration::ZERO).unwrap();
+    assert!(short.expires().unwrap() > SystemTime::now());
     // What nobody can buy anew is looked at again.
     let path = realm.folder().join("cache").display().to_string();
     realm.kinit("alice", PASSWORD, &path, &["-l", "20m"]);

@@ -1,0 +1,195 @@
+//! `transom doctor` on the way to a ticket: each trouble is named with its remedy.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+use testkit::realm::Realm;
+
+use crate::service::Service;
+use crate::service::flavours;
+use crate::tool::{self, Ran};
+
+const USER: &str = "rita@TRANSOM.TEST";
+const PASSWORD: &str = "Tickets-1";
+
+/// A realm with a user, and a service with its keytab.
+struct Domain {
+    realm: Realm,
+    folder: TempDir,
+    service: Service,
+}
+
+impl Domain {
+    fn new() -> Self {
+        let folder = tempfile::Builder::new().prefix("transom-realm-").tempdir().unwrap();
+        let readable = |path: &Path, mode| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            fs::set_permissions(path, mode).unwrap();
+        };
+        readable(folder.path(), 0o711);
+        let realm = Realm::start(folder.path());
+        readable(&realm.configuration(), 0o644);
+        realm.add_user("rita", PASSWORD, "");
+        realm.add_service("HTTP/localhost");
+        let keytab = folder.path().join("keytab");
+        realm.write_keytab(&keytab, &["HTTP/localhost"]);
+        readable(&keytab, 0o644);
+        let settings = format!("[Service.Kerberos]\nKeytab = \"{}\"\n", keytab.display());
+        let service = Service::in_realm("http", flavours()[0], &settings, &realm);
+        let map = ["principal", "add", USER, "--account", "alice"];
+        tool::run(&mut service.transom(&map)).ended(0);
+        Self { realm, folder, service }
+    }
+
+    fn keytab(&self) -> String {
+        self.folder.path().join("keytab").display().to_string()
+    }
+
+    fn doctor(&self, words: &[&str]) -> Command {
+        let mut command = tool::transom();
+        command.args(["doctor", &self.service.url.replace("127.0.0.1", "localhost")]).args(words);
+        command.arg("--json").env("TRANSOM_PASSWORD", PASSWORD);
+        command.envs(self.realm.environment());
+        command
+    }
+
+    /// A configuration made of the realm's own.
+    fn changed(&self, command: &mut Command, change: impl Fn(&str) -> String) {
+        let text = fs::read_to_string(self.realm.configuration()).unwrap();
+        let path = self.folder.path().join("changed.conf");
+        fs::write(&path, change(&text)).unwrap();
+        command.env("KRB5_CONFIG", path);
+    }
+}
+
+/// One step as JSON.
+#[track_caller]
+fn step(ran: &Ran, name: &str) -> String {
+    let line = ran.stdout.lines().find(|line| line.contains(&format!("\"step\":\"{name}\"")));
+    line.unwrap_or_else(|| panic!("no step {name}: {ran:?}")).to_owned()
+}
+
+#[track_caller]
+fn says(ran: &Ran, name: &str, status: &str, parts: &[&str]) {
+    let step = step(ran, name);
+    assert!(step.contains(&format!("\"status\":\"{status}\"")), "{step}");
+    for part in parts {
+        assert!(step.contains(part), "no {part:?} in {step}");
+    }
+}
+
+#[test]
+fn ticket_that_can_be_had_passes_every_step() {
+    let domain = Domain::new();
+    let words = ["-u", USER, "--auth", "kerberos", "--keytab", &domain.keytab()];
+    let ran = tool::run(&mut domain.doctor(&words)).ended(0);
+    says(
+        &ran,
+        "kerberos",
+        "passed",
+        &["the default realm is TRANSOM.TEST", "localhost is in TRANSOM.TEST, by localhost"],
+    );
+    says(
+        &ran,
+        "kdc",
+        "passed",
+        &["by TCP: answers in", "by UDP: answers in", "differs from ours by 0 s"],
+    );
+    let parts = [
+        "rita@TRANSOM.TEST has tickets, for 9 h",
+        "HTTP/localhost@TRANSOM.TEST",
+        "aes256-cts-hmac-sha1-96, key version 2",
+        "has the key that opens it",
+    ];
+    says(&ran, "ticket", "passed", &parts);
+    says(&ran, "login", "passed", &["Kerberos"]);
+    says(&ran, "quotas", "passed", &[]);
+    // The tickets of a cache, with nobody named.
+    let cache = domain.folder.path().join("cache").display().to_string();
+    domain.realm.kinit("rita", PASSWORD, &cache, &[]);
+    let mut command = domain.doctor(&["--auth", "kerberos"]);
+    let ran = tool::run(command.env("KRB5CCNAME", &cache)).ended(0);
+    says(&ran, "ticket", "passed", &["rita@TRANSOM.TEST has tickets"]);
+}
+
+#[test]
+fn troubles_on_the_way_to_a_ticket_are_named_with_their_remedies() {
+    let domain = Domain::new();
+    let login = ["-u", USER, "--auth", "kerberos"];
+    let kdc = |text: &str| {
+        let line = text.lines().find(|line| line.trim().starts_with("kdc =")).unwrap();
+        line.to_owned()
+    };
+
+    let mut command = domain.doctor(&login);
+    domain.changed(&mut command, |text| text.replace(&kdc(text), "  kdc = 127.0.0.1:1"));
+    let ran = tool::run(&mut command).ended(1);
+    says(&ran, "kdc", "warning", &["no KDC of TRANSOM.TEST answers", "firewall"]);
+
+    let mut command = domain.doctor(&login);
+    domain.changed(&mut command, |text| text.replace(&kdc(text), ""));
+    let ran = tool::run(&mut command).ended(1);
+    says(&ran, "kdc", "warning", &["names no KDC of TRANSOM.TEST", "dns_lookup_kdc"]);
+
+    let mut command = domain.doctor(&login);
+    domain.changed(&mut command, |text| {
+        text.replace(" localhost = TRANSOM.TEST", " Localhost = TRANSOM.TEST")
+            .replace("default_realm = TRANSOM.TEST", "default_realm = transom.test")
+    });
+    let ran = tool::run(&mut command);
+    says(
+        &ran,
+        "kerberos",
+        "warning",
+        &["write localhost = TRANSOM.TEST", "the case of the letters counts"],
+    );
+
+    let mut command = domain.doctor(&login);
+    domain.changed(&mut command, |text| format!("{text}[broken\n"));
+    let ran = tool::run(&mut command);
+    says(&ran, "kerberos", "warning", &["line", "without its `]`", "takes nothing of it"]);
+
+    // A wrong password ends the walk: the login would be one more wrong try.
+    let mut command = domain.doctor(&login);
+    let ran = tool::run(command.env("TRANSOM_PASSWORD", "wrong-password")).ended(1);
+    says(&ran, "ticket", "failed", &[]);
+    says(&ran, "login", "not_reached", &[]);
+    assert!(!ran.stdout.contains("wrong-password"), "{ran:?}");
+
+    // Nobody has tickets, and none are bought.
+    let ran = tool::run(&mut domain.doctor(&["--auth", "kerberos"])).ended(1);
+    says(&ran, "ticket", "warning", &["kinit"]);
+
+    // A name that the KDC does not know.
+    domain.realm.administer("delprinc -force HTTP/localhost");
+    let ran = tool::run(&mut domain.doctor(&login)).ended(1);
+    says(&ran, "ticket", "warning", &["HTTP/localhost", "setspn"]);
+    domain.realm.add_service("HTTP/localhost");
+    domain.realm.administer("cpw -randkey -keepold HTTP/localhost");
+    let keytab = domain.keytab();
+    let words = [&login[..], &["--keytab", &keytab]].concat();
+    let ran = tool::run(&mut domain.doctor(&words));
+    says(&ran, "ticket", "warning", &["no key of this version", "write the keytab anew"]);
+
+    // An address is no name.
+    let mut command = tool::transom();
+    command
+        .args(["doctor", &domain.service.url, "--json"])
+        .args(login)
+        .envs(domain.realm.environment());
+    let ran = tool::run(command.env("TRANSOM_PASSWORD", PASSWORD)).ended(1);
+    says(&ran, "kerberos", "warning", &["127.0.0.1 is an address", "full name"]);
+}
+
+#[test]
+fn clock_of_the_kdc_is_compared_with_ours() {
+    let domain = Domain::new();
+    let words = domain.doctor(&["-u", USER, "--auth", "kerberos"]);
+    let mut command = tool::program("faketime");
+    command.args(["-f", "+20m"]).arg(words.get_program()).args(words.get_args());
+    command.envs(domain.realm.environment()).env("TRANSOM_PASSWORD", PASSWORD);
+    let ran = tool::run(&mut command).ended(1);
+    says(&ran, "kdc", "warning", &["the clock of 127.0.0.1 is 1200 s behind ours", "time service"]);
+}
