@@ -83,7 +83,7 @@ impl<'a> Row<'a> {
 
 #[test]
 fn every_domain_login_passes_or_is_refused_as_the_guide_says() {
-    let guide = fs::read_to_string(tool::repository().join("docs/guide/domain-matrix.md")).unwrap();
+    let guide = fs::read_to_string(tool::repository().join("docs/guide/domain-logins.md")).unwrap();
     let rows = rows(&guide);
     assert_eq!(rows.len(), 16);
     let domain = Domain::new();
