@@ -26,7 +26,7 @@ pub struct Entry {
     /// Whether the case of the letters of ASCII in the name counts for nothing, as in Active Directory, whose tickets have
     /// the name as it was typed. The case of the realm always counts.
     pub ignore_case: bool,
-    /// An entry that is not enabled counts for nothing.
+    /// An entry that is not enabled lets nobody in, and shuts out whom it names more closely than others do.
     pub enabled: bool,
 }
 
@@ -78,7 +78,8 @@ pub enum Unmapped {
 
 /// Finds the account of a principal, written as Kerberos libraries write it (`user@REALM`, with `\` in front of `@`, `/`
 /// and `\` that belong to a name). The closest entry decides: the whole principal, then the whole principal in another
-/// case, then the realm's pattern. Entries that are equally close must name one account.
+/// case, then the realm's pattern. Entries that are equally close must name one account. A closest entry that is not enabled
+/// shuts the principal out, whatever the pattern of its realm says.
 ///
 /// # Errors
 ///
@@ -92,9 +93,11 @@ pub fn decide<'a>(entries: &[Entry], principal: &'a str) -> Result<Grant<'a>, Un
     if fitting.is_empty() {
         return Err(Unmapped::Principal);
     }
-    let enabled = || fitting.iter().filter(|(_, entry)| entry.enabled);
-    let closest = enabled().map(|(closeness, _)| *closeness).max().ok_or(Unmapped::Disabled)?;
-    let mut best = enabled().filter(|(closeness, _)| *closeness == closest).map(|(_, entry)| entry);
+    let closest = fitting.iter().map(|(closeness, _)| *closeness).max();
+    let mut best = fitting
+        .iter()
+        .filter(|(closeness, entry)| Some(*closeness) == closest && entry.enabled)
+        .map(|(_, entry)| entry);
     let first = best.next().ok_or(Unmapped::Disabled)?.grant(&parts)?;
     for entry in best {
         if entry.grant(&parts)? != first {
@@ -125,7 +128,9 @@ impl Entry {
         if own.name == parts.name {
             return Some(Closeness::Exact);
         }
-        let is_same = self.ignore_case && own.name.eq_ignore_ascii_case(parts.name);
+        // Who is shut out shall not come in by writing the name in another case.
+        let any_case = self.ignore_case || !self.enabled;
+        let is_same = any_case && own.name.eq_ignore_ascii_case(parts.name);
         is_same.then_some(Closeness::AnyCase)
     }
 
@@ -319,11 +324,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_switched_off_neither_wins_nor_makes_anything_ambiguous() {
+    fn what_is_switched_off_shuts_out_whom_it_names_in_any_case_and_makes_nothing_ambiguous() {
         let off = |principal, id| Entry { enabled: false, ..entry(principal, id) };
         assert_eq!(account(&[], "alice@R"), Err(Unmapped::Principal));
         assert_eq!(account(&[off("alice@R", 1)], "alice@R"), Err(Unmapped::Disabled));
-        assert_eq!(account(&[off("alice@R", 1), entry("*@R", 2)], "alice@R"), Ok(2));
+        let both = [off("alice@R", 1), entry("*@R", 2)];
+        assert_eq!(account(&both, "alice@R"), Err(Unmapped::Disabled));
+        assert_eq!(account(&both, "ALICE@R"), Err(Unmapped::Disabled));
+        assert_eq!(account(&both, "bob@R"), Ok(2));
+        assert_eq!(account(&[off("alice@R", 1), entry("alice@R", 2)], "alice@R"), Ok(2));
+        assert_eq!(account(&[off("*@R", 1), entry("alice@R", 2)], "alice@R"), Ok(2));
     }
 
     #[test]

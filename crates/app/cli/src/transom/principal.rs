@@ -61,7 +61,7 @@ struct AddArgs {
     /// Upper and lower case of the user's name are the same, as in Active Directory
     #[arg(long)]
     ignore_case: bool,
-    /// Writes the mapping down without putting it into force
+    /// Lets nobody in by this mapping, and shuts out whom it names, whatever a pattern says
     #[arg(long)]
     disabled: bool,
     #[command(flatten)]
