@@ -25,6 +25,7 @@ use auth::{KerberosRefusal, Secret, Ticket};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
+use transport::kerberos::configuration::Configuration;
 use transport::kerberos::{
     Credential, Entry, KerberosError, KerberosErrorKind, Keytab, NotAccepted, Source,
 };
@@ -171,6 +172,23 @@ impl Worker {
         Ok(sender)
     }
 
+    /// A ticket for a password, which can be forwarded further where the realm allows it.
+    fn buy(&self, principal: &str, password: Secret) -> Result<Ticket, String> {
+        let keytab = self.keys.options.keytab.as_ref().and_then(|path| self.keys.get(path).ok());
+        let keys = keytab.and_then(|keytab| entries(&keytab).ok()).unwrap_or_default();
+        let known = Configuration::read().map_err(|error| error.to_string())?;
+        let (user, written) = principal.rsplit_once('@').unwrap_or((principal, ""));
+        let Some(realm) = realm(written, &keys, &known) else {
+            return Err(format!(
+                "neither the keytab nor krb5.conf has the realm {written}: put it into [realms] there if its KDC may be asked"
+            ));
+        };
+        let principal = format!("{user}@{realm}");
+        Credential::acquire(&Source::Password(password), Some(&principal), true)
+            .and_then(|credential| credential.ticket())
+            .map_err(|error| error.to_string())
+    }
+
     fn say(&self, number: u32, event: &Event) {
         // Who is gone needs no answer; the loop sees the end.
         let _gone = send(&self.socket, &event.encode(number), SendFlags::NOSIGNAL);
@@ -194,12 +212,22 @@ impl Worker {
                     Err(refused) => Event::NotAccepted(refused),
                 }
             }
-            Request::Buy { principal, password } => match buy(&principal, password) {
+            Request::Buy { principal, password } => match self.buy(&principal, password) {
                 Ok(ticket) => Event::Bought(ticket),
-                Err(error) => Event::NotBought { text: error.to_string() },
+                Err(text) => Event::NotBought { text },
             },
         }
     }
+}
+
+/// The realm of a user's name, of those that this machine has to do with: a client shall not choose whose KDC, found by
+/// whose DNS, the process with the keys talks to. A domain's short name may stand for its realm.
+fn realm<'a>(written: &'a str, keys: &'a [Entry], known: &'a Configuration) -> Option<&'a str> {
+    let of_key = |entry: &'a Entry| entry.principal.rsplit_once('@').map(|(_, realm)| realm);
+    if keys.iter().filter_map(of_key).chain(known.known_realms()).any(|realm| realm == written) {
+        return Some(written);
+    }
+    known.realm_of_domain(written)
 }
 
 /// The answer to a request for which there is no room.
@@ -222,11 +250,6 @@ fn place(path: &Path) -> Option<(u64, u64)> {
 
 fn next(receiver: &Mutex<Receiver<Job>>) -> Option<Job> {
     receiver.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
-}
-
-/// A ticket for a password, which can be forwarded further where the realm allows it.
-fn buy(principal: &str, password: Secret) -> Result<Ticket, KerberosError> {
-    Credential::acquire(&Source::Password(password), Some(principal), true)?.ticket()
 }
 
 /// Ends the process when a thread of it panics: what was asked of that thread would never be answered.
@@ -363,6 +386,31 @@ mod tests {
         });
         drop(ours);
         assert_eq!(worker.join().unwrap().unwrap(), End::Service);
+    }
+
+    #[test]
+    fn tickets_are_bought_from_realms_that_this_machine_knows() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("krb5.conf");
+        std::fs::write(&file, "[realms]\n AD.EXAMPLE.COM = {\n }\n[domain_realm]\n .x = TRUSTED\n")
+            .unwrap();
+        let known = Configuration::read_from(&[file]).unwrap();
+        let key = |principal: &str| Entry {
+            principal: principal.to_owned(),
+            version: 1,
+            encryption_type: 18,
+        };
+        let keys = [key("HTTP/web.own.test@OWN.TEST")];
+        for (written, expected) in [
+            ("OWN.TEST", Some("OWN.TEST")),
+            ("AD.EXAMPLE.COM", Some("AD.EXAMPLE.COM")),
+            ("AD", Some("AD.EXAMPLE.COM")),
+            ("TRUSTED", Some("TRUSTED")),
+            ("EVIL.TEST", None),
+            ("", None),
+        ] {
+            assert_eq!(realm(written, &keys, &known), expected, "{written}");
+        }
     }
 
     #[test]
