@@ -2,14 +2,15 @@
 
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::unistd::{Uid, User};
 use tempfile::TempDir;
 use testkit::realm::Realm;
 
-use crate::service::{Flavour, Service, USER};
+use crate::service::{Flavour, SERVICE_USER, Service, USER, local_user};
 use crate::tool;
 
 /// The principal that becomes the account of the service.
@@ -52,7 +53,7 @@ impl Domain {
     pub(crate) fn write_keytab(&self, path: &Path, names: &[&str]) {
         let new = path.with_extension("new");
         self.realm.write_keytab(&new, names);
-        fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
+        for_services(&new);
         fs::rename(&new, path).unwrap();
     }
 
@@ -90,4 +91,15 @@ impl Domain {
     pub(crate) fn program(&self, path: impl AsRef<OsStr>) -> Command {
         self.within(tool::program(path))
     }
+}
+
+/// Lets the services of these tests read a keytab, and nobody else.
+pub(crate) fn for_services(keytab: &Path) {
+    if Uid::effective().is_root() {
+        // Root's service is this user here, and the other flavour's is in this group.
+        let owner = User::from_name(SERVICE_USER).unwrap().expect("every system has it");
+        let group = local_user(Flavour::Unprivileged).gid;
+        chown(keytab, Some(owner.uid.as_raw()), Some(group.as_raw())).unwrap();
+    }
+    fs::set_permissions(keytab, Permissions::from_mode(0o640)).unwrap();
 }

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 use testkit::outside::peers_python;
 use testkit::realm::Realm;
 
-use crate::service::{Flavour, Service, as_flavour, flavours, local_user};
+use crate::domain::for_services;
+use crate::service::{Flavour, SERVICE_USER, Service, as_flavour, flavours, local_user};
 use crate::tool::{self, Ran};
 
 /// The principal that becomes the account of the service, and its password.
@@ -50,7 +51,7 @@ impl Domain {
     fn write_keytab(&self, path: &Path, names: &[&str]) {
         let new = path.with_extension("new");
         self.realm.write_keytab(&new, names);
-        fs::set_permissions(&new, Permissions::from_mode(0o644)).unwrap();
+        for_services(&new);
         fs::rename(&new, path).unwrap();
     }
 
@@ -233,9 +234,11 @@ fn what_is_offered_follows_keytab_and_settings() {
 #[test]
 fn keytab_in_the_services_folder_is_taken_without_a_word() {
     let domain = Domain::new();
-    let mut service = Service::in_realm("http", flavours()[0], "", &domain.realm);
+    let mut service = Service::in_realm("http", Flavour::Unprivileged, "", &domain.realm);
     let keytab = service.state().join("service/keytab");
     fs::copy(domain.keytab(), &keytab).unwrap();
+    let owner = local_user(Flavour::Unprivileged).uid.as_raw();
+    std::os::unix::fs::chown(&keytab, Some(owner), None).unwrap();
     service.stop_and_start_again();
     assert!(service.log().contains("Kerberos is offered"), "{}", service.log());
 }
@@ -281,6 +284,9 @@ fn key_of_the_host_is_refused_unless_it_is_allowed() {
     let mut command = as_flavour(flavour, &program);
     command.arg("serve").arg("--state").arg(folder.path().join("state")).arg("--config");
     command.arg(&config).args(["--listen", "http://127.0.0.1:0"]);
+    if flavour == Flavour::Root {
+        command.args(["--service-user", SERVICE_USER]);
+    }
     let ran = tool::run(command.env("KRB5_CONFIG", domain.realm.configuration())).ended(1);
     for told in ["host/localhost@TRANSOM.TEST", "sshd", "AllowHostKey"] {
         assert!(ran.stderr.contains(told), "{ran:?}");

@@ -22,6 +22,9 @@ pub(crate) const USER: &str = "alice";
 /// Its password.
 pub(crate) const PASSWORD: &str = "Pässword 1!";
 
+/// Whom root's service in a realm runs as: a user that every system has, and nothing runs as.
+pub(crate) const SERVICE_USER: &str = "daemon";
+
 /// Who starts the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flavour {
@@ -148,7 +151,10 @@ impl Service {
     pub(crate) fn in_realm(scheme: &str, flavour: Flavour, settings: &str, realm: &Realm) -> Self {
         let configuration = format!("KRB5_CONFIG={}", realm.configuration().display());
         let wrapper = &["env", configuration.as_str()];
-        Self::set_up(Setup { scheme, settings, wrapper, ..Setup::new(flavour) })
+        // A user that the keytab may belong to before the service starts.
+        let options: &[&str] =
+            if flavour == Flavour::Root { &["--service-user", SERVICE_USER] } else { &[] };
+        Self::set_up(Setup { scheme, settings, options, wrapper, ..Setup::new(flavour) })
     }
 
     /// Starts a service through another program, with these settings and options.
@@ -200,6 +206,10 @@ impl Service {
         add_account(&program, flavour, folder.path(), USER, None).ended(0);
         if scheme == "https" {
             make_certificate(&program, flavour, folder.path());
+        }
+        if options.contains(&SERVICE_USER) && scheme == "https" {
+            let own = folder.path().join("state/service");
+            tool::run(tool::program("chown").args(["-R", SERVICE_USER]).arg(own)).ended(0);
         }
 
         let scheme = if configured { None } else { Some(scheme) };
