@@ -110,7 +110,9 @@ fn every_domain_login_passes_or_is_refused_as_the_guide_says() {
         report(&format!("MATRIX {name}: winrs {winrs}, pywinrm {pywinrm}, pypsrp {pypsrp}"));
     }
     assert_eq!(wrong, Vec::<String>::new());
-    for peer in ["mit-krb5 1.20: the KDC", "pywinrm 0.5.0", "pypsrp 0.9.1", "requests-credssp 2.0.0"] {
+    for peer in
+        ["mit-krb5 1.20: the KDC", "pywinrm 0.5.0", "pypsrp 0.9.1", "requests-credssp 2.0.0"]
+    {
         report(&format!("PEER {peer}: the matrix of domain logins"));
     }
 }
