@@ -15,11 +15,12 @@ use session::http::sealed::{Dialect, Frame, Protocol, is_sealed, open, seal};
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
 
 const CONTENT_TYPE: &str = "multipart/encrypted;protocol=\"application/HTTP-SPNEGO-session-encrypted\";boundary=\"Encrypted Boundary\"";
+const PIECES: &str = "multipart/x-multi-encrypted;protocol=\"application/HTTP-CredSSP-session-encrypted\";boundary=\"Encrypted Boundary\"";
 const SOAP: &str = "application/soap+xml;charset=UTF-8";
 
 pub(crate) fn run(bytes: &[u8]) {
-    for content_type in [Some(CONTENT_TYPE), std::str::from_utf8(bytes).ok()].into_iter().flatten()
-    {
+    let announced = [Some(CONTENT_TYPE), Some(PIECES), std::str::from_utf8(bytes).ok()];
+    for content_type in announced.into_iter().flatten() {
         if let Ok(opened) = open(&mut Open, content_type, bytes.to_vec()) {
             assert!(is_sealed(content_type) && opened.body.len() < bytes.len());
             // What was opened can be sealed again in the same dialect.

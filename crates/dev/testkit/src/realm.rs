@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +10,8 @@ use std::{env, fs, thread};
 
 /// Says that this process already runs inside a realm: its folder.
 const INSIDE: &str = "TRANSOM_TEST_REALM";
+/// What a KDC writes into its log when it takes requests.
+const UP: &str = "commencing operation";
 /// A KDC is up within this time, or never.
 const START: Duration = Duration::from_secs(20);
 
@@ -53,38 +55,66 @@ impl Realm {
     ///
     /// Where MIT Kerberos is not installed, or does not start.
     #[must_use]
-    #[expect(clippy::expect_used, reason = "a test that needs a peer fails without it")]
     pub fn start_at(folder: &Path, libdefaults: &str, address: Ipv4Addr) -> Self {
         assert!(
             Path::new(Self::KDC).exists(),
             "krb5-kdc is missing: `cargo xtask test` installs it"
         );
+        let mut realm = Self { folder: folder.to_owned(), kdc: None };
+        let begun = Instant::now();
+        realm.configure(libdefaults, address);
+        realm.run("kdb5_util", ["create", "-s", "-W", "-P", "master", "-r", Self::NAME], None);
+        // A port that was free a moment ago may be another test's by now.
+        while !realm.starts(begun + START) {
+            assert!(begun.elapsed() < START, "the KDC does not start");
+            realm.configure(libdefaults, address);
+        }
+        realm
+    }
+
+    /// Writes the configuration, with a port that is free.
+    #[expect(clippy::expect_used, reason = "what is broken here breaks the test")]
+    fn configure(&self, libdefaults: &str, address: Ipv4Addr) {
         let kdc = TcpListener::bind((address, 0))
             .and_then(|listener| listener.local_addr())
             .expect("the address is this machine's, and has a free port");
         let write = |name: &str, text: String| {
-            fs::write(folder.join(name), text).expect("the folder can be written");
+            fs::write(self.folder.join(name), text).expect("the folder can be written");
         };
         write("krb5.conf", client_configuration(kdc, libdefaults));
-        write("kdc.conf", kdc_configuration(folder, kdc));
+        // A file of its own for the KDC, which would notice what a test changes in the clients'.
+        write("server.conf", client_configuration(kdc, libdefaults));
+        write("kdc.conf", kdc_configuration(&self.folder, kdc));
         write("kadm5.acl", String::new());
-        let mut realm = Self { folder: folder.to_owned(), kdc: None };
-        realm.run("kdb5_util", ["create", "-s", "-W", "-P", "master", "-r", Self::NAME], None);
-        let process = realm
+        write("kdc.log", String::new());
+    }
+
+    /// Starts the KDC; false where it ends at once.
+    #[expect(clippy::expect_used, reason = "a test that needs a peer fails without it")]
+    fn starts(&mut self, deadline: Instant) -> bool {
+        let mut process = self
             .command(Self::KDC)
             .arg("-n")
+            .env("KRB5_CONFIG", self.folder.join("server.conf"))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .expect("the KDC starts");
-        realm.kdc = Some(process);
-        let begun = Instant::now();
-        while TcpStream::connect(kdc).is_err() {
-            assert!(begun.elapsed() < START, "the KDC does not listen");
+        // Its own word: who listens at the port may be somebody else.
+        let log = self.folder.join("kdc.log");
+        let is_up = || fs::read_to_string(&log).is_ok_and(|log| log.contains(UP));
+        while !is_up() {
+            let has_ended = process.try_wait().is_ok_and(|status| status.is_some());
+            if has_ended || Instant::now() > deadline {
+                drop(process.kill());
+                drop(process.wait());
+                return false;
+            }
             thread::sleep(Duration::from_millis(20));
         }
-        realm
+        self.kdc = Some(process);
+        true
     }
 
     /// Runs the rest of a test inside a realm. The library reads its configuration from this process's environment,

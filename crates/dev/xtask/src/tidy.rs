@@ -16,6 +16,10 @@ const LONG_FILE: &str = "// tidy: long file: ";
 const LEFT_OVERS: &[&str] = &[concat!("TO", "DO"), concat!("FIX", "ME")];
 /// Macros for work left undone.
 const STUBS: &[&str] = &[concat!("to", "do!("), concat!("unimple", "mented!(")];
+/// The lint that a source switches off which may call what the compiler cannot check, and the words of the law that says
+/// which sources may.
+const UNSAFE_LINT: &str = concat!("unsafe", "_code");
+const UNSAFE_LAW: &str = "`unsafe` exists";
 /// Folders of some machine. Nothing in the repository may depend on them.
 const MACHINE_FOLDERS: &[&str] = &[concat!("/wo", "rk/"), concat!("/ro", "ot/")];
 /// The last part of a change fragment's name before `.md`.
@@ -56,6 +60,7 @@ fn check(workspace: &Workspace) -> Result<Vec<String>, String> {
         workspace.packages.iter().map(|package| package.folder.display().to_string()).collect();
     let exists = |path: &str| workspace.root.join(path).exists();
     check_architecture(text_of(&files, "ARCHITECTURE.md"), &crates, exists, &mut faults);
+    check_unsafe(&files, text_of(&files, "ARCHITECTURE.md"), &mut faults);
     faults.extend(arrows::check(workspace));
     Ok(faults)
 }
@@ -258,9 +263,43 @@ fn check_architecture(
     }
 }
 
+/// Sources outside of the places that the law names have no `unsafe`: none that switches the workspace's lint off. Tests
+/// do what an attacker would.
+fn check_unsafe(files: &[File], map: &str, faults: &mut Vec<String>) {
+    let law = map.split_once(UNSAFE_LAW).map_or("", |(_, law)| law);
+    let law = law.split("\n\n").next().unwrap_or_default();
+    let places: Vec<_> = law.split('`').filter(|part| part.starts_with("crates/")).collect();
+    let is_switched_off = |text: &str| {
+        let mut lines = text.lines().map(str::trim_start);
+        lines.any(|line| !line.starts_with("//") && line.contains(UNSAFE_LINT))
+    };
+    for File { path, text } in files {
+        let is_named =
+            path.contains("/tests/") || places.iter().any(|place| path.starts_with(place));
+        if path.ends_with(".rs") && !is_named && is_switched_off(text) {
+            faults
+                .push(format!("{path}: ARCHITECTURE.md does not name it as a place for `unsafe`"));
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sources_with_unsafe_are_named_by_the_law() {
+        let map = "5. `unsafe` exists below `crates/a/src/sys` only.\n\n`crates/b`: other text\n";
+        let file = |path: &str| File {
+            path: path.to_owned(),
+            text: format!("//! For this.\n#![expect({UNSAFE_LINT}, reason = \"calls\")]\n"),
+        };
+        let files =
+            [file("crates/a/src/sys/x.rs"), file("crates/a/src/y.rs"), file("crates/b/z.rs")];
+        let found = faults(|faults| check_unsafe(&files, map, faults));
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("crates/a/src/y.rs"), "{found:?}");
+    }
 
     fn faults(check: impl FnOnce(&mut Vec<String>)) -> Vec<String> {
         let mut faults = Vec::new();

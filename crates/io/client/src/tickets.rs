@@ -267,18 +267,26 @@ fn plan(config: &Config, configuration: impl FnOnce() -> Configuration) -> Plan 
     }
 }
 
-/// Whether the host is one that no ticket is for. A login that is by Kerberos or not at all finds out by itself.
+/// Whether the host is one that no ticket is for. A login that is by Kerberos or not at all finds out by itself, and one
+/// whose user has a realm (`user@realm`) asks for a ticket here too.
 fn nameless(config: &Config, is_due: bool) -> Option<NoKerberos> {
     let endpoint = &config.endpoint;
     if config.settings.kerberos.service_host.is_some() {
         None
     } else if endpoint.address().is_some() {
         Some(NoKerberos::Address(endpoint.host.clone()))
-    } else if endpoint.is_loopback() && !is_due {
+    } else if endpoint.is_loopback() && !is_due && !names_a_realm(config) {
         Some(NoKerberos::Loopback(endpoint.host.clone()))
     } else {
         None
     }
+}
+
+/// Whether somebody from a realm is to log in, so that this computer is worth a ticket.
+fn names_a_realm(config: &Config) -> bool {
+    let options = &config.settings.kerberos;
+    let is_said = options.realm.is_some() || options.tickets != Tickets::Auto;
+    is_said || config.credentials.user.contains(['@', '\\'])
 }
 
 /// Where tickets come from; without a user, or with one who must not be asked for, nothing is bought with a password.
@@ -450,8 +458,13 @@ mod tests {
             ..KerberosOptions::default()
         };
         assert!(planned_with("127.0.0.1", upn, Authentication::Negotiate, named).is_ok());
-        assert!(planned("localhost", upn, Authentication::Negotiate).is_err());
         assert!(planned("localhost", upn, Authentication::Kerberos).is_ok());
+        // This computer has accounts of its own, and is worth a ticket only to somebody from a realm.
+        assert!(planned("localhost", upn, Authentication::Negotiate).is_ok());
+        for user in ["", "alice"] {
+            let error = planned("localhost", user, Authentication::Negotiate).unwrap_err();
+            assert_eq!(error, "localhost is this computer");
+        }
         for other in [Authentication::Ntlm, Authentication::Basic, Authentication::Certificate] {
             assert!(planned("h", upn, other).is_err());
         }

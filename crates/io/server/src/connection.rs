@@ -243,6 +243,7 @@ impl Connection {
             turn = match turn {
                 Turn::Ask(Question::Certificate) => {
                     mechanism = Some(Mechanism::Certificate);
+                    state.principal = None;
                     let (answer, reason) = self.judge_certificate(state).await;
                     note = reason;
                     state.login.handle_answer(answer, offer)

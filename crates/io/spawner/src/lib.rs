@@ -28,6 +28,8 @@
 //!   low ports; it cannot choose a uid.
 //! * A shell that is opened with a Kerberos ticket has a **folder** of its own in memory for it, which its commands find by
 //!   `KRB5CCNAME` and which goes with the shell.
+//! * An **assistant** ([`network::assistant`]) is a process beside it, of the same user, for what its sandbox has no room for:
+//!   the owner of the Kerberos keys. Nothing of this crate knows what it says.
 //! * A **keeper** has become the mapped local user before anyone can talk to it. Pipes and commands are made by it.
 //!
 //! Ends: when a shell is closed, when its keeper dies, when the network process dies or on `SIGTERM`, the spawner ends

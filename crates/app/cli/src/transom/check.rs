@@ -23,6 +23,7 @@ use spawner::store::{ACCOUNTS, CLIENTS, SERVICE, Store};
 use spawner::users::Users;
 use spawner::{Finding, LogFormat, Verdict};
 
+use super::check_kerberos;
 use super::network::NetworkArgs;
 use super::serve::Start;
 use crate::command_error::{CommandError, Program};
@@ -136,7 +137,7 @@ fn settings(
         ),
         (true, _) => finding(Verdict::Ok, shown.to_string()),
     }];
-    let listeners = if args.listen.is_empty() { settings.listeners } else { args.listen };
+    let listeners = if args.listen.is_empty() { settings.listeners.clone() } else { args.listen };
     if listeners.is_empty() {
         let text = "none: nobody can connect; add one to the settings or use --listen";
         findings.push(Finding::new("listeners", Verdict::Failed, text));
@@ -151,9 +152,16 @@ fn settings(
     {
         findings.extend(client_certificates(store, secure.clone().count() > 0));
     }
+    let own = args.certificate.as_ref();
+    findings.extend(check_kerberos::check(&settings, &folder, service_uid, store));
     findings.extend(secure.map(|listener| {
-        certificate(&folder, listener.certificate.as_ref().or(args.certificate.as_ref()))
+        certificate("certificate", &folder, listener.certificate.as_ref().or(own))
     }));
+    // Without a thumbprint CredSSP has a certificate that is made at the start.
+    let service = &settings.service;
+    let inner = service.certificate_thumbprint.as_ref().filter(|_| service.auth.cred_ssp);
+    findings
+        .extend(inner.map(|wanted| certificate("certificate of CredSSP", &folder, Some(wanted))));
     findings
 }
 
@@ -196,9 +204,9 @@ fn client_certificates(store: &Store, has_https: bool) -> Vec<Finding> {
     findings
 }
 
-/// Whether an https listener has its certificate. The names of the files tell: root opens none of them.
-fn certificate(folder: &Path, wanted: Option<&Thumbprint>) -> Finding {
-    let finding = |verdict, text: String| Finding::new("certificate", verdict, text);
+/// Whether a listener, or CredSSP, has its certificate. The names of the files tell: root opens none of them.
+fn certificate(what: &str, folder: &Path, wanted: Option<&Thumbprint>) -> Finding {
+    let finding = |verdict, text: String| Finding::new(what, verdict, text);
     let found = Certificates::open(folder).and_then(|certificates| {
         certificates.map_or_else(|| Ok(Vec::new()), |certificates| certificates.list())
     });
@@ -223,7 +231,7 @@ fn certificate(folder: &Path, wanted: Option<&Thumbprint>) -> Finding {
 }
 
 /// Whether `uid` reaches and reads the file by its permissions for the owner or for everyone.
-fn readable(path: &Path, uid: u32) -> bool {
+pub(super) fn readable(path: &Path, uid: u32) -> bool {
     let allows = |path: &Path, everyone: u32, owner: u32| {
         fs::metadata(path).is_ok_and(|found| {
             uid == 0

@@ -3,6 +3,7 @@
 mod account;
 mod cert;
 mod check;
+mod check_kerberos;
 mod demo;
 mod doctor;
 mod kerberos;

@@ -109,3 +109,20 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
     runtime.shutdown_background();
     result
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn what_stays_readable_has_certificates_and_no_keytab() {
+        let folder = Path::new("/var/lib/transom/service");
+        let readable = folder.join(FOLDER);
+        let keytab = server::kerberos::keytab(&Settings::default(), folder);
+        for kept in [keytab, folder.join(server::kerberos::REPLAYS)] {
+            assert!(kept.starts_with(folder) && !kept.starts_with(&readable), "{}", kept.display());
+        }
+    }
+}

@@ -97,6 +97,25 @@ fn wrong_settings_fail_by_their_name() {
 }
 
 #[test]
+fn certificate_of_credssp_that_is_missing_fails() {
+    let service = Service::start(flavours()[0]);
+    let config = service.state().with_file_name("credssp.toml");
+    let text = "[Service]\nCertificateThumbprint = \"00112233445566778899AABBCCDDEEFF00112233\"\n\
+                [Service.Auth]\nCredSSP = ";
+    for (value, code) in [("true\n", 1), ("false\n", 0)] {
+        fs::write(&config, format!("{text}{value}")).unwrap();
+        fs::set_permissions(&config, fs::Permissions::from_mode(0o644)).unwrap();
+        let mut command = service.transom(&["serve", "--check", "--listen", "http://127.0.0.1:0"]);
+        let ran = tool::run(command.arg("--config").arg(&config)).ended(code);
+        assert_eq!(
+            ran.stdout.contains("certificate of CredSSP: there is no"),
+            code == 1,
+            "{ran:#?}"
+        );
+    }
+}
+
+#[test]
 fn settings_that_the_service_user_cannot_read_are_a_warning() {
     if !Uid::effective().is_root() {
         testkit::outside::report("SKIPPED settings_that_the_service_user_cannot_read: not root");

@@ -62,7 +62,7 @@ fn every_row_of_the_guides_names_a_test_that_exists() {
     tests_below(&tool::repository().join("crates"), &mut known);
     assert!(known.contains("every_row_of_the_guides_names_a_test_that_exists"));
     let [winrs, pssession, certificates, domain] =
-        ["winrs.md", "pssession.md", "certificates.md", "domain-logins.md"]
+        ["winrs.md", "pssession.md", "certificates.md", "kerberos.md"]
             .map(|name| rows(&page(name)));
     assert!(certificates.len() > 15, "{} rows", certificates.len());
     assert!(domain.len() > 25, "{} rows", domain.len());

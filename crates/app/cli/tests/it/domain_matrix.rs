@@ -46,6 +46,10 @@ impl<'a> Row<'a> {
         command.arg(format!("-r:{}", Domain::url(service)));
         command.args(["--auth", &self.login]).arg(format!("-u:{user}"));
         command.env("TRANSOM_PASSWORD", password);
+        // Whoever may have the password must be named.
+        let settings =
+            tool::client_settings("[CredSSP]\nAllowFreshCredentials = [\"wsman/localhost\"]\n");
+        command.env("XDG_CONFIG_HOME", settings.path());
         if self.delegates {
             command.arg("-allowdelegate");
         }

@@ -241,6 +241,27 @@ fn keytab_in_the_services_folder_is_taken_without_a_word() {
 }
 
 #[test]
+fn check_says_what_keeps_tickets_from_counting() {
+    let domain = Domain::new();
+    let service = Service::in_realm("http", flavours()[0], &domain.settings(""), &domain.realm);
+    let check = || {
+        let mut command = service.transom(&["serve", "--check"]);
+        let config = service.state().with_file_name("config.toml");
+        tool::run(command.args(["--listen", "http://127.0.0.1:0"]).arg("--config").arg(config))
+    };
+    let told = check().stdout;
+    assert!(told.contains("warning  principals: none is mapped"), "{told}");
+    assert!(told.contains("warning  keytab:") && told.contains("others can read it"), "{told}");
+    let map = ["principal", "add", PRINCIPAL, "--account", "alice"];
+    tool::run(&mut service.transom(&map)).ended(0);
+    let told = check().stdout;
+    assert!(told.contains("ok       principals: mappings: 1"), "{told}");
+    fs::remove_file(domain.keytab()).unwrap();
+    let told = check().ended(1).stdout;
+    assert!(told.contains("failed   keytab:"), "{told}");
+}
+
+#[test]
 fn key_of_the_host_is_refused_unless_it_is_allowed() {
     let domain = Domain::new();
     domain.write_keytab(&domain.keytab(), &["HTTP/localhost", "host/localhost"]);

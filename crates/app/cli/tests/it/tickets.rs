@@ -6,6 +6,9 @@ use std::process::Command;
 
 use testkit::Realm;
 
+use crate::domain::{self, Domain};
+use crate::powershell::Reachable;
+use crate::service::flavours;
 use crate::stub::Stub;
 use crate::tool::{self, Ran};
 
@@ -167,4 +170,30 @@ fn test_wsman_logs_in_by_tickets() {
     assert!(none.stderr.contains("kinit"), "{none:#?}");
     realm.kinit("alice", PASSWORD, own(&realm).to_str().unwrap(), &[]);
     assert_eq!(run("-Authentication Kerberos").ended(0).stderr, said);
+}
+
+#[test]
+fn sessions_are_opened_and_taken_up_again_by_tickets() {
+    let domain = Domain::new();
+    let engine = Reachable::find();
+    let service = domain.service("http", flavours()[0], &engine.settings());
+    let cache = domain.folder().join("nobodys-tickets");
+    domain.realm.kinit("rita", domain::PASSWORD, cache.to_str().unwrap(), &[]);
+    let state = tempfile::tempdir().unwrap();
+    let run = |line: &str| {
+        let mut command = tool::transom();
+        command.envs(domain.realm.environment()).env("XDG_STATE_HOME", state.path());
+        tool::run(command.args(line.split_whitespace()))
+    };
+    let there = format!("-ComputerName localhost -Port {}", service.port);
+    let opened = run(&format!("New-PSSession {there} -Authentication Kerberos -Name web"));
+    assert!(opened.ended(0).stdout.contains("web"));
+    // Another program takes it up by the same ticket, and is asked for no password.
+    let ran = run("Connect-PSSession -Name web").ended(0);
+    assert!(ran.stdout.contains("web"), "{ran:#?}");
+    run("Remove-PSSession -Name web").ended(0);
+    let logins = service.log().matches("mechanism=\"Kerberos\"").count();
+    assert!(logins >= 3 && !service.log().contains("mechanism=\"NTLM\""), "{}", service.log());
+    let implicit = "-Authentication NegotiateWithImplicitCredential";
+    run(&format!("Get-PSSession {there} {implicit}")).ended(0);
 }

@@ -51,6 +51,8 @@ pub struct Acceptor {
     options: AcceptorOptions,
     /// What client and service both speak, once the client has said what it does.
     version: Option<u32>,
+    /// What the mechanism inside has to say of its refusal.
+    told: Option<Vec<u8>>,
     state: State,
 }
 
@@ -82,7 +84,7 @@ impl Acceptor {
     ) -> Result<Self, ApiMisuse> {
         let inner = spnego::Acceptor::new(mechanisms)?;
         let state = State::Handshake { flights: 0 };
-        Ok(Self { channel: Some(channel), inner, options, version: None, state })
+        Ok(Self { channel: Some(channel), inner, options, version: None, told: None, state })
     }
 
     fn advance(&mut self, state: State, token: &[u8]) -> Result<(State, AcceptStep), Error> {
@@ -159,7 +161,10 @@ impl Acceptor {
                 let token = self.message(&nego(Some(token)))?;
                 Ok((State::Inner, AcceptStep::Reply(token)))
             }
-            AcceptStep::Refused { refusal, .. } => Err(refusal.into()),
+            AcceptStep::Refused { token, refusal } => {
+                self.told = Some(token);
+                Err(refusal.into())
+            }
             AcceptStep::Done { token, login } if request.pub_key_auth.is_some() => {
                 self.prove(login, token, request)
             }
@@ -218,11 +223,12 @@ impl Acceptor {
     fn last_word(&mut self, refusal: Refusal) -> Option<Vec<u8>> {
         let mut channel = self.channel.take()?;
         // Versions 2 and 5 know no errorCode ([MS-CSSP] 2.2.1).
-        if !channel.is_handshaking()
-            && self.version.is_some_and(|version| !matches!(version, 0..=2 | 5))
-        {
-            let error_code = Some(NtStatus::of(refusal));
-            let request = TsRequest { version: NEWEST_VERSION, error_code, ..TsRequest::default() };
+        let has_codes = self.version.is_some_and(|version| !matches!(version, 0..=2 | 5));
+        let error_code = has_codes.then(|| NtStatus::of(refusal));
+        let nego_token = self.told.take();
+        if !channel.is_handshaking() && (error_code.is_some() || nego_token.is_some()) {
+            let version = NEWEST_VERSION;
+            let request = TsRequest { version, nego_token, error_code, ..TsRequest::default() };
             // Without success there is no last word.
             let _failed = channel.send(&request.encode());
         }

@@ -136,10 +136,14 @@ impl Initiator {
     fn open(&mut self, token: &[u8]) -> Result<TsRequest, Error> {
         let data = self.receive(token)?;
         let answer = TsRequest::decode(&data)?;
-        match answer.error_code {
-            Some(status) => Err(PeerMisbehaved::Status(status).into()),
-            None => Ok(answer),
-        }
+        let Some(status) = answer.error_code else { return Ok(answer) };
+        // The mechanism inside may have been told more: a KRB-ERROR.
+        let told =
+            answer.nego_token.map(|token| crate::Initiator::step(&mut self.inner, Some(&token)));
+        Err(match told {
+            Some(Err(error @ Error::PeerMisbehaved(PeerMisbehaved::Kerberos { .. }))) => error,
+            _ => PeerMisbehaved::Status(status).into(),
+        })
     }
 
     fn message(&mut self, request: &TsRequest) -> Result<Vec<u8>, Error> {

@@ -25,6 +25,11 @@ const TEXT_MAX: usize = 256;
 
 /// `KRB_AP_ERR_SKEW`.
 const SKEW: u32 = 37;
+/// `KRB_AP_ERR_TKT_EXPIRED`, `KRB_AP_ERR_TKT_NYV`.
+const EXPIRED: u32 = 32;
+const NOT_YET_VALID: u32 = 33;
+/// A difference of the clocks, in seconds, that explains why a ticket's times do not fit; a message takes less.
+const NOTABLE: u64 = 60;
 
 /// A KRB-ERROR, as far as people are told of it.
 ///
@@ -109,9 +114,9 @@ impl KrbError {
     pub(crate) fn describe(&self, f: &mut fmt::Formatter<'_>, clock_ahead: i64) -> fmt::Result {
         let service = &self.service;
         write!(f, "{service} refuses the Kerberos ticket: ")?;
+        let (seconds, word) =
+            (clock_ahead.unsigned_abs(), if clock_ahead < 0 { "behind" } else { "ahead of" });
         if self.code == SKEW {
-            let (seconds, word) =
-                (clock_ahead.unsigned_abs(), if clock_ahead < 0 { "behind" } else { "ahead of" });
             return write!(
                 f,
                 "its clock is {seconds} seconds {word} ours (KRB_AP_ERR_SKEW); set both by the same time service"
@@ -120,6 +125,10 @@ impl KrbError {
         match known(self.code) {
             Some((name, words)) => write!(f, "{words} ({name})")?,
             None => write!(f, "error {}", self.code)?,
+        }
+        // MIT's library looks at the times of the ticket before it compares the clocks.
+        if [EXPIRED, NOT_YET_VALID].contains(&self.code) && seconds > NOTABLE {
+            write!(f, "; its clock is {seconds} seconds {word} ours")?;
         }
         match &self.text {
             Some(text) => write!(f, "; it says: {text}"),

@@ -12,6 +12,8 @@
 #[path = "../../../../../fuzz/support/replay.rs"]
 mod replay;
 
+#[path = "../../../../../fuzz/fuzz_targets/auth_credssp.rs"]
+mod auth_credssp;
 #[path = "../../../../../fuzz/fuzz_targets/auth_digest.rs"]
 mod auth_digest;
 #[path = "../../../../../fuzz/fuzz_targets/auth_kerberos.rs"]
@@ -22,6 +24,11 @@ mod auth_ntlm;
 mod auth_spnego;
 
 use replay::replay;
+
+#[test]
+fn auth_credssp_passes_its_saved_inputs() {
+    replay("auth_credssp", auth_credssp::run);
+}
 
 #[test]
 fn auth_digest_passes_its_saved_inputs() {

@@ -412,14 +412,12 @@ impl Login {
 
 /// What CredSSP says with a status of its own, a 401 says elsewhere.
 fn failure(error: auth::Error) -> LoginError {
-    match error {
-        auth::Error::PeerMisbehaved(auth::PeerMisbehaved::Status(status))
-            if status.is_wrong_credentials() =>
-        {
-            LoginError::Refused
-        }
-        other => LoginError::Auth(other),
+    if let auth::Error::PeerMisbehaved(auth::PeerMisbehaved::Status(status)) = error
+        && status.is_wrong_credentials()
+    {
+        return LoginError::Refused;
     }
+    LoginError::Auth(error)
 }
 
 /// A 401 without a token: either the scheme is not offered at all, or the login was refused.

@@ -17,7 +17,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -118,9 +118,14 @@ pub fn serve(socket: OwnedFd, options: Options, unconfined: Option<String>) -> i
             Request::Accept { .. } => &tokens,
             Request::Buy { .. } => &passwords,
         };
-        // The other end never asks for more at a time than the queues take.
-        if queue.try_send((number, request)).is_err() {
-            return Err(io::Error::other("more requests at a time than may be"));
+        match queue.try_send((number, request)) {
+            Ok(()) => {}
+            // Those whom nobody waits for any more are still in there: a KDC that does not answer takes longer than they
+            // waited. Nobody else shall suffer for that.
+            Err(TrySendError::Full((number, request))) => worker.say(number, &busy(&request)),
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(io::Error::other("the threads of the worker have ended"));
+            }
         }
     }
 }
@@ -194,6 +199,18 @@ impl Worker {
                 Err(error) => Event::NotBought { text: error.to_string() },
             },
         }
+    }
+}
+
+/// The answer to a request for which there is no room.
+fn busy(request: &Request) -> Event {
+    let text = "too many are waiting for an answer already".to_owned();
+    match request {
+        Request::Accept { .. } => {
+            let refusal = KerberosRefusal::Other;
+            Event::NotAccepted(NotAccepted { refusal, text, token: None })
+        }
+        Request::Buy { .. } => Event::NotBought { text },
     }
 }
 
@@ -311,6 +328,42 @@ fn library() -> Result<(), Unfit> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Questions that nobody waits for any more may fill the queue; the next one is told so, and the worker goes on.
+    #[test]
+    fn more_than_the_queue_takes_is_answered_and_ends_nobody() {
+        const COUNT: u32 = 300;
+        let (ours, theirs) = spawner::network::assistant::pair().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let replays = folder.path().join("replays");
+        let options = Options { keytab: None, replays, allow_host_key: false };
+        let worker = thread::spawn(|| serve(theirs, options, None));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 1..=COUNT {
+                    // No name of anybody, so that nobody is asked about it.
+                    let principal = "a@b@c".to_owned();
+                    let request = Request::Buy { principal, password: "x".into() };
+                    send(&ours, &request.encode(number).unwrap(), SendFlags::empty()).unwrap();
+                }
+            });
+            let mut waiting: std::collections::BTreeSet<u32> = (0..=COUNT).collect();
+            let mut buffer = vec![0; MAX];
+            while !waiting.is_empty() {
+                let (_, length) = recv(&ours, buffer.as_mut_slice(), RecvFlags::empty()).unwrap();
+                assert_ne!(length, 0, "the worker has ended; {} wait", waiting.len());
+                let (number, event) = Event::decode(&buffer[..length]).unwrap();
+                let expected = if number == 0 {
+                    matches!(event, Event::Ready { .. })
+                } else {
+                    matches!(event, Event::NotBought { .. })
+                };
+                assert!(expected && waiting.remove(&number), "{number}: {event:?}");
+            }
+        });
+        drop(ours);
+        assert_eq!(worker.join().unwrap().unwrap(), End::Service);
+    }
 
     #[test]
     fn keys_of_the_host_are_known_by_their_names() {

@@ -16,6 +16,8 @@ mod replay;
 mod server_accounts;
 #[path = "../../../../../fuzz/fuzz_targets/server_clients.rs"]
 mod server_clients;
+#[path = "../../../../../fuzz/fuzz_targets/server_kerberos_frames.rs"]
+mod server_kerberos_frames;
 #[path = "../../../../../fuzz/fuzz_targets/server_principals.rs"]
 mod server_principals;
 #[path = "../../../../../fuzz/fuzz_targets/server_settings.rs"]
@@ -31,6 +33,11 @@ fn server_accounts_passes_its_saved_inputs() {
 #[test]
 fn server_clients_passes_its_saved_inputs() {
     replay("server_clients", server_clients::run);
+}
+
+#[test]
+fn server_kerberos_frames_passes_its_saved_inputs() {
+    replay("server_kerberos_frames", server_kerberos_frames::run);
 }
 
 #[test]

@@ -3,19 +3,19 @@
 use std::fs;
 use std::path::PathBuf;
 
-use auth::kerberos::KrbError;
+use auth::kerberos::{KerberosAttempt, KrbError};
 use auth::spnego::{self, InitiatorMechanism};
 use auth::{ChannelBinding, Entropy, Initiator as _, Secret, Step, Ticket};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use server::kerberos::Options;
+use server::kerberos::{HolderError, KeyHolder, Options};
 use server::principals::{Entry, Principals, Target as Becomes};
 use session::http::sealed::Protocol;
 use testkit::Realm;
 use transport::kerberos::{Credential, Initiator, InitiatorOptions, Source, Target};
 use wsman::identify::Identify;
 
-use crate::support::{Http, Response, Service, Session, https, settings};
+use crate::support::{Http, Response, Service, Session, https, kerberos_process, settings};
 
 const SOAP: (&str, &str) = ("Content-Type", "application/soap+xml;charset=UTF-8");
 const PASSWORD: &str = "Tickets-1";
@@ -98,6 +98,17 @@ fn token(initiator: &mut Initiator) -> String {
     format!("Kerberos {}", STANDARD.encode(token))
 }
 
+/// The first token, raw or inside SPNEGO, as `Authorization` has it.
+fn first_word(mut initiator: Initiator, raw: bool) -> String {
+    if raw {
+        return token(&mut initiator);
+    }
+    let (Step::Last(token) | Step::Send(token)) = negotiated(initiator).step(None).unwrap() else {
+        panic!("a token")
+    };
+    format!("Negotiate {}", STANDARD.encode(token))
+}
+
 /// A login's first request on a new connection.
 async fn knock(service: &Service, value: &str) -> Response {
     let mut http = Http::connect(service.address).await;
@@ -165,6 +176,36 @@ async fn ticket_belongs_to_the_shells_of_its_login() {
     let bytes = told[0].as_deref().map(Ticket::expose).unwrap();
     assert!(bytes.starts_with(&[5, 4]) && bytes.windows(4).any(|four| four == b"rita"));
     service.stop().await;
+}
+
+#[tokio::test]
+async fn password_buys_a_ticket_or_is_told_why() {
+    let Some(realm) = inside("password_buys_a_ticket_or_is_told_why") else { return };
+    // Nothing but buying takes no keytab.
+    let options = Options { keytab: None, ..options(&realm).unwrap() };
+    let holder = KeyHolder::new(kerberos_process(options)).unwrap();
+    assert!(!holder.has_keys());
+    let buy = async |principal: &str, password: &str| {
+        holder.buy(principal.to_owned(), Secret::new(password)).await
+    };
+    let ticket = buy("rita@TRANSOM.TEST", PASSWORD).await.unwrap();
+    let cache = realm.folder().join("bought");
+    fs::write(&cache, ticket.expose()).unwrap();
+    let listed = realm.command("klist").arg("-c").arg(&cache).output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    assert!(listed.contains("Default principal: rita@TRANSOM.TEST"), "{listed}");
+    for (principal, password) in
+        [("rita@TRANSOM.TEST", "Wrong-1"), ("nobody@TRANSOM.TEST", PASSWORD), ("rita@NO.TEST", "x")]
+    {
+        let Err(HolderError::Refused(why)) = buy(principal, password).await else {
+            panic!("{principal} got a ticket")
+        };
+        assert!(why.contains(principal) && !why.contains(password), "{why}");
+    }
+    let long = "x".repeat(5000);
+    assert_eq!(buy("rita@TRANSOM.TEST", &long).await.unwrap_err(), HolderError::TooLong);
+    let attempt = KerberosAttempt::new(vec![0x60], None);
+    assert!(holder.accept(attempt).await.unwrap().is_err());
 }
 
 #[tokio::test]
@@ -239,17 +280,7 @@ async fn login_is_bound_to_its_tls_connection() {
         for (binding, status) in [(Some(right), 200), (None, none), (Some(other), wrong)] {
             let options = InitiatorOptions { channel_binding: binding, ..wanted("box") };
             for raw in [true, false] {
-                let mut initiator = begin(&rita, &options);
-                let value = if raw {
-                    token(&mut initiator)
-                } else {
-                    let (Step::Last(token) | Step::Send(token)) =
-                        negotiated(initiator).step(None).unwrap()
-                    else {
-                        panic!("a token")
-                    };
-                    format!("Negotiate {}", STANDARD.encode(token))
-                };
+                let value = first_word(begin(&rita, &options), raw);
                 let (mut http, _) = Http::connect_tls(service.address).await;
                 let headers = [("Authorization", value.as_str()), SOAP];
                 let answer = http.ask(&headers, &identify()).await;

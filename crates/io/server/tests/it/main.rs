@@ -11,6 +11,7 @@
 mod audit;
 mod client_certificates;
 mod clock;
+mod credssp;
 mod encodings;
 mod failed_logins;
 mod fuzz;

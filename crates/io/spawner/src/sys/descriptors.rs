@@ -49,7 +49,8 @@ pub(crate) fn leave_as_descriptor_3(socket: OwnedFd) -> io::Result<()> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Closes every descriptor above a number. For a forked child that executes a program or ends next.
+/// Closes every descriptor above a number. For a forked child that executes a program or ends next, and for a program that
+/// has opened nothing yet.
 pub(crate) fn close_above(last: RawFd) -> io::Result<()> {
     close_range(last.saturating_add(1), RawFd::MAX)
 }
@@ -74,7 +75,8 @@ pub(crate) fn close_except(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     reason = "close_range(2) has no safe wrapper, since it closes what other values own"
 )]
 fn close_range(first: RawFd, last: RawFd) -> io::Result<()> {
-    // SAFETY: both callers are forked children that drop no inherited value.
+    // SAFETY: the callers are forked children that drop no inherited value, and programs that have opened nothing yet, so that
+    // no value owns what they inherited.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

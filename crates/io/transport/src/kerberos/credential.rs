@@ -179,8 +179,16 @@ impl Credential {
         ccache::ticket(&cache)
     }
 
-    /// Where the tickets are; the cache stays as long as this is held.
-    pub(super) fn place(&self) -> Arc<Place> {
+    /// Where the tickets are, which are still good; the cache stays as long as this is held.
+    pub(super) fn usable(&self) -> Result<Arc<Place>, KerberosError> {
+        let place = self.place();
+        if self.lasts(Duration::ZERO) {
+            return Ok(place);
+        }
+        Err(expired(&self.shared.principal, place.name()))
+    }
+
+    fn place(&self) -> Arc<Place> {
         Arc::clone(&self.tickets().place)
     }
 
@@ -249,13 +257,7 @@ fn find(
         None => {
             Err(KerberosError::of(&Fault::nothing(), Doing::Cache { name: &tickets.place.name }))
         }
-        Some(0) => {
-            let text = format!(
-                "the Kerberos tickets of {owner} in {} have expired: run `kinit` again, or give a name and a password",
-                tickets.place.name
-            );
-            Err(KerberosError::new(KerberosErrorKind::Expired, text))
-        }
+        Some(0) => Err(expired(&owner, &tickets.place.name)),
         Some(_) => Ok((owner, tickets)),
     }
 }
@@ -318,6 +320,13 @@ fn time_left(krb5: &Krb5, cache: &Cache<'_>) -> Result<Option<u32>, Fault> {
     let end = granting.or_else(|| tickets().map(ends).max());
     let now = krb5.now()?;
     Ok(end.map(|end| end.saturating_sub(now)))
+}
+
+fn expired(principal: &str, cache: &str) -> KerberosError {
+    let text = format!(
+        "the Kerberos tickets of {principal} in {cache} have expired: run `kinit` again, or give a name and a password"
+    );
+    KerberosError::new(KerberosErrorKind::Expired, text)
 }
 
 fn deadline(left: u32) -> SystemTime {

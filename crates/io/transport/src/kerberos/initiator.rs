@@ -94,7 +94,7 @@ impl Initiator {
         entropy: &mut dyn Entropy,
     ) -> Result<Self, KerberosError> {
         let krb5 = Krb5::new()?;
-        let place = credential.place();
+        let place = credential.usable()?;
         let in_cache = |fault| KerberosError::of(&fault, Doing::Cache { name: place.name() });
         let cache = krb5.cache(place.name()).map_err(in_cache)?;
         let Found { kept_as, service } = find_service(&krb5, &cache, &options.target)?;

@@ -69,9 +69,18 @@ impl Keytab {
     /// where it does not exist, and must be this user's alone.
     ///
     /// # Errors
-    /// [`KerberosError`] where it cannot be read or has no key.
+    /// [`KerberosError`] where it cannot be read or has no key, and where everybody may read or write it: whoever has its
+    /// keys can log in as anybody.
     pub fn open(path: &Path, replays: &Path) -> Result<Self, KerberosError> {
         let name = keytab_name(path)?;
+        if fs::metadata(path).is_ok_and(|found| found.mode() & 0o007 != 0) {
+            let text = format!(
+                "the keytab {} is open to everybody, and its keys let their owner log in as anybody: `chmod o= {0}`, \
+                 and new keys if others could have read it",
+                path.display()
+            );
+            return Err(KerberosError::new(KerberosErrorKind::Keytab, text));
+        }
         let folder = private(replays)?;
         let keytab = Self {
             path: path.to_owned(),

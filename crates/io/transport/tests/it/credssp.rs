@@ -25,20 +25,29 @@ fn now() -> FileTime {
     FileTime::from_unix(std::time::UNIX_EPOCH.elapsed().unwrap())
 }
 
-/// Our client, which wants to be `user` and hands over the right password whatever it logs in with.
+/// Our client, which hands over the password that it logs in with.
 fn initiator(level: Level, password: &str, options: InitiatorOptions) -> credssp::Initiator {
     let user = UserName::parse(USER);
-    let credential = ntlm::Credential::from_password(user.clone(), &Secret::from(password));
-    let mut entropy = Seeded::new(7);
+    let credential = ntlm::Credential::from_password(user, &Secret::from(password));
     let inner = ntlm::InitiatorOptions {
         target: Some("HTTP/testhost.example".to_owned()),
         ..ntlm::InitiatorOptions::default()
     };
-    let ntlm = ntlm::Initiator::new(credential, inner, &mut entropy, now()).unwrap();
-    let mechanisms: Vec<Box<dyn InitiatorMechanism>> = vec![Box::new(ntlm)];
+    let ntlm = ntlm::Initiator::new(credential, inner, &mut Seeded::new(7), now()).unwrap();
+    initiator_by(vec![Box::new(ntlm)], level, password, options)
+}
+
+/// The same by these mechanisms.
+pub(crate) fn initiator_by(
+    mechanisms: Vec<Box<dyn InitiatorMechanism>>,
+    level: Level,
+    password: &str,
+    options: InitiatorOptions,
+) -> credssp::Initiator {
     let channel = InnerClient::new(level).unwrap().channel("testhost.example").unwrap();
-    let credentials = TsCredentials::new(user, Secret::from(password));
-    credssp::Initiator::new(channel, mechanisms, credentials, options, &mut entropy).unwrap()
+    let credentials = TsCredentials::new(UserName::parse(USER), Secret::from(password));
+    let entropy = &mut Seeded::new(8);
+    credssp::Initiator::new(channel, mechanisms, credentials, options, entropy).unwrap()
 }
 
 fn acceptor(server: &InnerServer, options: AcceptorOptions) -> credssp::Acceptor {
@@ -52,39 +61,60 @@ fn acceptor(server: &InnerServer, options: AcceptorOptions) -> credssp::Acceptor
 
 /// Gives the acceptor a token and answers what it asks: the password is [`PASSWORD`].
 fn accept(acceptor: &mut credssp::Acceptor, token: &[u8]) -> Result<AcceptStep, Error> {
+    accept_by(acceptor, token, &answer)
+}
+
+/// The same with other answers.
+pub(crate) fn accept_by(
+    acceptor: &mut credssp::Acceptor,
+    token: &[u8],
+    answer: &dyn Fn(Question) -> Answer,
+) -> Result<AcceptStep, Error> {
     let mut step = acceptor.step(Input::Token(token))?;
     while let AcceptStep::Ask(question) = step {
-        let answer = match question {
-            Question::Challenge => Answer::Challenge {
-                server_challenge: [3; 8],
-                names: ntlm::TargetNames::standalone("TESTHOST", "testhost.example"),
-                now: now(),
-            },
-            Question::Ntlm(attempt) => {
-                let hash = ntlm::nt_hash(&Secret::from(PASSWORD));
-                let account = Account { id: [1; 16], name: "alice".to_owned(), groups: vec![] };
-                ntlm::verify(&hash, &attempt).map_or(Answer::Refused, |key| Answer::Accepted {
-                    account,
-                    session_key: Some(key),
-                })
-            }
-            _ => panic!("nothing else is asked"),
-        };
-        step = acceptor.step(Input::Answer(answer))?;
+        step = acceptor.step(Input::Answer(answer(question)))?;
     }
     Ok(step)
 }
 
+fn answer(question: Question) -> Answer {
+    match question {
+        Question::Challenge => Answer::Challenge {
+            server_challenge: [3; 8],
+            names: ntlm::TargetNames::standalone("TESTHOST", "testhost.example"),
+            now: now(),
+        },
+        Question::Ntlm(attempt) => {
+            let hash = ntlm::nt_hash(&Secret::from(PASSWORD));
+            let account = Account { id: [1; 16], name: "alice".to_owned(), groups: vec![] };
+            ntlm::verify(&hash, &attempt)
+                .map_or(Answer::Refused, |key| Answer::Accepted { account, session_key: Some(key) })
+        }
+        Question::Password { .. } | Question::Certificate | Question::Kerberos(_) | _ => {
+            panic!("nothing else is asked")
+        }
+    }
+}
+
 /// Runs a login between our halves.
 fn run(
+    client: credssp::Initiator,
+    service: credssp::Acceptor,
+) -> Result<(credssp::Initiator, Login), (Option<Error>, Refusal)> {
+    run_by(client, service, &answer)
+}
+
+/// The same with other answers.
+pub(crate) fn run_by(
     mut client: credssp::Initiator,
     mut service: credssp::Acceptor,
+    answer: &dyn Fn(Question) -> Answer,
 ) -> Result<(credssp::Initiator, Login), (Option<Error>, Refusal)> {
     let mut reply: Option<Vec<u8>> = None;
     for _ in 0..12 {
         let step = client.step(reply.as_deref()).map_err(|error| panic!("{error}")).unwrap();
         let (Step::Send(token) | Step::Last(token)) = step else { panic!("too early") };
-        match accept(&mut service, &token) {
+        match accept_by(&mut service, &token, answer) {
             Ok(AcceptStep::Reply(token)) => reply = Some(token),
             Ok(AcceptStep::Done { token: None, login }) => {
                 assert_eq!(client.step(None), Ok(Step::Done));
@@ -107,7 +137,7 @@ fn check_delegated(login: &Login) {
 }
 
 /// A message sealed by one side and opened by the other.
-fn pass(from: &mut dyn Sealer, to: &mut dyn Sealer, length: usize) {
+pub(crate) fn pass(from: &mut dyn Sealer, to: &mut dyn Sealer, length: usize) {
     let plain: Vec<u8> = (0..=255).cycle().take(length).collect();
     let mut data = plain.clone();
     let sealed = from.seal(&mut data).unwrap();
@@ -163,7 +193,7 @@ fn a_wrong_password_is_told_by_its_status() {
 }
 
 /// The other half in its own process.
-struct Peer {
+pub(crate) struct Peer {
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
@@ -187,7 +217,17 @@ fn bytes(word: &str) -> Vec<u8> {
 }
 
 impl Peer {
-    fn start(test: &str, role: &str, more: &[&str]) -> Self {
+    pub(crate) fn start(test: &str, role: &str, more: &[&str]) -> Self {
+        Self::start_with(test, role, more, &[])
+    }
+
+    /// The same with these variables.
+    pub(crate) fn start_with(
+        test: &str,
+        role: &str,
+        more: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let users = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join(format!("{test}-{}.users", std::process::id()));
@@ -199,14 +239,15 @@ impl Peer {
             .arg(role)
             .args(more)
             .env("NTLM_USER_FILE", &users)
-            .env("PYTHONUTF8", "1");
+            .env("PYTHONUTF8", "1")
+            .envs(variables.iter().copied());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let (input, output) =
             (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
         Self { child, input, output, users }
     }
 
-    fn ask(&mut self, line: &str) -> Vec<String> {
+    pub(crate) fn ask(&mut self, line: &str) -> Vec<String> {
         writeln!(self.input, "{line}").unwrap();
         let mut reply = String::new();
         self.output.read_line(&mut reply).unwrap();
@@ -215,7 +256,7 @@ impl Peer {
     }
 
     /// Whether the peer is done, and its token.
-    fn step(&mut self, token: Option<&[u8]>) -> Result<(bool, Vec<u8>), String> {
+    pub(crate) fn step(&mut self, token: Option<&[u8]>) -> Result<(bool, Vec<u8>), String> {
         let reply = self
             .ask(&token.map_or_else(|| "step".to_owned(), |token| format!("step {}", word(token))));
         match reply[0].as_str() {
@@ -226,7 +267,7 @@ impl Peer {
     }
 
     /// Sealed messages in both directions, of several lengths.
-    fn talk(&mut self, sealer: &mut dyn Sealer) {
+    pub(crate) fn talk(&mut self, sealer: &mut dyn Sealer) {
         for length in [5, 1, 5000, 16_384] {
             let plain: Vec<u8> = (0..=255).cycle().take(length).collect();
             let mut data = plain.clone();
@@ -254,7 +295,7 @@ impl Drop for Peer {
 }
 
 /// Our client's login with pyspnego's service; the error of whoever ends it.
-fn log_in(client: &mut credssp::Initiator, peer: &mut Peer) -> Result<(), String> {
+pub(crate) fn log_in(client: &mut credssp::Initiator, peer: &mut Peer) -> Result<(), String> {
     let mut reply: Option<Vec<u8>> = None;
     for _ in 0..12 {
         let step = client.step(reply.as_deref()).map_err(|error| error.to_string())?;

@@ -44,13 +44,13 @@ def tls_context(options):
 def make_context(options):
     if options.version:
         spnego._credssp._CREDSSP_VERSION = options.version
-    arguments = {"protocol": "credssp", "hostname": options.host, "service": "http"}
+    arguments = {"protocol": "credssp", "hostname": options.host, "service": "HTTP"}
     arguments["credssp_tls_context"] = tls_context(options)
     if options.role == "server":
         return spnego.server(**arguments)
     if options.inner != "auto":
         arguments["credssp_negotiate_context"] = spnego.client(
-            options.user, options.password, hostname=options.host, service="http", protocol=options.inner
+            options.user, options.password, hostname=options.host, service="HTTP", protocol=options.inner
         )
     return spnego.client(options.user, options.password, **arguments)
 

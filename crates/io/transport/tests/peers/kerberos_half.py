@@ -8,8 +8,9 @@ input are commands, each answered by one line on standard output:
 
   step [BASE64]       gives a token (or none); answers "token BASE64", "done [BASE64]" or "error TEXT"
   wrap BASE64         seals as WinRM does; answers "sealed HEADER DATA"
-  whole BASE64        seals into one token (gss_wrap); answers "sealed HEADER DATA", cut behind 60 bytes
-  unwrap HEADER DATA  opens; answers "plain BASE64"
+  whole BASE64        seals into one token (gss_wrap); answers "sealed HEADER DATA"
+  unwrap HEADER DATA  opens as WinRM does; answers "plain BASE64", with RC4's byte of padding behind it
+  open HEADER DATA    opens both as one token (gss_unwrap); answers "plain BASE64"
   who                 answers "who NAME BOUND DELEGATED": the user whom the server let in, whether the login was bound to
                       the channel, and whose ticket it got
 """
@@ -25,6 +26,12 @@ def encode(data):
 
 def decode(text):
     return b"" if text == "-" else base64.b64decode(text)
+
+
+def cut(token, plain):
+    """Two parts: a token of RFC 4757 in front of the data, one of RFC 4121 somewhere."""
+    place = len(token) - len(plain) - 1 if token[0] == 0x60 else 60
+    return token[:place], token[place:]
 
 
 class Gssapi:
@@ -75,8 +82,7 @@ class Gssapi:
         return iov[0].value, iov[1].value + (iov[2].value or b"")
 
     def whole(self, plain):
-        message = self.context.wrap(plain, True).message
-        return message[:60], message[60:]
+        return cut(self.context.wrap(plain, True).message, plain)
 
     def unwrap(self, header, data):
         raw = self.gssapi.raw
@@ -84,6 +90,9 @@ class Gssapi:
         iov = raw.IOV((kinds.header, False, header), (kinds.data, False, data), kinds.data, std_layout=False)
         raw.unwrap_iov(self.context, iov)
         return iov[1].value
+
+    def open(self, header, data):
+        return self.context.unwrap(header + data).message
 
     def who(self):
         bound = bool(self.context.actual_flags & self.gssapi.RequirementFlag.channel_bound)
@@ -121,11 +130,13 @@ class Pyspnego:
         return result.header, result.data
 
     def whole(self, plain):
-        message = self.context.wrap(plain).data
-        return message[:60], message[60:]
+        return cut(self.context.wrap(plain).data, plain)
 
     def unwrap(self, header, data):
         return self.context.unwrap_winrm(header, data)
+
+    def open(self, header, data):
+        return self.context.unwrap(header + data).data
 
     def who(self):
         return self.context.client_principal, False, "-"
@@ -139,8 +150,8 @@ def answer(half, words):
     if command in ("wrap", "whole"):
         header, data = getattr(half, command)(decode(rest[0]))
         return f"sealed {encode(header)} {encode(data)}"
-    if command == "unwrap":
-        return f"plain {encode(half.unwrap(decode(rest[0]), decode(rest[1])))}"
+    if command in ("unwrap", "open"):
+        return f"plain {encode(getattr(half, command)(decode(rest[0]), decode(rest[1])))}"
     if command == "who":
         name, bound, delegated = half.who()
         return f"who {name} {bound} {delegated}"

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use auth::credssp::{self, TsCredentials};
 use auth::ntlm::{self, Credential, InitiatorOptions};
 use auth::spnego::{self, InitiatorMechanism};
 use auth::{ChannelBinding, Entropy, FileTime, Initiator, Sealer, Secret, Step, UserName};
@@ -12,7 +13,7 @@ use session::http::sealed::{self, Dialect, Frame, Protocol};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use transport::tls::{self, Trust};
+use transport::tls::{self, InnerClient, Level, Trust};
 use uuid::Uuid;
 use wsman::fault::Fault;
 use wsman::ns::resource;
@@ -212,11 +213,26 @@ pub(crate) fn bound(
     Box::new(spnego::Initiator::new(vec![mechanism]).unwrap())
 }
 
+/// The client's half of a login by CredSSP, with NTLM inside.
+pub(crate) fn credssp(user: &str, password: &str) -> Box<dyn Initiator> {
+    let credential = Credential::from_password(UserName::parse(user), &Secret::new(password));
+    let now = FileTime::from_unix(Duration::from_secs(1_800_000_000));
+    let inner = InitiatorOptions::default();
+    let ntlm = ntlm::Initiator::new(credential, inner, &mut Random, now).unwrap();
+    let mechanisms: Vec<Box<dyn InitiatorMechanism>> = vec![Box::new(ntlm)];
+    let channel = InnerClient::new(Level::Modern).unwrap().channel("box").unwrap();
+    let credentials = TsCredentials::new(UserName::parse(user), Secret::new(password));
+    let options = credssp::InitiatorOptions::default();
+    let made = credssp::Initiator::new(channel, mechanisms, credentials, options, &mut Random);
+    Box::new(made.unwrap())
+}
+
 /// A logged-in connection that seals its messages.
 pub(crate) struct Session {
     pub(crate) http: Http,
     pub(crate) sealer: Box<dyn Sealer>,
     pub(crate) dialect: Dialect,
+    /// What its sealed bodies name.
     pub(crate) protocol: Protocol,
     pub(crate) context: RequestContext,
     /// How its messages are written.
@@ -282,7 +298,10 @@ impl Session {
                 STANDARD.decode(token).ok()
             });
             match (answer.status, token) {
-                (200, None) if is_last => break,
+                (200, None) if is_last => {
+                    assert_eq!(login.step(None), Ok(Step::Done));
+                    break;
+                }
                 (200 | 401, Some(token)) => reply = Some(token),
                 _ => return Err(answer),
             }

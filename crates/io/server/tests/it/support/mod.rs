@@ -4,6 +4,8 @@ mod client;
 mod plugin;
 mod running;
 
-pub(crate) use client::{Http, Response, Session, basic, bound, envelope_of, negotiate, receive};
+pub(crate) use client::{
+    Http, Response, Session, basic, bound, credssp, envelope_of, negotiate, receive,
+};
 pub(crate) use plugin::Pipes;
-pub(crate) use running::{PASSWORD, Service, https, settings};
+pub(crate) use running::{PASSWORD, Service, https, kerberos_process, settings};

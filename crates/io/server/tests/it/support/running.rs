@@ -42,12 +42,13 @@ pub(crate) fn https(text: &str) -> Settings {
     settings
 }
 
-fn kerberos_process(options: kerberos::Options) -> kerberos::Opened {
+/// A Kerberos process that is a thread of this one.
+pub(crate) fn kerberos_process(options: kerberos::Options) -> kerberos::Opened {
     let (ours, theirs) = assistant::pair().unwrap();
     kerberos::prepare(&options).unwrap();
     std::thread::spawn(move || kerberos::serve(theirs, options, None).unwrap());
     let (opened, begun) = kerberos::Opened::wait(ours).unwrap();
-    assert!(opened.has_keys(), "{begun:?}");
+    assert!(matches!(begun, kerberos::Begun::Ready { .. }), "{begun:?}");
     opened
 }
 

@@ -220,6 +220,24 @@ fn tickets_are_bought_anew_before_they_expire() {
     let reply = keytab(&realm).accept(&token, None).unwrap().reply;
     assert!(begun.step(reply.as_deref()).is_ok());
     log_in(&credential, &options(HOST), &keytab(&realm));
+    // Expired ones are not used, and can still be bought anew.
+    let (script, seen) = (realm.folder().join("script"), realm.folder().join("seen"));
+    let text = format!(
+        "#!/bin/sh\nlife=1s; [ -e '{0}' ] && life=1h\ntouch '{0}'\nexec kinit -l $life \"$@\"\n",
+        seen.display()
+    );
+    fs::write(&script, text).unwrap();
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+    let command = vec![script.display().to_string()];
+    let source = Source::Kinit { command, password: Secret::new(PASSWORD) };
+    let short = Credential::acquire(&source, Some(ALICE), false).unwrap();
+    while short.expires().unwrap() > SystemTime::now() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let expired = begin(&short, &options(HOST)).unwrap_err();
+    assert_eq!(expired.kind(), KerberosErrorKind::Expired, "{expired}");
+    short.renew(Duration::ZERO).unwrap();
+    assert!(short.expires().unwrap() > SystemTime::now());
     // What nobody can buy anew is looked at again.
     let path = realm.folder().join("cache").display().to_string();
     realm.kinit("alice", PASSWORD, &path, &["-l", "20m"]);

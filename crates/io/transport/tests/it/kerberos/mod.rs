@@ -1,7 +1,9 @@
 //! Kerberos in realms of MIT's that the tests make: our two ends, and each of them with other people's.
 
+mod credssp;
 mod errors;
 mod logins;
+mod peers;
 
 mod refusals;
 

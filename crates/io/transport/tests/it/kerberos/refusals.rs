@@ -137,6 +137,10 @@ fn clocks_that_differ_are_told_in_seconds() {
             "-f +11h" => assert_eq!(said.code, 32),
             _ => assert_eq!(said.code, 33),
         }
+        let text = error.to_string();
+        let word =
+            if time.starts_with("-f -") { "seconds behind ours" } else { "seconds ahead of ours" };
+        assert!(text.contains(word), "{text}");
         // It stays an error.
         assert_eq!(initiator.step(None), Err(error));
     }
@@ -208,10 +212,16 @@ fn a_keytab_that_cannot_be_used_is_said_at_once() {
         error.to_string()
     };
     assert!(error("nowhere").contains("nowhere"));
-    fs::write(folder.join("text"), "no keytab").unwrap();
+    let write = |name: &str, content: &[u8], mode: u32| {
+        fs::write(folder.join(name), content).unwrap();
+        fs::set_permissions(folder.join(name), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write("text", b"no keytab", 0o600);
     assert!(error("text").contains("text"));
-    fs::write(folder.join("empty"), [5, 2]).unwrap();
+    write("empty", &[5, 2], 0o640);
     assert!(error("empty").contains("has no key"));
+    write("public", &fs::read(keytab_path(&realm)).unwrap(), 0o644);
+    assert!(error("public").contains("open to everybody"));
     // The folder that remembers is this user's alone.
     let open = folder.join("open");
     fs::create_dir(&open).unwrap();
