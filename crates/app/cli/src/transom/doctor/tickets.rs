@@ -427,7 +427,18 @@ const fn remedies(kind: KerberosErrorKind) -> &'static [&'static str] {
         KerberosErrorKind::EncryptionType => &[
             "look at permitted_enctypes in krb5.conf, and at the encryption types of both accounts",
         ],
-        _ => &[],
+        KerberosErrorKind::NoLibrary
+        | KerberosErrorKind::NoRealm
+        | KerberosErrorKind::KdcUnreachable
+        | KerberosErrorKind::WrongPassword
+        | KerberosErrorKind::AccountUnusable
+        | KerberosErrorKind::NotForwardable
+        | KerberosErrorKind::NotMutual
+        | KerberosErrorKind::ChannelBinding
+        | KerberosErrorKind::Keytab
+        | KerberosErrorKind::Kinit
+        | KerberosErrorKind::Other
+        | _ => &[],
     }
 }
 
