@@ -100,7 +100,7 @@ fn ticket_that_can_be_had_passes_every_step() {
     let parts = [
         "rita@TRANSOM.TEST has tickets, for 9 h",
         "HTTP/localhost@TRANSOM.TEST",
-        "aes256-cts-hmac-sha1-96, key version 2",
+        "aes256-cts-hmac-sha1-96, key version 1",
         "has the key that opens it",
     ];
     says(&ran, "ticket", "passed", &parts);
@@ -190,6 +190,7 @@ fn clock_of_the_kdc_is_compared_with_ours() {
     let mut command = tool::program("faketime");
     command.args(["-f", "+20m"]).arg(words.get_program()).args(words.get_args());
     command.envs(domain.realm.environment()).env("TRANSOM_PASSWORD", PASSWORD);
-    let ran = tool::run(&mut command).ended(1);
+    // Tickets that are bought by password go by the KDC's clock.
+    let ran = tool::run(&mut command);
     says(&ran, "kdc", "warning", &["the clock of 127.0.0.1 is 1200 s behind ours", "time service"]);
 }

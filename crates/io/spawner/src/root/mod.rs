@@ -174,7 +174,7 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
     let foreign = tree::own_children().map_err(system("look at /proc"))?;
     let family = Family::new(foreign).map_err(system("make the list of children"))?;
     let signals = watch_signals().map_err(|error| system("watch signals")(error.into()))?;
-    let (state, own) = identity(&store)?;
+    let (state, own) = start::identity(&store)?;
     let cgroups = prepare_cgroups(&options, &state, &own, log);
     let tickets = Folders::new(before.privileged, state, own);
     let house = House {
@@ -258,16 +258,6 @@ fn prepare_cgroups(options: &Options, state: &str, own: &str, log: &mut Log) -> 
         );
     }
     groups
-}
-
-/// Names that nobody else has: the state directory's, by which a left-over is another service's unless it served the same
-/// directory, and this process's.
-fn identity(store: &Store) -> Result<(String, String), StartError> {
-    let stat = rustix::fs::fstat(store.folder())
-        .map_err(|error| system("look at the state folder")(error.into()))?;
-    let own = i32::try_from(std::process::id()).ok().and_then(tree::look);
-    let own = own.ok_or_else(|| system("look at /proc")(io::ErrorKind::NotFound.into()))?;
-    Ok((format!("{:x}.{:x}", stat.st_dev, stat.st_ino), format!("{}.{}", own.pid, own.start)))
 }
 
 fn launch(

@@ -8,7 +8,8 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::CapabilitySet;
 
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
+use crate::tree;
 
 /// The oldest kernel: 5.9 brought close_range, 5.10 is the oldest with long-term support that has it.
 const OLDEST: (u32, u32) = (5, 10);
@@ -146,6 +147,16 @@ pub(super) fn become_spawner() -> Result<Before, StartError> {
         .map_err(|error| system("become the orphans' reaper")(error.into()))?;
     SigSet::all().thread_block().map_err(|error| system("block signals")(error.into()))?;
     Ok(Before { privileged, limits })
+}
+
+/// Names that nobody else has: the state directory's, by which a left-over is another service's unless it served the same
+/// directory, and this process's.
+pub(super) fn identity(store: &Store) -> Result<(String, String), StartError> {
+    let stat = rustix::fs::fstat(store.folder())
+        .map_err(|error| system("look at the state folder")(error.into()))?;
+    let own = i32::try_from(std::process::id()).ok().and_then(tree::look);
+    let own = own.ok_or_else(|| system("look at /proc")(io::ErrorKind::NotFound.into()))?;
+    Ok((format!("{:x}.{:x}", stat.st_dev, stat.st_ino), format!("{}.{}", own.pid, own.start)))
 }
 
 /// The kernel's release, if it is new enough.

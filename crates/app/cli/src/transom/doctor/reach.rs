@@ -126,7 +126,8 @@ async fn reverse(endpoint: &Endpoint, addresses: &[SocketAddr]) -> Step {
         }
     }
     step = step.took(start.elapsed());
-    let has_name = endpoint.address().is_none() && !endpoint.is_loopback();
+    let is_elsewhere = addresses.iter().any(|address| !address.ip().is_loopback());
+    let has_name = endpoint.address().is_none() && is_elsewhere;
     if nameless.len() < addresses.len() && has_name && !leads_back {
         return step
             .warning(format!("no address of {} leads back to that name", endpoint.host))

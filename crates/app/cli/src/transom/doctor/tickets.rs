@@ -46,6 +46,14 @@ pub(super) async fn walk(way: &Way<'_>, report: &mut Report) -> Result<bool, Com
         return nameless(way, is_asked_for, report);
     }
     let configuration = Configuration::read();
+    let is_absent = configuration.as_ref().is_ok_and(|found| found.files().is_empty());
+    if is_absent && !is_asked_for && !names_a_realm(way) {
+        let reason = "there is no krb5.conf, and nothing here names a realm";
+        for name in ["kerberos", "kdc", "ticket"] {
+            report.skip(name, reason)?;
+        }
+        return Ok(true);
+    }
     if let Err(error) = kerberos::library().await {
         let step = library_is_missing(is_asked_for, &error);
         report.add(step)?;
@@ -65,13 +73,6 @@ pub(super) async fn walk(way: &Way<'_>, report: &mut Report) -> Result<bool, Com
             return Ok(true);
         }
     };
-    if configuration.files().is_empty() && !is_asked_for && !names_a_realm(way) {
-        let reason = "there is no krb5.conf, and nothing here names a realm";
-        for name in ["kerberos", "kdc", "ticket"] {
-            report.skip(name, reason)?;
-        }
-        return Ok(true);
-    }
     let realm = realm(way, &configuration, &host);
     report.add(settings(way, &configuration, &host))?;
     match &realm {
@@ -161,13 +162,12 @@ fn settings(way: &Way<'_>, configuration: &Configuration, host: &str) -> Step {
             format!("[domain_realm] has no line for {host}: the KDC says its realm{last}")
         }
     });
-    for (cause, remedy) in troubles(way, configuration, host) {
-        step = step.warning(cause).remedy(remedy);
-    }
-    step
+    let (causes, remedies): (Vec<_>, Vec<_>) =
+        troubles(way, configuration, host).into_iter().unzip();
+    if causes.is_empty() { step } else { step.warning(causes.join("; ")).remedies(remedies) }
 }
 
-/// What is wrong with the settings, the gravest last, each with its remedy.
+/// What is wrong with the settings, each with its remedy.
 fn troubles(way: &Way<'_>, configuration: &Configuration, host: &str) -> Vec<(String, String)> {
     let mut troubles = Vec::new();
     let mut tell = |cause: String, remedy: String| troubles.push((cause, remedy));
@@ -427,7 +427,18 @@ const fn remedies(kind: KerberosErrorKind) -> &'static [&'static str] {
         KerberosErrorKind::EncryptionType => &[
             "look at permitted_enctypes in krb5.conf, and at the encryption types of both accounts",
         ],
-        _ => &[],
+        KerberosErrorKind::NoLibrary
+        | KerberosErrorKind::NoRealm
+        | KerberosErrorKind::KdcUnreachable
+        | KerberosErrorKind::WrongPassword
+        | KerberosErrorKind::AccountUnusable
+        | KerberosErrorKind::NotForwardable
+        | KerberosErrorKind::NotMutual
+        | KerberosErrorKind::ChannelBinding
+        | KerberosErrorKind::Keytab
+        | KerberosErrorKind::Kinit
+        | KerberosErrorKind::Other
+        | _ => &[],
     }
 }
 
