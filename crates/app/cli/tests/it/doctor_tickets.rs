@@ -1,64 +1,41 @@
 //! `transom doctor` on the way to a ticket: each trouble is named with its remedy.
 
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
-use tempfile::TempDir;
-use testkit::realm::Realm;
-
-use crate::service::Service;
-use crate::service::flavours;
+use crate::domain::{Domain, PASSWORD, PRINCIPAL as USER};
+use crate::service::{Service, flavours};
 use crate::tool::{self, Ran};
 
-const USER: &str = "rita@TRANSOM.TEST";
-const PASSWORD: &str = "Tickets-1";
-
 /// A realm with a user, and a service with its keytab.
-struct Domain {
-    realm: Realm,
-    folder: TempDir,
+struct Place {
+    domain: Domain,
     service: Service,
 }
 
-impl Domain {
+impl Place {
     fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("transom-realm-").tempdir().unwrap();
-        let readable = |path: &Path, mode| {
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
-            fs::set_permissions(path, mode).unwrap();
-        };
-        readable(folder.path(), 0o711);
-        let realm = Realm::start(folder.path());
-        readable(&realm.configuration(), 0o644);
-        realm.add_user("rita", PASSWORD, "");
-        realm.add_service("HTTP/localhost");
-        let keytab = folder.path().join("keytab");
-        realm.write_keytab(&keytab, &["HTTP/localhost"]);
-        readable(&keytab, 0o644);
-        let settings = format!("[Service.Kerberos]\nKeytab = \"{}\"\n", keytab.display());
-        let service = Service::in_realm("http", flavours()[0], &settings, &realm);
-        let map = ["principal", "add", USER, "--account", "alice"];
-        tool::run(&mut service.transom(&map)).ended(0);
-        Self { realm, folder, service }
+        let domain = Domain::new();
+        let service = domain.service("http", flavours()[0], "");
+        Self { domain, service }
     }
 
     fn keytab(&self) -> String {
-        self.folder.path().join("keytab").display().to_string()
+        self.domain.keytab().display().to_string()
     }
 
     fn doctor(&self, words: &[&str]) -> Command {
         let mut command = tool::transom();
         command.args(["doctor", &self.service.url.replace("127.0.0.1", "localhost")]).args(words);
         command.arg("--json").env("TRANSOM_PASSWORD", PASSWORD);
-        command.envs(self.realm.environment());
+        command.envs(self.domain.realm.environment());
         command
     }
 
     /// A configuration made of the realm's own.
     fn changed(&self, command: &mut Command, change: impl Fn(&str) -> String) {
-        let text = fs::read_to_string(self.realm.configuration()).unwrap();
-        let path = self.folder.path().join("changed.conf");
+        let text = fs::read_to_string(self.domain.realm.configuration()).unwrap();
+        let path = self.domain.folder().join("changed.conf");
         fs::write(&path, change(&text)).unwrap();
         command.env("KRB5_CONFIG", path);
     }
@@ -82,7 +59,7 @@ fn says(ran: &Ran, name: &str, status: &str, parts: &[&str]) {
 
 #[test]
 fn ticket_that_can_be_had_passes_every_step() {
-    let domain = Domain::new();
+    let domain = Place::new();
     let words = ["-u", USER, "--auth", "kerberos", "--keytab", &domain.keytab()];
     let ran = tool::run(&mut domain.doctor(&words)).ended(0);
     says(
@@ -107,8 +84,8 @@ fn ticket_that_can_be_had_passes_every_step() {
     says(&ran, "login", "passed", &["Kerberos"]);
     says(&ran, "quotas", "passed", &[]);
     // The tickets of a cache, with nobody named.
-    let cache = domain.folder.path().join("cache").display().to_string();
-    domain.realm.kinit("rita", PASSWORD, &cache, &[]);
+    let cache = domain.domain.folder().join("cache").display().to_string();
+    domain.domain.realm.kinit("rita", PASSWORD, &cache, &[]);
     let mut command = domain.doctor(&["--auth", "kerberos"]);
     let ran = tool::run(command.env("KRB5CCNAME", &cache)).ended(0);
     says(&ran, "ticket", "passed", &["rita@TRANSOM.TEST has tickets"]);
@@ -116,7 +93,7 @@ fn ticket_that_can_be_had_passes_every_step() {
 
 #[test]
 fn troubles_on_the_way_to_a_ticket_are_named_with_their_remedies() {
-    let domain = Domain::new();
+    let domain = Place::new();
     let login = ["-u", USER, "--auth", "kerberos"];
     let kdc = |text: &str| {
         let line = text.lines().find(|line| line.trim().starts_with("kdc =")).unwrap();
@@ -163,11 +140,11 @@ fn troubles_on_the_way_to_a_ticket_are_named_with_their_remedies() {
     says(&ran, "ticket", "warning", &["kinit"]);
 
     // A name that the KDC does not know.
-    domain.realm.administer("delprinc -force HTTP/localhost");
+    domain.domain.realm.administer("delprinc -force HTTP/localhost");
     let ran = tool::run(&mut domain.doctor(&login)).ended(1);
     says(&ran, "ticket", "warning", &["HTTP/localhost", "setspn"]);
-    domain.realm.add_service("HTTP/localhost");
-    domain.realm.administer("cpw -randkey -keepold HTTP/localhost");
+    domain.domain.realm.add_service("HTTP/localhost");
+    domain.domain.realm.administer("cpw -randkey -keepold HTTP/localhost");
     let keytab = domain.keytab();
     let words = [&login[..], &["--keytab", &keytab]].concat();
     let ran = tool::run(&mut domain.doctor(&words));
@@ -178,18 +155,18 @@ fn troubles_on_the_way_to_a_ticket_are_named_with_their_remedies() {
     command
         .args(["doctor", &domain.service.url, "--json"])
         .args(login)
-        .envs(domain.realm.environment());
+        .envs(domain.domain.realm.environment());
     let ran = tool::run(command.env("TRANSOM_PASSWORD", PASSWORD)).ended(1);
     says(&ran, "kerberos", "warning", &["127.0.0.1 is an address", "full name"]);
 }
 
 #[test]
 fn clock_of_the_kdc_is_compared_with_ours() {
-    let domain = Domain::new();
+    let domain = Place::new();
     let words = domain.doctor(&["-u", USER, "--auth", "kerberos"]);
     let mut command = tool::program("faketime");
     command.args(["-f", "+20m"]).arg(words.get_program()).args(words.get_args());
-    command.envs(domain.realm.environment()).env("TRANSOM_PASSWORD", PASSWORD);
+    command.envs(domain.domain.realm.environment()).env("TRANSOM_PASSWORD", PASSWORD);
     // Tickets that are bought by password go by the KDC's clock.
     let ran = tool::run(&mut command);
     says(&ran, "kdc", "warning", &["the clock of 127.0.0.1 is 1200 s behind ours", "time service"]);

@@ -19,7 +19,8 @@ use tempfile::TempDir;
 use testkit::outside::report;
 use testkit::realm::Realm;
 
-use crate::service::{Flavour, Service};
+use crate::domain::for_services;
+use crate::service::{Flavour, SERVICE_USER, Service};
 use crate::tool::{self, Ran};
 
 const PRINCIPAL: &str = "rita@TRANSOM.TEST";
@@ -117,7 +118,7 @@ impl Domain {
             realm.add_service(&service);
             let keytab = folder.path().join(format!("{host}.keytab"));
             realm.write_keytab(&keytab, &[&service]);
-            readable(&keytab, 0o644);
+            for_services(&keytab);
             hosts += &format!("{} {host}\n", net.address(index));
         }
         fs::write(folder.path().join("hosts"), hosts).unwrap();
@@ -145,7 +146,7 @@ impl Domain {
         let wrapper = net.wrapper(index, self);
         let wrapper: Vec<_> = wrapper.iter().map(String::as_str).collect();
         let url = format!("http://{}:5985", net.address(index));
-        let options = ["--listen", &url];
+        let options = ["--listen", &url, "--service-user", SERVICE_USER];
         let service = Service::configured_by(Flavour::Root, &settings, &options, &wrapper);
         service.add_account("rita", local_user).ended(0);
         let map = ["principal", "add", PRINCIPAL, "--account", "rita"];

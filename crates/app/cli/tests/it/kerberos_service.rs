@@ -7,66 +7,17 @@ use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, Uid};
-use tempfile::TempDir;
 use testkit::outside::peers_python;
-use testkit::realm::Realm;
 
-use crate::domain::for_services;
+use crate::domain::{Domain, PASSWORD, PRINCIPAL};
 use crate::service::{Flavour, SERVICE_USER, Service, as_flavour, flavours, local_user};
 use crate::tool::{self, Ran};
 
-/// The principal that becomes the account of the service, and its password.
-const PRINCIPAL: &str = "rita@TRANSOM.TEST";
-const PASSWORD: &str = "Tickets-1";
 /// What the command of a client says, so that its bytes and its code are seen.
 const LINE: &str =
     "if [ -n \"$KRB5CCNAME\" ]; then echo ticket; else echo none; fi; echo err >&2; exit 7";
 
-/// A realm with a user, and the keytab of a service.
-struct Domain {
-    realm: Realm,
-    folder: TempDir,
-}
-
 impl Domain {
-    fn new() -> Self {
-        let folder = tempfile::Builder::new().prefix("transom-realm-").tempdir().unwrap();
-        fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
-        let realm = Realm::start(folder.path());
-        fs::set_permissions(realm.configuration(), Permissions::from_mode(0o644)).unwrap();
-        realm.add_user("rita", PASSWORD, "");
-        for service in ["HTTP/localhost", "WSMAN/localhost", "host/localhost"] {
-            realm.add_service(service);
-        }
-        let domain = Self { realm, folder };
-        domain.write_keytab(&domain.keytab(), &["HTTP/localhost", "WSMAN/localhost"]);
-        domain
-    }
-
-    fn keytab(&self) -> PathBuf {
-        self.folder.path().join("http.keytab")
-    }
-
-    /// A keytab that the service user may read, whoever that is.
-    fn write_keytab(&self, path: &Path, names: &[&str]) {
-        let new = path.with_extension("new");
-        self.realm.write_keytab(&new, names);
-        for_services(&new);
-        fs::rename(&new, path).unwrap();
-    }
-
-    fn settings(&self, more: &str) -> String {
-        format!("[Service.Kerberos]\nKeytab = \"{}\"\n{more}", self.keytab().display())
-    }
-
-    #[track_caller]
-    fn service(&self, scheme: &str, flavour: Flavour, more: &str) -> Service {
-        let service = Service::in_realm(scheme, flavour, &self.settings(more), &self.realm);
-        let map = ["principal", "add", PRINCIPAL, "--account", "alice"];
-        tool::run(&mut service.transom(&map)).ended(0);
-        service
-    }
-
     /// A command by a released client.
     fn client(&self, service: &Service, client: &str, login: &str, delegate: bool) -> Ran {
         let mut command = self.client_of(service, client, login, PRINCIPAL);
@@ -88,7 +39,7 @@ impl Domain {
 
     /// curl's login by the tickets in a cache; its words are those that follow.
     fn curl(&self, service: &Service, words: &[&str]) -> Ran {
-        let cache = self.folder.path().join("curl-tickets");
+        let cache = self.folder().join("curl-tickets");
         let cache = cache.to_str().unwrap();
         self.realm.kinit("rita", PASSWORD, cache, &[]);
         let mut command = self.realm.command("curl");
