@@ -19,7 +19,7 @@ use crate::RunError;
 use crate::certificates::{Certificates, CertificatesError, Thumbprint};
 use crate::metrics::listener::Page;
 use crate::settings::listener::EVERY_ADDRESS;
-use crate::settings::{ListenAddress, Listener, Settings};
+use crate::settings::{CbtHardeningLevel, ListenAddress, Listener, Settings};
 
 /// Every socket that the settings ask for, open, the certificates for https, and what the metrics need.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Listeners {
     ///
     /// # Errors
     ///
-    /// [`RunError::Certificate`] and [`RunError::CredSsp`], before anything listens, [`RunError::Listen`],
+    /// [`RunError::Certificate`], [`RunError::Unbindable`] and [`RunError::CredSsp`], before anything listens, [`RunError::Listen`],
     /// [`RunError::NoListener`] and [`RunError::Metrics`].
     pub fn open(
         settings: &Settings,
@@ -115,7 +115,12 @@ fn secure(
         let clients = clients(settings, listener);
         let identity = Arc::new(identity);
         let options = ServerOptions { identity, clients, disable_tls13: listener.disable_tls13 };
-        tls::Server::new(&options).map(|tls| Some(Arc::new(tls))).map_err(content)
+        let tls = tls::Server::new(&options).map_err(content)?;
+        let is_strict = settings.service.auth.cbt_hardening_level == CbtHardeningLevel::Strict;
+        if is_strict && tls.channel_binding().is_none() {
+            return Err(RunError::Unbindable { listener: listener.clone() });
+        }
+        Ok(Some(Arc::new(tls)))
     };
     let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
     if let Some(certificate) = certificate

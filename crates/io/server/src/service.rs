@@ -154,6 +154,15 @@ pub enum RunError {
         /// What is missing or wrong.
         source: Box<CertificatesError>,
     },
+    /// Every login shall be bound to its TLS connection, and the listener's certificate allows none that.
+    #[error(
+        "CbtHardeningLevel is Strict, and the certificate of {listener} has a signature that no channel binding is defined for \
+         (RFC 5929 4.1): take one that is signed with RSA or ECDSA"
+    )]
+    Unbindable {
+        /// Which one.
+        listener: Listener,
+    },
     /// Logins by CredSSP have no certificate.
     #[error("no certificate for CredSSP")]
     CredSsp(#[source] Box<CertificatesError>),

@@ -279,3 +279,31 @@ fn network(service: &Service) -> u32 {
 fn descriptors(process: u32) -> usize {
     std::fs::read_dir(format!("/proc/{process}/fd")).map_or(0, Iterator::count)
 }
+
+/// RFC 5929 defines no binding for a signature by Ed25519: "Strict" would then ask nothing of anybody.
+#[test]
+fn strict_bindings_need_a_certificate_that_has_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (certificate, key) = (folder.path().join("c.pem"), folder.path().join("k.pem"));
+    let mut openssl = tool::program("openssl");
+    openssl.args(["req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost"]);
+    openssl.args(["-addext", "subjectAltName=DNS:localhost", "-out", text(&certificate)]);
+    tool::run(openssl.args(["-keyout", text(&key)])).ended(0);
+    let state = folder.path().join("state");
+    let mut import = tool::transom();
+    import.args(["cert", "import", text(&certificate), "--key", text(&key), "--state"]);
+    tool::run(import.arg(&state)).ended(0);
+    let config = folder.path().join("config.toml");
+    let setting = "[Service.Auth]\nCbtHardeningLevel = \"Strict\"\n";
+    std::fs::write(&config, setting).unwrap();
+    std::fs::set_permissions(&config, Permissions::from_mode(0o644)).unwrap();
+    std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let program = tool::copy_of_transom(folder.path());
+    let mut command = tool::program(program);
+    command.args(["serve", "--listen", "https://127.0.0.1:0", "--config", text(&config)]);
+    command.arg("--state").arg(&state);
+    let ran = tool::run(&mut command).ended(1);
+    for said in ["CbtHardeningLevel is Strict", "RSA or ECDSA"] {
+        assert!(ran.stderr.contains(said), "{ran:?}");
+    }
+}
