@@ -7,6 +7,8 @@ pub(crate) mod args;
 pub(crate) mod certificate;
 #[path = "../../crates/app/cli/src/winrs/escape.rs"]
 pub(crate) mod escape;
+#[path = "../../crates/app/cli/src/winrs/kerberos.rs"]
+pub(crate) mod kerberos;
 #[path = "../../crates/app/cli/src/winrs/network.rs"]
 pub(crate) mod network;
 #[path = "../../crates/app/cli/src/winrs/records.rs"]

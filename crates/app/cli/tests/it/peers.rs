@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use nix::unistd::Uid;
 
+use crate::domain::{self, Domain, PRINCIPAL};
 use crate::service::{Flavour, PASSWORD, Service, USER, flavours};
 use crate::tool::{self, Ran};
 use testkit::outside::{peers_python, report};
@@ -24,6 +25,20 @@ pub(crate) fn peer_with(settings: &str, script: &str, auth: &str, checks: &[&str
 #[track_caller]
 pub(crate) fn peer_on(service: &Service, script: &str, auth: &str, checks: &[&str]) {
     said_by(&mut peer_to(service, script, auth, checks));
+}
+
+/// The same as somebody from a domain, in its realm.
+#[track_caller]
+pub(crate) fn peer_of(
+    domain: &Domain,
+    service: &Service,
+    (script, auth): (&str, &str),
+    checks: &[&str],
+) {
+    let mut command = domain.program(peers_python());
+    command.arg(tool::repository().join("crates/app/cli/tests/peers").join(script));
+    command.arg(format!("{}/wsman", Domain::url(service))).args([PRINCIPAL, auth]).args(checks);
+    said_by(command.env("TRANSOM_TEST_PASSWORD", domain::PASSWORD));
 }
 
 fn peer_to(service: &Service, script: &str, auth: &str, checks: &[&str]) -> Command {

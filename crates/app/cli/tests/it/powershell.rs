@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use testkit::Engine;
 use testkit::outside::report;
 
-use crate::peers::peer_on;
+use crate::domain::Domain;
+use crate::peers::{peer_of, peer_on};
 use crate::service::{PASSWORD, Service, USER, flavours};
 use crate::tool;
 
@@ -144,6 +145,20 @@ fn ansible_runs_raw_tasks_over_https() {
     report(&engine.name.peer("Ansible over https"));
     let service = Service::https(flavours()[0], &engine.settings());
     ansible_runs(&service, &engine.name, "ntlm");
+}
+
+/// Names as in Ansible's own documentation: the user is `rita@TRANSOM.TEST`, and the ticket is delegated.
+#[test]
+fn ansible_runs_raw_tasks_as_somebody_from_a_domain() {
+    let engine = Reachable::find();
+    report(&engine.name.peer("Ansible by Kerberos and CredSSP"));
+    let domain = Domain::new();
+    let settings = format!("{}[Service.Auth]\nCredSSP = true\n", engine.settings());
+    let checks = [&OF_ANSIBLE[..], &["raw_has_a_ticket_of_the_user"]].concat();
+    for (scheme, auth) in [("http", "kerberos"), ("https", "kerberos"), ("http", "credssp")] {
+        let service = domain.service(scheme, flavours()[0], &settings);
+        peer_of(&domain, &service, ("ansible_psrp.py", auth), &checks);
+    }
 }
 
 #[test]

@@ -39,6 +39,8 @@ def ran(to, module, arguments, **variables):
         "ansible_psrp_auth": to.auth,
         "ansible_psrp_cert_validation": "ignore",
         "ansible_psrp_ignore_proxy": True,
+        # Of Kerberos: the ticket may go on from there.
+        "ansible_psrp_negotiate_delegate": True,
         **variables,
     }
     with tempfile.TemporaryDirectory(prefix="transom-ansible-") as folder:
@@ -89,6 +91,11 @@ def raw_brings_back_much_output(to):
     same(lines(result), [f"line {number}" for number in range(1, 5001)])
 
 
+def raw_has_a_ticket_of_the_user(to):
+    result = ran(to, "ansible.builtin.raw", "sh -c 'klist -s'; exit $LASTEXITCODE")
+    assert " | CHANGED | rc=0 >>" in result.stdout, short(result)
+
+
 def wrong_password_is_a_host_that_cannot_be_reached(to):
     result = ran(to, "ansible.builtin.raw", "1", ansible_password="wrong")
     assert "UNREACHABLE" in result.stdout, short(result)
@@ -115,10 +122,10 @@ def script_runs(to):
 
 CHECKS = [
     raw_brings_back_what_a_script_wrote, raw_reports_an_error_as_a_failed_task, raw_has_the_exit_code_of_a_program,
-    raw_brings_back_much_output, wrong_password_is_a_host_that_cannot_be_reached, script_is_refused_by_what_is_no_powershell,
+    raw_brings_back_much_output, raw_has_a_ticket_of_the_user, wrong_password_is_a_host_that_cannot_be_reached, script_is_refused_by_what_is_no_powershell,
     script_runs,
 ]
 
 if __name__ == "__main__":
     importlib.metadata.version("ansible-core")
-    sys.exit(peer.run("ansible-core", ["ntlm", "negotiate"], CHECKS))
+    sys.exit(peer.run("ansible-core", ["ntlm", "negotiate", "kerberos", "credssp"], CHECKS))

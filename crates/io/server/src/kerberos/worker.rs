@@ -180,7 +180,7 @@ impl Worker {
         let (user, written) = principal.rsplit_once('@').unwrap_or((principal, ""));
         let Some(realm) = realm(written, &keys, &known) else {
             return Err(format!(
-                "neither the keytab nor krb5.conf has the realm {written}: put it into [realms] there if its KDC may be asked"
+                "{principal}: neither the keytab nor krb5.conf has that realm; put it into [realms] there if its KDC may be asked"
             ));
         };
         let principal = format!("{user}@{realm}");
