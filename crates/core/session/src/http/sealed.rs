@@ -10,7 +10,7 @@
 //! ```
 //!
 //! CredSSP has its messages in pieces of 16 KiB, each in a pair of parts of its own, and `multipart/x-multi-encrypted`
-//! where there are several; behind the number are whole records of TLS, whatever it says ([`pieces`]).
+//! where there are several; behind the number are whole records of TLS, whatever it says (`pieces`).
 //!
 //! Programs write the part headers in two dialects, with and without a leading tab, and some of
 //! them fail on the other one: a service answers in the dialect of the request, a client takes

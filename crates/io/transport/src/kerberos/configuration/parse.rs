@@ -32,7 +32,7 @@ pub struct Piece {
 pub enum Include<'a> {
     /// `include PATH`: one file.
     File(&'a str),
-    /// `includedir PATH`: those files of a folder that [`is_included`] names, in the order of their names.
+    /// `includedir PATH`: those files of a folder that `is_included` names, in the order of their names.
     Folder(&'a str),
 }
 
