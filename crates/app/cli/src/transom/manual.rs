@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::NETWORK;
+use super::{KERBEROS, NETWORK};
 use crate::command_error::CommandError;
 use crate::powershell;
 use crate::winrs;
@@ -86,8 +86,11 @@ fn write(path: &Path, page: &[u8]) -> io::Result<()> {
 /// The command without what is nobody's business, all names in place.
 fn public() -> clap::Command {
     let whole = super::whole();
-    let shown: Vec<clap::Command> =
-        whole.get_subcommands().filter(|sub| sub.get_name() != NETWORK).cloned().collect();
+    let shown: Vec<clap::Command> = whole
+        .get_subcommands()
+        .filter(|sub| ![NETWORK, KERBEROS].contains(&sub.get_name()))
+        .cloned()
+        .collect();
     clap::Command::new("transom")
         .version(env!("CARGO_PKG_VERSION"))
         .about(whole.get_about().cloned().unwrap_or_default())

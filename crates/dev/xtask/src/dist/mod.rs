@@ -207,6 +207,7 @@ impl Tree {
             ("packaging/config.toml", "etc/transom/config.toml".to_owned()),
             ("docs/guide/administrator.md", format!("{DOCS}/administrator.md")),
             ("docs/guide/certificates.md", format!("{DOCS}/certificates.md")),
+            ("docs/guide/kerberos.md", format!("{DOCS}/kerberos.md")),
             ("docs/guide/winrs.md", format!("{DOCS}/winrs.md")),
             ("docs/guide/pssession.md", format!("{DOCS}/pssession.md")),
         ] {
