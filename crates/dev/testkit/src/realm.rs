@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
@@ -138,16 +138,35 @@ impl Realm {
         let realm = Self::start_with(&folder, libdefaults);
         prepare(&realm);
         let program = env::current_exe().expect("a process knows its program");
-        let status = realm
-            .command(program)
-            .args([test, "--exact", "--nocapture", "--include-ignored"])
-            .env(INSIDE, &folder)
-            .status()
-            .expect("a test can be run again");
+        let mut command = realm.command(program);
+        let output = command.args([test, "--exact", "--nocapture"]).env(INSIDE, &folder).output();
         drop(realm);
         drop(fs::remove_dir_all(&folder));
-        assert!(status.success(), "{test} failed inside the realm: {status}");
+        check_one(test, &output.expect("a test can be run again"));
         None
+    }
+
+    /// Does a part of a test in a process of its own, which sees this realm: under `wrapper` (as `faketime`), with other
+    /// variables, by which it knows its part.
+    ///
+    /// # Panics
+    ///
+    /// Where the part fails.
+    #[expect(clippy::expect_used, reason = "what is broken here breaks the test")]
+    pub fn run_part(&self, test: &str, wrapper: &[&str], variables: &[(&str, &str)]) {
+        let own = env::current_exe().expect("a process knows its program");
+        let (program, arguments) = match wrapper.split_first() {
+            Some((first, rest)) => (OsStr::new(first), rest),
+            None => (own.as_os_str(), wrapper),
+        };
+        let mut command = self.command(program);
+        command.args(arguments);
+        if !wrapper.is_empty() {
+            command.arg(&own);
+        }
+        command.args([test, "--exact", "--nocapture"]).env(INSIDE, &self.folder);
+        command.envs(variables.iter().copied());
+        check_one(test, &command.output().expect("a part of a test can be run"));
     }
 
     /// The folder of the realm's files; tests may put theirs there, too.
@@ -263,6 +282,15 @@ impl Realm {
         assert!(output.status.success(), "{program}: {told}");
         told
     }
+}
+
+/// Fails unless that one test ran, and passed. What it printed is shown with a failure only: its harness's lines would be
+/// counted with those of the run that it is a part of.
+fn check_one(test: &str, output: &Output) {
+    let told = String::from_utf8_lossy(&output.stdout);
+    let passed = output.status.success() && told.contains("test result: ok. 1 passed; 0 failed");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(passed, "{test} in a process of its own: {}\n{told}{errors}", output.status);
 }
 
 impl Drop for Realm {

@@ -11,6 +11,7 @@
 //! groups = ["Administrators"]
 //! ```
 
+mod cached;
 mod verifier;
 
 use std::fmt;
@@ -19,7 +20,7 @@ use auth::ntlm::{NtHash, nt_hash};
 use auth::{Account, Secret};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use verifier::Stamp;
+pub(crate) use cached::{Cached, Stamp};
 pub use verifier::{AccountSource, FileSource, MachineNames, Verifier, VerifyError};
 
 /// The file may have so many bytes.

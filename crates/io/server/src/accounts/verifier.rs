@@ -5,10 +5,9 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use auth::ntlm::{NtHash, NtlmAttempt, TargetNames, nt_hash, verify, verify_unknown};
@@ -18,6 +17,7 @@ use spawner::frames::root::Reason;
 use spawner::network::{RequestError, Spawner};
 use spawner::store::{CLIENTS, PRINCIPALS};
 
+use super::cached::Cached;
 use super::{Accounts, AccountsError, MAX_FILE, Record};
 use crate::BoxFuture;
 
@@ -164,19 +164,8 @@ impl MachineNames {
 pub struct Verifier {
     source: Arc<dyn AccountSource>,
     names: MachineNames,
-    known: Mutex<Option<Known>>,
+    known: Cached<Accounts>,
 }
-
-/// Accounts that were read, and from which state of the file.
-#[derive(Debug)]
-struct Known {
-    stamp: Stamp,
-    accounts: Arc<Accounts>,
-}
-
-/// Tells two states of a file apart: an editor puts a new file in the old one's place.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Stamp([i64; 4], u64, u64, u64);
 
 /// Why no verdict came about; the login is refused.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +189,7 @@ impl Verifier {
     /// A verifier over the accounts of `source`.
     #[must_use]
     pub fn new(source: Arc<dyn AccountSource>, names: MachineNames) -> Self {
-        Self { source, names, known: Mutex::new(None) }
+        Self { source, names, known: Cached::new() }
     }
 
     /// What this machine calls itself.
@@ -290,32 +279,7 @@ impl Verifier {
 
     async fn accounts(&self) -> Result<Arc<Accounts>, VerifyError> {
         let file = self.source.open().await?;
-        let stamp = Stamp::of(&file)?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref().filter(|known| known.stamp == stamp) {
-            return Ok(Arc::clone(&known.accounts));
-        }
-        drop(known);
-        let accounts = Arc::new(Accounts::parse(&read_bounded(file)?)?);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(Known { stamp, accounts: Arc::clone(&accounts) });
-        Ok(accounts)
-    }
-}
-
-/// The file's bytes, and one more than is allowed where it is too long.
-fn read_bounded(file: File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-    file.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-impl Stamp {
-    pub(crate) fn of(file: &File) -> io::Result<Self> {
-        let data = file.metadata()?;
-        let times = [data.mtime(), data.mtime_nsec(), data.ctime(), data.ctime_nsec()];
-        Ok(Self(times, data.dev(), data.ino(), data.len()))
+        self.known.get(file, MAX_FILE, |bytes| Ok(Accounts::parse(bytes)?))
     }
 }
 

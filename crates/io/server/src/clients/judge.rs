@@ -1,8 +1,8 @@
 //! The verdict over client certificates: the chain, then the mapping.
 
 use std::fmt;
-use std::io::{self, Read as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
 
 use session::mapping::{self, Entry, Facts, Grant, Subject, Unmapped};
 use transport::tls::certificate::Subjects;
@@ -12,7 +12,7 @@ use transport::tls::{
 };
 
 use super::{Clients, ClientsError, MAX_FILE, Store};
-use crate::accounts::{AccountSource, Stamp};
+use crate::accounts::{AccountSource, Cached};
 
 /// A verdict holds for so many seconds.
 const HOLDS: u64 = 60;
@@ -21,13 +21,7 @@ const HOLDS: u64 = 60;
 #[derive(Debug)]
 pub struct Judge {
     source: Arc<dyn AccountSource>,
-    known: Mutex<Option<Known>>,
-}
-
-#[derive(Debug)]
-struct Known {
-    stamp: Stamp,
-    rules: Arc<Rules>,
+    known: Cached<Rules>,
 }
 
 /// The file, ready for use.
@@ -113,7 +107,7 @@ impl Judge {
     /// A judge by the file of `source`.
     #[must_use]
     pub fn new(source: Arc<dyn AccountSource>) -> Self {
-        Self { source, known: Mutex::new(None) }
+        Self { source, known: Cached::new() }
     }
 
     /// Judges the chain of a client, which has proven to have the key, at the time `now`: what it leads to, or why it leads
@@ -144,19 +138,7 @@ impl Judge {
         let Some(file) = self.source.open_clients().await? else {
             return Ok(Arc::new(Rules::of(&Clients::default())?));
         };
-        let stamp = Stamp::of(&file)?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref().filter(|known| known.stamp == stamp) {
-            return Ok(Arc::clone(&known.rules));
-        }
-        drop(known);
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_end(&mut bytes)?;
-        let rules = Arc::new(Rules::of(&Clients::parse(&bytes)?)?);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(Known { stamp, rules: Arc::clone(&rules) });
-        Ok(rules)
+        self.known.get(file, MAX_FILE, |bytes| Ok(Rules::of(&Clients::parse(bytes)?)?))
     }
 }
 

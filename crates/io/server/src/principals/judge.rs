@@ -1,25 +1,19 @@
 //! Whose account a principal is, by the file `principals` as it is now.
 
-use std::io::{self, Read as _};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::sync::Arc;
 
 use auth::Account;
-use session::principals::{Entry, Grant, Unmapped, decide};
+use session::principals::{Grant, Unmapped, decide};
 
 use super::{MAX_FILE, Principals, PrincipalsError};
-use crate::accounts::{AccountSource, Stamp, Verifier, VerifyError};
+use crate::accounts::{AccountSource, Cached, Verifier, VerifyError};
 
 /// Finds the account of a principal that a ticket has proven.
 #[derive(Debug)]
 pub struct Judge {
     source: Arc<dyn AccountSource>,
-    known: Mutex<Option<Known>>,
-}
-
-#[derive(Debug)]
-struct Known {
-    stamp: Stamp,
-    entries: Arc<[Entry]>,
+    known: Cached<Principals>,
 }
 
 /// Why a principal is no login; for the log only.
@@ -56,7 +50,7 @@ impl Judge {
     /// A judge by the file of `source`.
     #[must_use]
     pub fn new(source: Arc<dyn AccountSource>) -> Self {
-        Self { source, known: Mutex::new(None) }
+        Self { source, known: Cached::new() }
     }
 
     /// The account of a principal, or why there is none.
@@ -69,8 +63,8 @@ impl Judge {
         principal: &str,
         verifier: &Verifier,
     ) -> Result<Result<Account, Refused>, JudgeError> {
-        let entries = self.entries().await?;
-        let grant = match decide(&entries, principal) {
+        let principals = self.principals().await?;
+        let grant = match decide(principals.entries(), principal) {
             Ok(grant) => grant,
             Err(reason) => return Ok(Err(reason.into())),
         };
@@ -86,23 +80,11 @@ impl Judge {
         })
     }
 
-    async fn entries(&self) -> Result<Arc<[Entry]>, JudgeError> {
+    async fn principals(&self) -> Result<Arc<Principals>, JudgeError> {
         let Some(file) = self.source.open_principals().await? else {
-            return Ok(Arc::from([]));
+            return Ok(Arc::default());
         };
-        let stamp = Stamp::of(&file)?;
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_ref().filter(|known| known.stamp == stamp) {
-            return Ok(Arc::clone(&known.entries));
-        }
-        drop(known);
-        let mut bytes = Vec::new();
-        let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX).saturating_add(1);
-        file.take(limit).read_to_end(&mut bytes)?;
-        let entries: Arc<[Entry]> = Principals::parse(&bytes)?.entries().into();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        *known = Some(Known { stamp, entries: Arc::clone(&entries) });
-        Ok(entries)
+        self.known.get(file, MAX_FILE, |bytes| Ok(Principals::parse(bytes)?))
     }
 }
 

@@ -41,12 +41,8 @@ const PART: &str = "TRANSOM_TEST_PART";
 
 /// Runs a part of a test in a process of its own: under `wrapper` (as `faketime`), with other variables.
 fn elsewhere(realm: &Realm, test: &str, part: &str, wrapper: &[&str], variables: &[(&str, &str)]) {
-    let program = std::env::current_exe().unwrap().display().to_string();
-    let line = [wrapper, &[&program, test, "--exact", "--nocapture"]].concat();
-    let mut command = realm.command(line[0]);
-    command.args(&line[1..]).env(PART, part).env("TRANSOM_TEST_REALM", realm.folder());
-    let status = command.envs(variables.iter().copied()).status().unwrap();
-    assert!(status.success(), "{part} of {test}: {status}");
+    let variables = [&[(PART, part)], variables].concat();
+    realm.run_part(test, wrapper, &variables);
 }
 
 /// The part that this process does; `None` in the process of the test itself.
