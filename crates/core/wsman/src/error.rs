@@ -60,6 +60,7 @@ impl From<&Error> for Fault {
                 | ErrorKind::UnboundPrefix(_)
                 | ErrorKind::UnknownEntity(_) => ErrorCode::SCHEMA_VALIDATION_ERROR,
             },
+            Error::Value("w:EnumerationMode") => ErrorCode::ENUMERATION_MODE_UNSUPPORTED,
             Error::NoBody
             | Error::NotAnEnvelope(_)
             | Error::UnexpectedElement(_)

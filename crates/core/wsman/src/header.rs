@@ -168,6 +168,23 @@ impl Header {
         })
     }
 
+    /// Whether `w:RequestTotalItemsCountEstimate` asks how many items an enumeration has.
+    #[must_use]
+    pub fn wants_item_count(&self) -> bool {
+        let asks =
+            |block: &Block| matches!(block.value, HeaderValue::RequestTotalItemsCountEstimate);
+        self.blocks.iter().any(asks)
+    }
+
+    /// `w:TotalItemsCountEstimate` of an answer; `None` where it is absent or not known.
+    #[must_use]
+    pub fn item_count(&self) -> Option<u64> {
+        self.blocks.iter().find_map(|block| match block.value {
+            HeaderValue::TotalItemsCountEstimate(count) => count,
+            _ => None,
+        })
+    }
+
     /// `p:SequenceId`.
     #[must_use]
     pub fn sequence_id(&self) -> Option<u64> {

@@ -93,7 +93,9 @@ impl IdentifyResponse {
         let element = envelope
             .body_element()
             .ok_or(Error::Missing { parent: "s:Body", name: "wsmid:IdentifyResponse" })?;
-        if !element.is(ns::IDENTITY, "IdentifyResponse") {
+        // Microsoft's OMI has this element, and none of those in it, in SOAP's namespace.
+        let is_it = |namespace| element.is(namespace, "IdentifyResponse");
+        if !is_it(ns::IDENTITY) && !is_it(ns::SOAP) {
             return Err(Error::UnexpectedElement(element.name.clone()));
         }
         let mut response = Self::default();

@@ -131,6 +131,18 @@ pub mod action {
     pub const RELEASE_RESPONSE: &str =
         "http://schemas.xmlsoap.org/ws/2004/09/enumeration/ReleaseResponse";
 
+    /// The messages of an operation that have arrived, [MS-WSMV] 3.1.4.18.
+    pub const ACKNOWLEDGE: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/Acknowledge";
+    /// Asks for [`ACKNOWLEDGE`].
+    pub const ACKNOWLEDGE_REQUEST: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/wsman/AcknowledgeRequest";
+    /// Gives an operation up, [MS-WSMV] 3.1.4.20.
+    pub const CANCEL: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/Cancel";
+    /// No more input of an operation follows, [MS-WSMV] 3.1.4.19.
+    pub const END: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/End";
+    /// Keeps a connection from being idle, [MS-WSMV] 3.2.4.2.1.2; clients write `Keepalive`.
+    pub const KEEP_ALIVE: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/KeepAlive";
+
     /// Faults of WS-Management itself.
     pub const WSMAN_FAULT: &str = "http://schemas.dmtf.org/wbem/wsman/1/wsman/fault";
     /// Faults of WS-Addressing, `s:MustUnderstand` and `s:VersionMismatch`.
@@ -154,8 +166,47 @@ pub mod resource {
         "http://schemas.microsoft.com/wbem/wsman/1/windows/shell/Command";
     /// PowerShell's endpoints start with this, the configuration name follows.
     pub const POWERSHELL_PREFIX: &str = "http://schemas.microsoft.com/powershell/";
+    /// What messages about the answers of an operation name.
+    pub const ROBUST_CONNECTION: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/wsman/RobustConnection";
+    /// What messages about the input of an operation name.
+    pub const FULL_DUPLEX: &str = "http://schemas.microsoft.com/wbem/wsman/1/wsman/FullDuplex";
     /// The configuration tree.
     pub const CONFIG: &str = "http://schemas.microsoft.com/wbem/wsman/1/config";
+}
+
+/// Resource URIs of the configuration, each the namespace of its elements as well.
+pub mod config {
+    /// What Windows's alias `winrm/` stands for.
+    pub const ROOT: &str = "http://schemas.microsoft.com/wbem/wsman/1/";
+    /// The whole tree.
+    pub const CONFIG: &str = "http://schemas.microsoft.com/wbem/wsman/1/config";
+    /// What clients obey.
+    pub const CLIENT: &str = "http://schemas.microsoft.com/wbem/wsman/1/config/client";
+    /// The logins that a client may use.
+    pub const CLIENT_AUTH: &str = "http://schemas.microsoft.com/wbem/wsman/1/config/client/auth";
+    /// The ports that a client asks on.
+    pub const CLIENT_DEFAULT_PORTS: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/config/client/defaultports";
+    /// What the service obeys.
+    pub const SERVICE: &str = "http://schemas.microsoft.com/wbem/wsman/1/config/service";
+    /// The logins that the service offers.
+    pub const SERVICE_AUTH: &str = "http://schemas.microsoft.com/wbem/wsman/1/config/service/auth";
+    /// The ports that listeners have by default.
+    pub const SERVICE_DEFAULT_PORTS: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/config/service/defaultports";
+    /// Remote shells.
+    pub const WINRS: &str = "http://schemas.microsoft.com/wbem/wsman/1/config/winrs";
+    /// Where the service listens.
+    pub const LISTENER: &str = "http://schemas.microsoft.com/wbem/wsman/1/config/listener";
+    /// Whose account a client's certificate is for.
+    pub const CERT_MAPPING: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/config/service/certmapping";
+    /// Plug-ins; their elements are in [`PLUGIN_CONFIGURATION`].
+    pub const PLUGIN: &str = "http://schemas.microsoft.com/wbem/wsman/1/config/plugin";
+    /// The namespace of a plug-in's elements.
+    pub const PLUGIN_CONFIGURATION: &str =
+        "http://schemas.microsoft.com/wbem/wsman/1/config/PluginConfiguration";
 }
 
 /// The static spelling of a namespace that this crate knows.
@@ -165,6 +216,16 @@ pub(crate) fn known(uri: &str) -> Option<&'static str> {
 
 /// The prefix that Windows writes for a namespace, where it has a customary one.
 pub(crate) fn preferred_prefix(uri: &str) -> Option<&'static str> {
+    if uri == config::CERT_MAPPING {
+        return Some("cert");
+    }
+    if uri == config::PLUGIN_CONFIGURATION {
+        return Some("plugin");
+    }
+    // The resources of the configuration are namespaces of their own, and a message has one of them.
+    if uri.strip_prefix(CONFIG).is_some_and(|rest| rest.starts_with('/')) {
+        return Some("cfg");
+    }
     PREFIXES.iter().find(|(_, known)| *known == uri).map(|(prefix, _)| *prefix)
 }
 

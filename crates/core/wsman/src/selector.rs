@@ -66,6 +66,23 @@ impl SelectorSet {
         self.selectors.is_empty()
     }
 
+    /// Whether an instance with these keys is among those that this set selects: every selector of the set is one of
+    /// its keys and has the same value. Neither names nor texts have a case.
+    #[must_use]
+    pub fn selects(&self, keys: &Self) -> bool {
+        let same = |one: &SelectorValue, other: &SelectorValue| match (one, other) {
+            (SelectorValue::Text(one), SelectorValue::Text(other)) => {
+                one.eq_ignore_ascii_case(other)
+            }
+            (one, other) => one == other,
+        };
+        self.selectors.iter().all(|wanted| {
+            keys.selectors.iter().any(|key| {
+                key.name.eq_ignore_ascii_case(&wanted.name) && same(&key.value, &wanted.value)
+            })
+        })
+    }
+
     /// The first name that stands twice, without regard to case.
     #[must_use]
     pub fn duplicate(&self) -> Option<&str> {

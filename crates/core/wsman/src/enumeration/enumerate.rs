@@ -3,8 +3,11 @@
 use super::filter::Filter;
 use super::item::{Batch, Mode, Spelling};
 use super::{context, is_either, only, positive, wsen};
+use crate::duration::Duration;
 use crate::error::Error;
+use crate::fault::{ErrorCode, Fault};
 use crate::ns;
+use crate::selector::EndpointReference;
 use crate::xml::{Attribute, Element, Node};
 
 /// `n:Enumerate`.
@@ -68,14 +71,50 @@ impl Enumerate {
         Ok(enumerate)
     }
 
-    /// Writes the body, in the order in which Windows's client does.
+    /// Whether a service can do what is asked: it sends nothing unasked, so that only the anonymous address may
+    /// be told of the end, takes no notice of an expiration in due form, and has one filter.
+    ///
+    /// # Errors
+    ///
+    /// The fault to answer with.
+    pub fn check(&self) -> Result<(), Box<Fault>> {
+        let fault = |code, text: &str| Err(Box::new(Fault::new(code, text)));
+        if self.expires.as_deref().is_some_and(|text| !is_expiration(text)) {
+            let text = "The expiration is neither a time nor a duration. ";
+            return fault(ErrorCode::INVALID_EXPIRATION_TIME, text);
+        }
+        for element in &self.other {
+            let end_to = element.is(ns::ENUMERATION, "EndTo");
+            let elsewhere =
+                || EndpointReference::from_element(element).is_none_or(|to| !to.is_anonymous());
+            if end_to && elsewhere() {
+                let text = "The end of an enumeration is told in its last answer only. ";
+                return fault(ErrorCode::UNSUPPORTED_ADDRESSING_MODE, text);
+            }
+            if is_either(element, "Filter") {
+                return fault(ErrorCode::CANNOT_PROCESS_FILTER, "An enumeration has one filter. ");
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the body, in the order in which Windows's client does, and in which the schema has what it names itself.
     #[must_use]
     pub fn to_body(&self) -> Vec<Element> {
         let mut enumerate = Element::new(ns::ENUMERATION, "Enumerate");
         enumerate.attributes.clone_from(&self.attributes);
+        let (first, other): (Vec<_>, Vec<_>) =
+            self.other.iter().cloned().partition(|element| element.is(ns::ENUMERATION, "EndTo"));
+        enumerate.children.extend(first.into_iter().map(Node::Element));
         if let Some(expires) = &self.expires {
             enumerate.push(wsen("Expires", expires));
         }
+        let filter = self.filter.as_ref().map(|Filter(filter)| filter.clone());
+        let (early, late) = match filter {
+            Some(filter) if filter.is(ns::ENUMERATION, "Filter") => (Some(filter), None),
+            filter => (None, filter),
+        };
+        enumerate.children.extend(early.map(Node::Element));
         if self.optimize {
             enumerate.push(Element::new(ns::WSMAN, "OptimizeEnumeration"));
         }
@@ -85,10 +124,7 @@ impl Enumerate {
         if self.mode != Mode::Object {
             enumerate.push(Element::new(ns::WSMAN, "EnumerationMode").with_text(self.mode.name()));
         }
-        if let Some(Filter(filter)) = &self.filter {
-            enumerate.push(filter.clone());
-        }
-        enumerate.children.extend(self.other.iter().cloned().map(Node::Element));
+        enumerate.children.extend(late.into_iter().chain(other).map(Node::Element));
         vec![enumerate]
     }
 }
@@ -151,4 +187,25 @@ impl EnumerateResponse {
         response.children.extend(self.other.iter().cloned().map(Node::Element));
         vec![response]
     }
+}
+
+/// A duration that is not negative, or a time: its form only, since what it says is not followed.
+fn is_expiration(text: &str) -> bool {
+    if let Ok(duration) = text.parse::<Duration>() {
+        return !duration.is_negative();
+    }
+    let mut halves = text.splitn(2, 'T');
+    let (date, time) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let date: Vec<_> = date.strip_prefix('-').unwrap_or(date).split('-').collect();
+    let zone = time.find(['Z', '+', '-']).unwrap_or(time.len());
+    let (time, zone) = time.split_at(zone);
+    let zone = match zone.strip_prefix(['+', '-']) {
+        Some(offset) => offset.split(':').filter(|part| digits(part)).count() == 2,
+        None => zone.is_empty() || zone == "Z",
+    };
+    let clock: Vec<_> = time.split('.').next().unwrap_or_default().split(':').collect();
+    let has_three = |parts: &[&str]| parts.len() == 3 && parts.iter().all(|part| digits(part));
+    let fraction = time.split_once('.').is_none_or(|(_, fraction)| digits(fraction));
+    has_three(&date) && has_three(&clock) && fraction && zone
 }

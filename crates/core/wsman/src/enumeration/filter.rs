@@ -1,7 +1,9 @@
 //! Filters of an enumeration, DSP0226 8.3.
 
 use super::{Element, ns};
+use crate::fault::{ErrorCode, Fault};
 use crate::selector::{SelectorSet, SelectorValue};
+use crate::xml::Node;
 
 /// `w:Filter` or `n:Filter`, as it came: what it says is in a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,5 +45,42 @@ impl Filter {
         let set = SelectorSet::from_element(set).filter(|_| elements.next().is_none())?;
         let is_text = |selector: &crate::Selector| matches!(selector.value, SelectorValue::Text(_));
         (set.selectors.iter().all(is_text) && set.duplicate().is_none()).then_some(set)
+    }
+
+    /// Whether a resource that knows these dialects can be asked this: the hook by which each resource says what it can
+    /// be filtered by. What the expression means is the resource's affair, but for selectors, see [`Self::as_selectors`].
+    ///
+    /// # Errors
+    ///
+    /// The fault to answer with: the resource knows no dialect at all, or not this one (then those that it knows are in the
+    /// detail), or the content is not one text or one element, or none of its dialect.
+    pub fn check(&self, known: &[&str]) -> Result<(), Box<Fault>> {
+        let fault = |code, text: &str| Box::new(Fault::new(code, text));
+        if known.is_empty() {
+            let text = "The resource cannot be filtered. ";
+            return Err(fault(ErrorCode::FILTERING_NOT_SUPPORTED, text));
+        }
+        let dialect = self.dialect();
+        if !known.iter().any(|known| known.eq_ignore_ascii_case(dialect)) {
+            let shown: String = dialect.chars().take(200).collect();
+            let text = format!("The resource cannot be filtered by the dialect \"{shown}\". ");
+            let mut fault = fault(ErrorCode::FILTER_DIALECT_UNAVAILABLE, &text);
+            let named = known.iter().copied();
+            let named = named.map(|uri| super::wsen("SupportedDialect", uri));
+            fault.other.extend(named);
+            return Err(fault);
+        }
+        let is_text = |node: &Node| matches!(node, Node::Text(text) if !text.trim().is_empty());
+        let has_text = self.0.children.iter().any(is_text);
+        let elements = self.0.elements().count();
+        if usize::from(has_text) + elements != 1 {
+            let text = "The content of a filter is one text or one element. ";
+            return Err(fault(ErrorCode::CANNOT_PROCESS_FILTER, text));
+        }
+        if dialect.eq_ignore_ascii_case(ns::SELECTOR_FILTER) && self.as_selectors().is_none() {
+            let text = "A filter by selectors is one set of texts, in which no name stands twice. ";
+            return Err(fault(ErrorCode::CANNOT_PROCESS_FILTER, text));
+        }
+        Ok(())
     }
 }

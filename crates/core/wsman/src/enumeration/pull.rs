@@ -43,8 +43,11 @@ impl Pull {
                     found = Some(context(child)?);
                 }
                 (ns::ENUMERATION, "MaxTime") => {
-                    let time = child.text().parse();
-                    pull.max_time = Some(time.map_err(|_| Error::Value("n:MaxTime"))?);
+                    let time: Option<Duration> = child.text().parse().ok();
+                    let is_positive =
+                        |time: &Duration| time.length().is_some_and(|length| !length.is_zero());
+                    let time = time.filter(is_positive).ok_or(Error::Value("n:MaxTime"))?;
+                    pull.max_time = Some(time);
                 }
                 (ns::ENUMERATION, "MaxElements") => {
                     pull.max_elements = Some(positive(child, "n:MaxElements")?);

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::envelope::{same_id, uuid_uri};
 use crate::fault::{ErrorCode, Fault};
-use crate::selector::EndpointReference;
+use crate::selector::{EndpointReference, SelectorSet};
 use crate::xml::{self, Element};
 
 /// Bounds of the enumerations of a service.
@@ -52,7 +52,9 @@ impl Default for Settings {
 }
 
 /// What is enumerated: each object with the reference to it, where there are references.
-pub struct Source(Box<dyn Iterator<Item = (Element, Option<EndpointReference>)> + Send>);
+pub struct Source(Items);
+
+type Items = Box<dyn Iterator<Item = (Element, Option<EndpointReference>)> + Send>;
 
 impl Source {
     /// Objects that nothing refers to.
@@ -71,6 +73,24 @@ impl Source {
         I::IntoIter: Send + 'static,
     {
         Self(Box::new(items.into_iter().map(|(object, reference)| (object, Some(reference)))))
+    }
+
+    /// Only the items whose keys have these values; what has no reference has no keys. A resource without a filter of
+    /// its own does so with what [`super::Filter::as_selectors`] tells.
+    #[must_use]
+    pub fn selected(self, wanted: SelectorSet) -> Self {
+        let is_wanted = move |item: &(Element, Option<EndpointReference>)| {
+            let keys = item.1.as_ref().and_then(|reference| reference.selectors.as_ref());
+            keys.is_some_and(|keys| wanted.selects(keys))
+        };
+        Self(Box::new(self.0.filter(is_wanted)))
+    }
+
+    /// How many items there are, where that is known beforehand: what `w:TotalItemsCountEstimate` tells.
+    #[must_use]
+    pub fn count(&self) -> Option<u64> {
+        let (least, most) = self.0.size_hint();
+        most.filter(|most| *most == least).and_then(|count| u64::try_from(count).ok())
     }
 }
 
@@ -101,7 +121,16 @@ pub struct Enumerations {
 struct Context {
     owner: String,
     cursor: Cursor,
-    expires: Option<Instant>,
+    total: Option<u64>,
+    /// When it was asked about last.
+    used: Instant,
+}
+
+impl Context {
+    /// When it is forgotten; `None` for never.
+    fn expires(&self, settings: &Settings) -> Option<Instant> {
+        self.used.checked_add(settings.timeout)
+    }
 }
 
 impl Enumerations {
@@ -109,6 +138,11 @@ impl Enumerations {
     #[must_use]
     pub const fn new(settings: Settings) -> Self {
         Self { settings, contexts: BTreeMap::new() }
+    }
+
+    /// Other bounds from now on, also for the contexts that there are.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// How many contexts there are.
@@ -126,11 +160,12 @@ impl Enumerations {
     /// Begins an enumeration for `owner`. `fresh` names the context, if one is needed: an optimised
     /// request whose items fit the answer leaves none behind.
     ///
-    /// What `n:Expires` wishes is not granted: the context lives from Pull to Pull, as on Windows.
+    /// What `n:Expires` wishes is not granted: the context lives from Pull to Pull, as on Windows. Whether the resource
+    /// knows the filter was asked before, by [`super::Filter::check`].
     ///
     /// # Errors
     ///
-    /// The fault to answer with: too many contexts, an item without the reference that the mode
+    /// The fault to answer with: that of [`Enumerate::check`], too many contexts, an item without the reference that the mode
     /// wants, or one that does not fit the answer.
     pub fn enumerate(
         &mut self,
@@ -142,11 +177,14 @@ impl Enumerations {
         now: Instant,
     ) -> Result<EnumerateResponse, Box<Fault>> {
         self.handle_timeout(now);
+        request.check()?;
+        let total = source.count();
         let mut cursor = Cursor { items: source.0.peekable(), mode: request.mode, held: None };
         let mut batch = Batch::new(Spelling::WsMan);
         if request.optimize {
             let count = self.batch_items(request.max_elements);
-            batch = cursor.batch(count, room.octets(), Spelling::WsMan)?;
+            let space = Space { octets: room.octets(), characters: usize::MAX };
+            batch = cursor.batch(count, space, Spelling::WsMan)?;
         }
         if batch.is_last {
             let context = Some(String::new());
@@ -155,12 +193,19 @@ impl Enumerations {
         self.check_quota(owner)?;
         let id = uuid_uri(fresh);
         let owner = owner.to_owned();
-        let expires = now.checked_add(self.settings.timeout);
-        self.contexts.insert(id.clone(), Context { owner, cursor, expires });
+        self.contexts.insert(id.clone(), Context { owner, cursor, total, used: now });
         Ok(EnumerateResponse { context: Some(id), batch, ..EnumerateResponse::default() })
     }
 
-    /// Brings the next items. Nothing waits here, so that `n:MaxTime` is kept.
+    /// How many items the enumeration of a Pull has in all, where that is known.
+    #[must_use]
+    pub fn item_count(&self, owner: &str, request: &Pull) -> Option<u64> {
+        let key = self.find(owner, &request.context).ok()?;
+        self.contexts.get(&key)?.total
+    }
+
+    /// Brings the next items. Nothing waits here, so that `n:MaxTime` is kept, and no Pull ever meets another one of
+    /// the same context.
     ///
     /// # Errors
     ///
@@ -176,12 +221,11 @@ impl Enumerations {
         self.handle_timeout(now);
         let count = self.batch_items(request.max_elements);
         let key = self.find(owner, &request.context)?;
-        let expires = now.checked_add(self.settings.timeout);
         let context = self.contexts.get_mut(&key).ok_or_else(no_context)?;
-        context.expires = expires;
+        context.used = now;
         let characters = request.max_characters.map_or(usize::MAX, at_most);
-        let octets = room.octets().min(characters);
-        let batch = context.cursor.batch(count, octets, Spelling::Enumeration)?;
+        let space = Space { octets: room.octets(), characters };
+        let batch = context.cursor.batch(count, space, Spelling::Enumeration)?;
         let context = (!batch.is_last).then(|| key.clone());
         if batch.is_last {
             self.contexts.remove(&key);
@@ -208,13 +252,15 @@ impl Enumerations {
 
     /// Forgets what nobody has asked about for too long.
     pub fn handle_timeout(&mut self, now: Instant) {
-        self.contexts.retain(|_, context| context.expires.is_none_or(|expires| expires > now));
+        let settings = &self.settings;
+        let is_fresh = |context: &Context| context.expires(settings).is_none_or(|at| at > now);
+        self.contexts.retain(|_, context| is_fresh(context));
     }
 
     /// When to call [`Self::handle_timeout`] at the latest.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.contexts.values().filter_map(|context| context.expires).min()
+        self.contexts.values().filter_map(|context| context.expires(&self.settings)).min()
     }
 
     fn batch_items(&self, wanted: Option<u64>) -> usize {
@@ -252,10 +298,26 @@ impl Room {
 
 /// What has not been told of an enumeration.
 struct Cursor {
-    items: Peekable<Box<dyn Iterator<Item = (Element, Option<EndpointReference>)> + Send>>,
+    items: Peekable<Items>,
     mode: Mode,
     /// An item that was taken and did not fit.
-    held: Option<(Element, usize)>,
+    held: Option<(Element, Space)>,
+}
+
+/// How long items are, or may be.
+#[derive(Clone, Copy, Debug)]
+struct Space {
+    octets: usize,
+    characters: usize,
+}
+
+impl Space {
+    /// What is left when `item` has its place; `None` where it has none.
+    fn without(self, item: Self) -> Option<Self> {
+        let octets = self.octets.checked_sub(item.octets)?;
+        let characters = self.characters.checked_sub(item.characters)?;
+        Some(Self { octets, characters })
+    }
 }
 
 impl fmt::Debug for Cursor {
@@ -265,26 +327,27 @@ impl fmt::Debug for Cursor {
 }
 
 impl Cursor {
-    /// The next items: at most so many, in at most so many octets.
+    /// The next items: at most so many, in at most so much space.
     fn batch(
         &mut self,
         count: usize,
-        octets: usize,
+        space: Space,
         spelling: Spelling,
     ) -> Result<Batch, Box<Fault>> {
         let mut items = Vec::new();
-        let mut left = octets;
+        let mut left = space;
         while items.len() < count {
             let Some((item, size)) = self.next()? else { break };
-            if size > left {
+            let Some(rest) = left.without(size) else {
                 self.held = Some((item, size));
                 if items.is_empty() {
-                    let text = format!("An item of {size} octets does not fit the answer. ");
+                    let octets = size.octets;
+                    let text = format!("An item of {octets} octets does not fit the answer. ");
                     return Err(Box::new(Fault::new(ErrorCode::MAX_ENVELOPE_SIZE_EXCEEDED, text)));
                 }
                 break;
-            }
-            left -= size;
+            };
+            left = rest;
             items.push(item);
         }
         let is_last = self.held.is_none() && self.items.peek().is_none();
@@ -292,8 +355,8 @@ impl Cursor {
         Ok(Batch { items, is_last, spelling })
     }
 
-    /// The next item as the mode wants it, and its octets at most.
-    fn next(&mut self) -> Result<Option<(Element, usize)>, Box<Fault>> {
+    /// The next item as the mode wants it, and its length at most.
+    fn next(&mut self) -> Result<Option<(Element, Space)>, Box<Fault>> {
         if let Some(held) = self.held.take() {
             return Ok(Some(held));
         }
@@ -310,8 +373,10 @@ impl Cursor {
             }
         };
         // By itself it declares every namespace: inside an answer it is no longer.
-        let size = xml::encode(&item).len();
-        Ok(Some((item, size)))
+        let text = xml::encode(&item);
+        let is_first = |byte: &&u8| **byte & 0xC0 != 0x80;
+        let characters = text.iter().filter(is_first).count();
+        Ok(Some((item, Space { octets: text.len(), characters })))
     }
 }
 

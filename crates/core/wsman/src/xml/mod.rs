@@ -9,7 +9,7 @@ mod writer;
 pub use element::{Attribute, Binding, Element, Node};
 pub use error::{Error, ErrorKind, Limit};
 pub use name::Name;
-pub use reader::{Limits, decode, decode_as};
+pub use reader::{Limits, decode, decode_as, is_ncname};
 pub use writer::encode;
 
 pub(crate) use element::is_space;

@@ -521,7 +521,10 @@ fn first_illegal(text: &str) -> Option<(usize, char)> {
     if suspicious { text.char_indices().find(|(_, c)| !is_legal(*c)) } else { None }
 }
 
-fn is_ncname(name: &str) -> bool {
+/// Whether an element or an attribute can have this local name: an NCName, Namespaces in XML 1.0, production 4. What writes XML does
+/// not ask: whoever makes names of what somebody typed does.
+#[must_use]
+pub fn is_ncname(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(is_name_start) && chars.all(is_name_char)
 }

@@ -16,20 +16,20 @@ use wsman::{EndpointReference, Envelope, ErrorCode, Fault, SelectorSet};
 use crate::shell_scene::{beginning, seconds};
 
 const TIMEOUT: Duration = seconds(20);
-const ENVELOPE: usize = 8_192;
+pub(crate) const ENVELOPE: usize = 8_192;
 
-fn object(number: usize, size: usize) -> Element {
+pub(crate) fn object(number: usize, size: usize) -> Element {
     Element::new(ns::SHELL, "Shell")
         .with_child(Element::new(ns::SHELL, "ShellId").with_text(number.to_string()))
         .with_child(Element::new(ns::SHELL, "Owner").with_text("x".repeat(size)))
 }
 
-fn number(item: &Item) -> usize {
+pub(crate) fn number(item: &Item) -> usize {
     let object = item.object().expect("an object");
     object.child(ns::SHELL, "ShellId").unwrap().text().parse().unwrap()
 }
 
-fn reference(number: usize) -> EndpointReference {
+pub(crate) fn reference(number: usize) -> EndpointReference {
     let selectors = SelectorSet::shell(&number.to_string());
     EndpointReference::resource("http://h/wsman", ns::resource::SHELL, selectors)
 }
@@ -442,4 +442,24 @@ fn a_selector_filter_is_read_strictly() {
     assert_eq!(two.as_selectors(), None);
     assert_eq!(Filter::text("urn:wql", "select * from x").as_selectors(), None);
     assert_eq!(Filter(Element::new(ns::WSMAN, "Filter")).dialect(), ns::XPATH);
+}
+
+#[test]
+fn other_bounds_hold_at_once() {
+    let mut play = Play::new(5, 10);
+    let mut client = walk(Enumerate::default(), 5);
+    let id = play.id();
+    let request = client.next(id, TIMEOUT).unwrap().unwrap();
+    let answer = play.answer(&request.envelope.encode());
+    client.handle_response(&answer).unwrap();
+    let settings = Settings { max_batch_items: 2, timeout: seconds(10), ..Settings::default() };
+    play.host.set_settings(settings);
+    assert_eq!(play.host.poll_timeout(), Some(play.now + seconds(10)));
+    let id = play.id();
+    let request = client.next(id, TIMEOUT).unwrap().unwrap();
+    let answer = play.answer(&request.envelope.encode());
+    assert_eq!(client.handle_response(&answer).unwrap().len(), 2);
+    play.now += seconds(10);
+    play.host.handle_timeout(play.now);
+    assert!(play.host.is_empty());
 }

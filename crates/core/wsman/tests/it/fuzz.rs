@@ -22,10 +22,14 @@ mod wsman_compression;
 mod wsman_enumeration;
 #[path = "../../../../../fuzz/fuzz_targets/wsman_envelope.rs"]
 mod wsman_envelope;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_fragment.rs"]
+mod wsman_fragment;
 #[path = "../../../../../fuzz/fuzz_targets/wsman_messages.rs"]
 mod wsman_messages;
 #[path = "../../../../../fuzz/fuzz_targets/wsman_server_shell.rs"]
 mod wsman_server_shell;
+#[path = "../../../../../fuzz/fuzz_targets/wsman_transfer.rs"]
+mod wsman_transfer;
 #[path = "../../../../../fuzz/fuzz_targets/wsman_values.rs"]
 mod wsman_values;
 #[path = "../../../../../fuzz/fuzz_targets/wsman_xml.rs"]
@@ -59,6 +63,11 @@ fn wsman_envelope_passes_its_saved_inputs() {
 }
 
 #[test]
+fn wsman_fragment_passes_its_saved_inputs() {
+    replay("wsman_fragment", wsman_fragment::run);
+}
+
+#[test]
 fn wsman_messages_passes_its_saved_inputs() {
     replay("wsman_messages", wsman_messages::run);
 }
@@ -66,6 +75,11 @@ fn wsman_messages_passes_its_saved_inputs() {
 #[test]
 fn wsman_server_shell_passes_its_saved_inputs() {
     replay("wsman_server_shell", wsman_server_shell::run);
+}
+
+#[test]
+fn wsman_transfer_passes_its_saved_inputs() {
+    replay("wsman_transfer", wsman_transfer::run);
 }
 
 #[test]

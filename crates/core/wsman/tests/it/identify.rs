@@ -43,3 +43,20 @@ fn answer_without_a_protocol_version_is_refused() {
     let error = IdentifyResponse::from_envelope(&request).unwrap_err();
     assert!(matches!(error, Error::UnexpectedElement(_)));
 }
+
+/// OMI 1.0.8 answers so: the outer element is SOAP's.
+#[test]
+fn answer_of_omi_is_read() {
+    let text = "<soap:Envelope xmlns:soap='http://www.w3.org/2003/05/soap-envelope' \
+         xmlns:i='http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanidentity.xsd'><soap:Header/><soap:Body>\
+         <soap:IdentifyResponse><i:ProtocolVersion>http://schemas.dmtf.org/wbem/wsman/1/wsman.xsd</i:ProtocolVersion>\
+         <i:ProductVendor>V</i:ProductVendor></soap:IdentifyResponse></soap:Body></soap:Envelope>";
+    let read = |text: &str| {
+        let envelope = Envelope::decode(text.as_bytes(), &Limits::default()).unwrap();
+        IdentifyResponse::from_envelope(&envelope)
+    };
+    let answer = read(text).unwrap();
+    assert_eq!(answer.product_vendor.as_deref(), Some("V"));
+    assert_eq!(answer.protocol_versions.len(), 1);
+    assert!(read(&text.replace("soap:IdentifyResponse", "soap:Response")).is_err());
+}
