@@ -9,6 +9,7 @@
 //! | [`digest`] | Digest, the client's side: hashes of name and password |
 //! | [`kerberos`] | Kerberos, the part that needs no library: the acceptor's machine, sealing, KRB-ERROR |
 //! | [`ntlm`] | NTLMv2, both roles; the verdict over a response; sealing |
+//! | [`sddl`] | security descriptors: who may read, write and execute |
 //! | [`spnego`] | the negotiation around NTLM and Kerberos |
 //!
 //! The contracts [`Initiator`], [`Acceptor`] and [`Sealer`] are the same for every mechanism.
@@ -26,6 +27,7 @@ pub mod kerberos;
 mod mechanism;
 pub mod ntlm;
 mod scheme;
+pub mod sddl;
 mod secret;
 pub mod spnego;
 

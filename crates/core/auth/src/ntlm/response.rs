@@ -53,6 +53,24 @@ impl NtHash {
     }
 }
 
+impl NtHash {
+    /// A tag over a text that only who knows the hash can make: with the password it is another one. HMAC-SHA256.
+    #[must_use]
+    pub fn tag(&self, text: &[u8]) -> [u8; 32] {
+        let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(&self.0) else {
+            return [0; 32];
+        };
+        mac.update(text);
+        mac.finalize().into_bytes().into()
+    }
+
+    /// Whether a tag is that of a text. Takes the same time wherever it differs.
+    #[must_use]
+    pub fn has_tagged(&self, text: &[u8], tag: &[u8; 32]) -> bool {
+        self.tag(text).ct_eq(tag).into()
+    }
+}
+
 impl PartialEq for NtHash {
     /// Takes the same time wherever the hashes differ.
     fn eq(&self, other: &Self) -> bool {

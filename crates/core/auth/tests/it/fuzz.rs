@@ -20,6 +20,8 @@ mod auth_digest;
 mod auth_kerberos;
 #[path = "../../../../../fuzz/fuzz_targets/auth_ntlm.rs"]
 mod auth_ntlm;
+#[path = "../../../../../fuzz/fuzz_targets/auth_sddl.rs"]
+mod auth_sddl;
 #[path = "../../../../../fuzz/fuzz_targets/auth_spnego.rs"]
 mod auth_spnego;
 
@@ -43,6 +45,11 @@ fn auth_kerberos_passes_its_saved_inputs() {
 #[test]
 fn auth_ntlm_passes_its_saved_inputs() {
     replay("auth_ntlm", auth_ntlm::run);
+}
+
+#[test]
+fn auth_sddl_passes_its_saved_inputs() {
+    replay("auth_sddl", auth_sddl::run);
 }
 
 #[test]

@@ -25,6 +25,7 @@ mod peer_bindings;
 mod peer_pyspnego;
 mod pyspnego_tokens;
 mod refusals;
+mod sddl;
 mod sealing;
 mod spnego;
 mod support;
