@@ -61,6 +61,25 @@ pub struct Endpoint {
     pub path: String,
 }
 
+/// What a text that names an endpoint leaves out: `winrm/config/client` has it as `DefaultPorts` and `URLPrefix`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "the two settings of Windows")]
+pub struct Defaults {
+    /// The port of HTTP for a bare name.
+    pub http: u16,
+    /// The port of HTTPS for a bare name.
+    pub https: u16,
+    /// The path, with or without a slash in front.
+    pub url_prefix: String,
+}
+
+impl Default for Defaults {
+    fn default() -> Self {
+        let (http, https) = (Transport::Http.winrm_port(), Transport::Https.winrm_port());
+        Self { http, https, url_prefix: URL_PREFIX.to_owned() }
+    }
+}
+
 /// Why a text is no endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -95,6 +114,19 @@ impl Endpoint {
     ///
     /// [`EndpointError`] says which part is wrong.
     pub fn parse(text: &str, use_ssl: bool) -> Result<Self, EndpointError> {
+        Self::parse_with(text, use_ssl, &Defaults::default())
+    }
+
+    /// The same with what the user's settings have for what is left out.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::parse`].
+    pub fn parse_with(
+        text: &str,
+        use_ssl: bool,
+        defaults: &Defaults,
+    ) -> Result<Self, EndpointError> {
         let (transport, rest, is_url) = match text.split_once("://") {
             Some((scheme, rest)) => (transport(scheme)?, rest, true),
             None => (Transport::Http, text, false),
@@ -112,12 +144,14 @@ impl Endpoint {
         let port = match port {
             Some(port) => port,
             None if is_url && !use_ssl => transport.url_port(),
-            None => transport.winrm_port(),
+            None if transport == Transport::Http => defaults.http,
+            None => defaults.https,
         };
+        let prefix = format!("/{}", defaults.url_prefix.trim_start_matches('/'));
         let path = match path {
-            "" | "/" => URL_PREFIX.to_owned(),
+            "" | "/" => prefix,
             path if path.starts_with('/') => path.to_owned(),
-            query => format!("{URL_PREFIX}{query}"),
+            query => format!("{prefix}{query}"),
         };
         if path.bytes().any(|byte| byte <= b' ' || byte >= 0x7f) {
             return Err(EndpointError::Host(text.to_owned()));
@@ -230,6 +264,18 @@ mod tests {
         assert_eq!(shown("myserver"), "http://myserver:5985/wsman");
         let ssl = Endpoint::parse("contoso.com", true).unwrap();
         assert_eq!(ssl.to_string(), "https://contoso.com:5986/wsman");
+    }
+
+    #[test]
+    fn what_is_left_out_may_be_another_than_windows_has() {
+        let defaults = Defaults { http: 80, https: 443, url_prefix: "manage".to_owned() };
+        let shown = |text: &str, use_ssl| {
+            Endpoint::parse_with(text, use_ssl, &defaults).unwrap().to_string()
+        };
+        assert_eq!(shown("h", false), "http://h:80/manage");
+        assert_eq!(shown("h", true), "https://h:443/manage");
+        assert_eq!(shown("http://h:5985/wsman", false), "http://h:5985/wsman");
+        assert_eq!(shown("h?PSVersion=5", false), "http://h:80/manage?PSVersion=5");
     }
 
     #[test]

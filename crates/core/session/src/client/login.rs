@@ -16,6 +16,8 @@
 //!
 //! A proxy's login is the same with other headers and 407 in the place of 401.
 //!
+//! Where the connection itself says who is at its other end, the login is complete from the start.
+//!
 //! All legs of one login travel on one connection, and what it established belongs to that
 //! connection. [MS-WSMV] 3.1.4.1.31, RFC 4559.
 
@@ -50,6 +52,8 @@ enum Mechanism {
     Tokens(Box<dyn Initiator>),
     /// By a hash over each request.
     Digest(Box<Digest>),
+    /// Not at all: the other end knows who is at this one.
+    Connection,
 }
 
 #[derive(Debug)]
@@ -151,6 +155,12 @@ impl Login {
         Self::by(Mechanism::Digest(Box::new(Digest { initiator, method, target })))
     }
 
+    /// The login of a connection whose other end is told by the system who is at this one: complete already.
+    #[must_use]
+    pub fn of_the_connection() -> Self {
+        Self { state: State::Complete, ..Self::by(Mechanism::Connection) }
+    }
+
     const fn by(mechanism: Mechanism) -> Self {
         let (role, state) = (Role::Service, State::Start);
         Self { mechanism, role, called: None, as_is: false, state, standing: None }
@@ -191,6 +201,8 @@ impl Login {
         match &self.mechanism {
             Mechanism::Tokens(initiator) => self.called.unwrap_or_else(|| initiator.scheme()),
             Mechanism::Digest(_) => Scheme::Digest,
+            // It has no word of its own, and none is ever sent.
+            Mechanism::Connection => Scheme::Negotiate,
         }
     }
 
@@ -344,7 +356,7 @@ impl Login {
     pub fn sealer(&mut self) -> Option<Box<dyn Sealer>> {
         match &mut self.mechanism {
             Mechanism::Tokens(initiator) => initiator.sealer(),
-            Mechanism::Digest(_) => None,
+            Mechanism::Digest(_) | Mechanism::Connection => None,
         }
     }
 
@@ -354,6 +366,7 @@ impl Login {
         match &self.mechanism {
             Mechanism::Tokens(initiator) => initiator.mechanism(),
             Mechanism::Digest(_) => "Digest",
+            Mechanism::Connection => "Local",
         }
     }
 

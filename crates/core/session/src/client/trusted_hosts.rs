@@ -6,6 +6,7 @@
 //! Addresses are compared as such, whatever their spelling. One with a zone (`fe80::1%eth0`) is meant on that link only,
 //! one without on every link.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use super::endpoint::{Endpoint, Transport};
@@ -59,6 +60,24 @@ impl TrustedHosts {
         endpoint.transport == Transport::Https
             || endpoint.is_loopback()
             || self.contains(&endpoint.host)
+    }
+}
+
+impl fmt::Display for TrustedHosts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, pattern) in self.patterns.iter().enumerate() {
+            if index > 0 {
+                f.write_str(",")?;
+            }
+            match pattern {
+                Pattern::Any => f.write_str("*"),
+                Pattern::Local => f.write_str("<local>"),
+                Pattern::Name(name) => f.write_str(name),
+                Pattern::Address(address, None) => address.fmt(f),
+                Pattern::Address(address, Some(zone)) => write!(f, "{address}%{zone}"),
+            }?;
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,8 @@
 //!    └──────────────── Complete ── request with a body ──► Complete
 //! ```
 //!
+//! Where the system says who is at the other end of a connection, the login is complete from the start and nothing ends it.
+//!
 //! A request without `Authorization` is let through on a connection with a complete login only.
 //! [MS-WSMV] 3.1.4.1.31, RFC 4559.
 
@@ -43,6 +45,8 @@ enum State {
     Idle,
     Stepping(Stepping),
     Complete(Established),
+    /// The connection itself says who is at its other end.
+    Given(Established),
 }
 
 #[derive(Debug)]
@@ -124,12 +128,31 @@ fn how_to_offer(scheme: Scheme) -> &'static str {
         "; it takes an https listener, and the setting Certificate of Service.Auth allows it"
     } else if scheme == Scheme::CredSsp {
         "; the setting CredSSP of Service.Auth allows it"
+    } else if scheme == Scheme::Negotiate {
+        "; the setting Negotiate of Service.Auth allows it"
+    } else if scheme == Scheme::Kerberos {
+        "; it takes a keytab, and the setting Kerberos of Service.Auth allows it"
     } else {
         ""
     }
 }
 
 impl Login {
+    /// The login of a connection whose other end the system knows: that of `account`, whatever a request's headers say.
+    #[must_use]
+    pub fn given(account: Account) -> Self {
+        Self {
+            state: State::Given(Established {
+                account,
+                mechanism: "Local",
+                sealer: None,
+                scheme: Scheme::Negotiate,
+                delegated: None,
+                last_token: None,
+            }),
+        }
+    }
+
     /// Takes the headers of a request; `has_body` tells whether a body follows.
     pub fn handle_request(
         &mut self,
@@ -137,6 +160,9 @@ impl Login {
         has_body: bool,
         acceptors: &dyn Acceptors,
     ) -> Turn {
+        if matches!(self.state, State::Given(_)) {
+            return Turn::Proceed { fresh: false };
+        }
         match Credentials::from_request(headers) {
             Err(error) => {
                 self.state = State::Idle;
@@ -161,14 +187,16 @@ impl Login {
     /// The complete login, if there is one.
     pub const fn established(&mut self) -> Option<&mut Established> {
         match &mut self.state {
-            State::Complete(established) => Some(established),
+            State::Complete(established) | State::Given(established) => Some(established),
             State::Idle | State::Stepping(_) => None,
         }
     }
 
     /// Forgets the login: its sealing context is broken.
     pub fn reset(&mut self) {
-        self.state = State::Idle;
+        if !matches!(self.state, State::Given(_)) {
+            self.state = State::Idle;
+        }
     }
 
     /// No credentials: only a complete login lets the request through. An empty request starts
@@ -178,7 +206,7 @@ impl Login {
             State::Complete(established) if has_body && !speaks_each_time(established.scheme) => {
                 Turn::Proceed { fresh: false }
             }
-            State::Complete(_) | State::Stepping(_) | State::Idle => {
+            State::Complete(_) | State::Given(_) | State::Stepping(_) | State::Idle => {
                 self.state = State::Idle;
                 Turn::Challenge(acceptors.offered())
             }

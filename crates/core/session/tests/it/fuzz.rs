@@ -16,6 +16,8 @@ mod replay;
 mod session_endpoint;
 #[path = "../../../../../fuzz/fuzz_targets/session_login.rs"]
 mod session_login;
+#[path = "../../../../../fuzz/fuzz_targets/session_replay.rs"]
+mod session_replay;
 #[path = "../../../../../fuzz/fuzz_targets/session_sealed.rs"]
 mod session_sealed;
 
@@ -29,6 +31,11 @@ fn session_endpoint_passes_its_saved_inputs() {
 #[test]
 fn session_login_passes_its_saved_inputs() {
     replay("session_login", session_login::run);
+}
+
+#[test]
+fn session_replay_passes_its_saved_inputs() {
+    replay("session_replay", session_replay::run);
 }
 
 #[test]

@@ -19,5 +19,7 @@ mod oracle;
 mod pieces;
 mod pool_link;
 mod pool_replay;
+mod readings;
+mod replay;
 mod sealed;
 mod throttle;
