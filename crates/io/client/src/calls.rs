@@ -3,11 +3,13 @@
 //! A waiting Receive keeps its connection; whatever else must be said meanwhile finds none idle
 //! and opens a second one with the same login. A message whose connection breaks is sent again byte
 //! for byte where that cannot do anything twice: a Receive, whose answer the service repeats, and
-//! what only ends something (Signal terminate, Delete, the bare end of the input). Nothing else is
+//! what only ends something (Signal terminate, Delete, the bare end of the input). An operation that names itself to a service
+//! that keeps answers is said again marked as such ([MS-WSMV] 3.1.4.1.39): it is not done twice. Nothing else is
 //! ever repeated, unless it cannot have left.
 //!
 //! A host that asks to be asked later (425, 429, 503) is, for the same messages, in the time that the call has.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +17,7 @@ use std::time::{Duration, Instant};
 use session::client::redirection;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use wsman::Header;
 
 use crate::config::{Authentication, Config};
 use crate::connection::{Answer, ExchangeError, Later, Security, Shared};
@@ -34,6 +37,9 @@ const LATER_TRIES: u32 = 5;
 /// The first pause for a host that does not say how long: 500 ms, 1 s, 2 s …
 const FIRST_LATER: Duration = Duration::from_millis(500);
 
+/// Resources that are remembered as ones whose operations have names.
+const MOST_ROBUST: usize = 256;
+
 /// One message on its way.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'a> {
@@ -45,6 +51,9 @@ pub(crate) struct Call<'a> {
     pub(crate) wait: Duration,
     /// Whether the identical message may be sent again after a lost connection.
     pub(crate) replay: bool,
+    /// The same request marked as one that comes again, for a service that keeps what it answered: what is sent instead once
+    /// the message may have arrived.
+    pub(crate) again: Option<&'a [u8]>,
     /// Whether a second arrival of the identical message does no harm, though its answer may be another: what may be
     /// replayed, and a Create that names its shell.
     pub(crate) repeatable: bool,
@@ -59,7 +68,16 @@ impl<'a> Call<'a> {
     /// A message that is sent once, to a service that answers soon or not at all.
     pub(crate) const fn brief(message: &'a [u8], operation: &'static str, wait: Duration) -> Self {
         let patience = Patience::BRIEF;
-        Self { message, operation, wait, replay: false, repeatable: false, patience, yields: false }
+        Self {
+            message,
+            operation,
+            wait,
+            replay: false,
+            again: None,
+            repeatable: false,
+            patience,
+            yields: false,
+        }
     }
 }
 
@@ -97,6 +115,8 @@ pub(crate) struct Calls {
     security: Mutex<Option<Security>>,
     /// What was said, when somebody wants to know.
     record: Mutex<Option<Vec<Exchange>>>,
+    /// Resources whose operations the service takes by name, as far as it has shown.
+    robust: Mutex<BTreeSet<String>>,
     /// Whether another host sent to this one.
     is_redirected: bool,
 }
@@ -116,6 +136,7 @@ impl Calls {
             interrupted: watch::Sender::new(0),
             security: Mutex::default(),
             record: Mutex::default(),
+            robust: Mutex::default(),
             is_redirected: false,
         })
     }
@@ -127,6 +148,9 @@ impl Calls {
     /// It is no address, or one that must not be asked.
     pub(crate) fn redirected(&self, location: &str) -> Result<Self, String> {
         let config = self.config();
+        if config.socket.is_some() {
+            return Err("this machine's own service was asked".to_owned());
+        }
         let endpoint = redirection::target(&config.endpoint, location);
         let endpoint = endpoint.map_err(|error| error.to_string())?;
         if config.settings.kerberos.delegate && config.authentication != Authentication::CredSsp {
@@ -171,6 +195,22 @@ impl Calls {
         why.map(ToString::to_string)
     }
 
+    /// Whether the service has shown that it knows operations on this resource by their names.
+    pub(crate) fn is_robust(&self, resource_uri: &str) -> bool {
+        lock(&self.robust).contains(&resource_uri.to_ascii_lowercase())
+    }
+
+    /// Takes from an answer whether it does: the name comes back then, [MS-WSMV] 3.1.4.1.39.
+    pub(crate) fn note_robust(&self, resource_uri: &str, answer: &Header) {
+        let mut robust = lock(&self.robust);
+        let uri = resource_uri.to_ascii_lowercase();
+        if answer.operation_id().is_none() {
+            robust.remove(&uri);
+        } else if robust.len() < MOST_ROBUST {
+            robust.insert(uri);
+        }
+    }
+
     /// Keeps what is said from now on.
     pub(crate) fn record(&self) {
         lock(&self.record).get_or_insert_default();
@@ -198,7 +238,11 @@ impl Calls {
         let mut interruption = None;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match timeout(left, self.attempt(call)).await {
+            let said = match call.again {
+                Some(again) if !unsent => Call { message: again, ..call },
+                Some(_) | None => call,
+            };
+            let error = match timeout(left, self.attempt(said)).await {
                 Ok(Ok(answer)) => {
                     self.keep(call, &answer);
                     return Ok(answer);
@@ -216,7 +260,11 @@ impl Calls {
             };
             let opened = matches!(
                 &error.kind,
-                ErrorKind::Connect(ConnectionError::Open(_) | ConnectionError::Proxy { .. })
+                ErrorKind::Connect(
+                    ConnectionError::Open(_)
+                        | ConnectionError::Proxy { .. }
+                        | ConnectionError::Local { .. }
+                )
             );
             if let Some(Later { after }) = error.later {
                 let wait = after.unwrap_or(later_pause);
@@ -238,7 +286,9 @@ impl Calls {
             if error.unsent && !opened && fresh < FRESH_TRIES {
                 fresh += 1;
                 continue;
-            } else if (call.replay || (is_lasting && unsent)) && replays < most {
+            } else if (call.replay || call.again.is_some() || (is_lasting && unsent))
+                && replays < most
+            {
                 replays += 1;
             } else {
                 return given_up(error);

@@ -43,12 +43,16 @@ impl Client {
         Ok(Self { calls, session_id: entropy::uuid() })
     }
 
-    fn calls(&self) -> Arc<Calls> {
+    pub(crate) fn calls(&self) -> Arc<Calls> {
         Arc::clone(&lock(&self.calls))
     }
 
+    pub(crate) const fn session_id(&self) -> Uuid {
+        self.session_id
+    }
+
     /// Goes where a host sends to, if the configuration allows it; returns when the request is to be made there.
-    fn follow(&self, asked: &Arc<Calls>, error: Error) -> Result<(), Error> {
+    pub(crate) fn follow(&self, asked: &Arc<Calls>, error: Error) -> Result<(), Error> {
         let Some(location) = error.location().map(str::to_owned) else { return Err(error) };
         let mut calls = lock(&self.calls);
         if !Arc::ptr_eq(&calls, asked) {

@@ -1,5 +1,6 @@
 //! What a client is made of: where, who, and by which login.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use auth::Secret;
@@ -11,11 +12,21 @@ use crate::error::ConfigError;
 use crate::settings::{Encryption, Settings};
 use crate::tickets::NoKerberos;
 
+/// The name of the private socket in the service's state folder.
+pub const LOCAL_SOCKET: &str = "winrm.socket";
+/// Where a service has its state, if nobody says so.
+const STATE: &str = "/var/lib/transom";
+/// The port of the listener that Windows keeps for its own tools.
+const LOCAL_PORT: u16 = 47001;
+
 /// Everything that a [`Client`](crate::Client) needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The service.
     pub endpoint: Endpoint,
+    /// The private socket of this machine's own service. Where it is set, the service takes the caller for the local user
+    /// that the system says it is, and neither credentials nor logins, `TrustedHosts`, proxies or redirections count.
+    pub socket: Option<PathBuf>,
     /// Who logs in.
     pub credentials: Credentials,
     /// By which login.
@@ -98,6 +109,21 @@ impl Authentication {
         }
     }
 
+    /// The name of the setting in `[Auth]` that allows it.
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::Basic => "Basic",
+            Self::Certificate => "Certificate",
+            Self::CredSsp => "CredSSP",
+            Self::Digest => "Digest",
+            Self::Kerberos => "Kerberos",
+            Self::Default
+            | Self::Negotiate
+            | Self::NegotiateWithImplicitCredential
+            | Self::Ntlm => "Negotiate",
+        }
+    }
+
     /// The word for it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -127,14 +153,37 @@ pub enum Protection {
     Tls,
     /// The connection is TLS, and the login seals each message inside it.
     SealInTls,
+    /// Messages do not leave this machine: only root can see them.
+    Local,
+}
+
+/// The private socket of this machine's service: in the folder that `TRANSOM_STATE` names, else in `/var/lib/transom`.
+#[must_use]
+pub fn local_socket() -> PathBuf {
+    let state = std::env::var_os("TRANSOM_STATE").filter(|state| !state.is_empty());
+    state.map_or_else(|| PathBuf::from(STATE), PathBuf::from).join(LOCAL_SOCKET)
 }
 
 impl Config {
+    /// A configuration for this machine's own service, reached by its private socket (see [`local_socket`]). The endpoint
+    /// is the one that Windows's tools have for the same purpose.
+    #[must_use]
+    pub fn local(socket: PathBuf) -> Self {
+        let endpoint = Endpoint {
+            transport: Transport::Http,
+            host: "localhost".to_owned(),
+            port: LOCAL_PORT,
+            path: "/wsman".to_owned(),
+        };
+        Self { socket: Some(socket), ..Self::new(endpoint, Credentials::default()) }
+    }
+
     /// A configuration with the defaults of Windows's client.
     #[must_use]
     pub fn new(endpoint: Endpoint, credentials: Credentials) -> Self {
         Self {
             endpoint,
+            socket: None,
             credentials,
             authentication: Authentication::default(),
             identity: None,
@@ -149,6 +198,9 @@ impl Config {
 
     /// Whether the login seals messages.
     pub(crate) fn seals(&self) -> bool {
+        if self.socket.is_some() {
+            return false;
+        }
         let wanted = match self.settings.encryption {
             Encryption::Auto => self.endpoint.transport == Transport::Http,
             Encryption::Always => true,
@@ -159,7 +211,8 @@ impl Config {
 
     /// Whether messages travel on plain HTTP as they are, though the login could seal them.
     pub(crate) fn is_unsealed(&self) -> bool {
-        !self.seals()
+        self.socket.is_none()
+            && !self.seals()
             && self.endpoint.transport == Transport::Http
             && self.authentication.can_seal()
     }
@@ -193,8 +246,14 @@ impl Config {
 
     /// Refuses what must not be sent, before anything is. `without` says why the login cannot be by Kerberos.
     pub(crate) fn check(&self, without: Option<&NoKerberos>) -> Result<(), ConfigError> {
+        if self.socket.is_some() {
+            return Ok(());
+        }
         let Settings { encryption, allow_unencrypted, credssp, .. } = &self.settings;
         let is_plain = self.endpoint.transport == Transport::Http;
+        if !self.settings.allows(self.authentication) {
+            return Err(ConfigError::LoginDisabled(self.authentication.setting()));
+        }
         if self.authentication == Authentication::Certificate {
             if is_plain {
                 return Err(ConfigError::CertificateUnencrypted);

@@ -7,6 +7,7 @@
 //! way can write such an answer after the message has arrived, so that only messages ride there whose second arrival
 //! does no harm. For the same reason an unsealed answer to a sealed message never proves that it was not executed.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -26,9 +27,12 @@ use session::client::endpoint::Transport;
 use session::client::login::{Carries, Leg, Login, LoginError};
 use session::http::sealed::{self, Dialect, Frame};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::task::JoinHandle;
+use transport::envelopes::{self, Role};
 use transport::kerberos::KerberosErrorKind;
 use transport::tls::{self, TlsError};
+use wsman::robust;
 use wsman::xml::Limits;
 use wsman::{Charset, Envelope};
 
@@ -134,9 +138,9 @@ impl Answer {
         self.charset.to_utf8(&self.body)
     }
 
-    /// The envelope.
+    /// The envelope. Where several came one after the other, the one that answers.
     pub(crate) fn envelope(&self, limits: &Limits) -> Result<Envelope, wsman::Error> {
-        Envelope::decode_as(&self.body, self.charset, limits)
+        robust::decode(&self.body, self.charset, limits)
     }
 }
 
@@ -153,16 +157,19 @@ impl Connection {
     /// Connects; the login is made by the first exchange.
     pub(crate) async fn open(shared: &Arc<Shared>) -> Result<Self, ExchangeError> {
         let endpoint = &shared.config.endpoint;
-        let limit = shared.config.settings.timing.operation;
-        let stream = tunnel::connect(endpoint, &shared.config.settings.proxy, limit)
-            .await
-            .map_err(no_way)?;
-        let (sender, driver, binding) = match &shared.tls {
-            None => {
+        let (sender, driver, binding) = match (&shared.config.socket, &shared.tls) {
+            (Some(path), _) => {
+                let (sender, driver) = drive(connect_local(path).await.map_err(no_way)?).await?;
+                (sender, driver, None)
+            }
+            (None, None) => {
+                let stream = connect_tcp(shared).await?;
                 let (sender, driver) = drive(stream).await?;
                 (sender, driver, None)
             }
-            Some(tls) => {
+            (None, Some(tls)) => {
+                let stream = connect_tcp(shared).await?;
+                let limit = shared.config.settings.timing.operation;
                 let connected =
                     tls.connect(stream, &endpoint.host, limit).await.map_err(refused)?;
                 let (sender, driver) = drive(connected.stream).await?;
@@ -180,6 +187,7 @@ impl Connection {
     /// The mechanism of the login, and what protects messages.
     pub(crate) fn security(&self) -> Security {
         let protection = match (self.is_tls(), self.sealer.is_some()) {
+            (false, false) if self.shared.config.socket.is_some() => Protection::Local,
             (true, true) => Protection::SealInTls,
             (true, false) => Protection::Tls,
             (false, true) => Protection::Seal,
@@ -207,6 +215,7 @@ impl Connection {
         message: &[u8],
         repeatable: bool,
     ) -> Result<Answer, ExchangeError> {
+        envelopes::keep(Role::Client, || self.shared.config.charset.to_utf8(message));
         let reply = if self.login.is_complete() {
             self.next_exchange(message).await?
         } else {
@@ -513,6 +522,17 @@ fn content_type_of(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
+async fn connect_tcp(shared: &Shared) -> Result<TcpStream, ExchangeError> {
+    let Config { endpoint, settings, .. } = &shared.config;
+    tunnel::connect(endpoint, &settings.proxy, settings.timing.operation).await.map_err(no_way)
+}
+
+/// Connects to this machine's own service, which is there at once or not at all.
+async fn connect_local(path: &Path) -> Result<UnixStream, ConnectionError> {
+    let failed = |source| ConnectionError::Local { path: path.to_owned(), source };
+    UnixStream::connect(path).await.map_err(failed)
+}
+
 /// Starts HTTP on a connection; the task that drives it ends with it.
 async fn drive(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -544,6 +564,7 @@ fn no_way(error: ConnectionError) -> ExchangeError {
     let passes = match &error {
         ConnectionError::Proxy { kind, .. } => kind.may_pass(),
         ConnectionError::Open(_)
+        | ConnectionError::Local { .. }
         | ConnectionError::Tls(_)
         | ConnectionError::Lost(_)
         | ConnectionError::Closed => true,

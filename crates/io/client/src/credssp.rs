@@ -43,6 +43,12 @@ impl DelegationList {
         entries.iter().map(|entry| host_pattern(entry.as_ref())).collect::<Result<_, _>>().map(Self)
     }
 
+    /// The entries, as `wsman/HOST`.
+    #[must_use]
+    pub fn entries(&self) -> Vec<String> {
+        self.0.iter().map(|hosts| format!("wsman/{hosts}")).collect()
+    }
+
     /// Whether the service may be given name and password. This computer's own services are no exception.
     #[must_use]
     pub fn allows(&self, endpoint: &Endpoint) -> bool {

@@ -1,6 +1,6 @@
 //! The system's randomness and clock, which the cores take as inputs.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use auth::{Entropy, FileTime};
 use uuid::{Builder, Uuid};
@@ -30,6 +30,13 @@ pub(crate) fn uuid() -> Uuid {
     let mut bytes = [0; 16];
     SystemEntropy.fill(&mut bytes);
     Builder::from_random_bytes(bytes).into_uuid()
+}
+
+/// A random part of a time.
+pub(crate) fn part_of(time: Duration) -> Duration {
+    let mut byte = [0];
+    Entropy::fill(&mut SystemEntropy, &mut byte);
+    time * u32::from(byte[0]) / u32::from(u8::MAX)
 }
 
 /// The present time.

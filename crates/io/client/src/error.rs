@@ -4,8 +4,9 @@ mod hints;
 mod ticket;
 mod way;
 
-use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
+use std::{fmt, io};
 
 use http::StatusCode;
 use session::client::login::LoginError;
@@ -112,6 +113,11 @@ pub enum ConfigError {
     /// Digest keeps the password to itself, but no message.
     #[error("Digest over plain HTTP shows all messages to everybody on the way")]
     DigestUnencrypted,
+    /// Windows's errors 2150858975 to 2150858979 and 2150859170: the user's settings do not allow this login.
+    #[error(
+        "the WinRM client cannot process the request: logins by {0} are disabled in the client's settings"
+    )]
+    LoginDisabled(&'static str),
     /// Messages are to be sealed by a login that cannot.
     #[error("messages cannot be sealed by a login with {0}, and message encryption is `always`")]
     CannotSeal(&'static str),
@@ -163,6 +169,14 @@ pub enum ConnectionError {
         proxy: String,
         /// What happened there.
         kind: ProxyError,
+    },
+    /// The private socket of this machine's service cannot be reached.
+    #[error("no connection to this machine's service at {}", path.display())]
+    Local {
+        /// Where the socket should be.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
     },
     /// It broke.
     #[error("the connection was lost: {0}")]

@@ -17,13 +17,14 @@ mod pace;
 pub mod pool;
 pub mod probe;
 pub mod record;
+mod resource;
 pub mod settings;
 mod shell;
 mod tickets;
 mod tunnel;
 
 pub use client::Client;
-pub use config::{Authentication, Config, Credentials, Protection};
+pub use config::{Authentication, Config, Credentials, LOCAL_SOCKET, Protection, local_socket};
 pub use credssp::{CredSspOptions, DelegationList};
 pub use error::{Error, ErrorKind};
 pub use kerberos::{KerberosOptions, Tickets};
@@ -32,6 +33,7 @@ pub use pool::{
     Leave, ListedPool, Pipeline, PipelineEvent, PipelineInput, PipelineOptions, Pool, PoolOptions,
     PoolState,
 };
+pub use resource::Enumeration;
 pub use session::client::endpoint::{Endpoint, EndpointError, Transport};
 pub use session::client::proxy::{Exceptions, Proxies, ProxyAddress};
 pub use settings::{

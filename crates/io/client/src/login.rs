@@ -30,6 +30,9 @@ pub(crate) async fn login(
     tickets: &Holder,
     binding: Option<ChannelBinding>,
 ) -> Result<Prepared, ErrorKind> {
+    if config.socket.is_some() {
+        return Ok(Prepared { login: Login::of_the_connection(), ticket: None });
+    }
     let binding = match config.settings.channel_binding {
         settings::ChannelBinding::Auto => binding,
         settings::ChannelBinding::Never => None,

@@ -22,6 +22,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use transport::envelopes::{self, Role};
 use transport::tls;
 use wsman::identify::{self, Identify, IdentifyResponse};
 use wsman::xml::Limits;
@@ -160,10 +161,11 @@ fn request(endpoint: &Endpoint, question: Question) -> Result<Request<Full<Bytes
         .header(ACCEPT_ENCODING, "identity");
     let (request, body) = match question {
         Question::Empty => (request, Vec::new()),
-        Question::Identify => (
-            request.header(identify::HTTP_HEADER, identify::UNAUTHENTICATED),
-            Identify::default().to_envelope().encode(),
-        ),
+        Question::Identify => {
+            let body = Identify::default().to_envelope().encode();
+            envelopes::keep(Role::Client, || body.clone());
+            (request.header(identify::HTTP_HEADER, identify::UNAUTHENTICATED), body)
+        }
     };
     request
         .body(Full::new(Bytes::from(body)))

@@ -1,5 +1,8 @@
 //! The client's settings, `winrm/config/client` on Windows, read from `client.toml`.
 
+mod edit;
+mod logins;
+
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -7,15 +10,21 @@ use std::time::Duration;
 
 use auth::Secret;
 use serde::Deserialize;
+use session::client::endpoint::{Defaults, Endpoint, EndpointError};
 use session::client::proxy::{Proxies, ProxyAddress, UserInfo};
 use session::client::timing::Timing;
 use session::client::trusted_hosts::TrustedHosts;
 use transport::tls::{Authorities, ClientOptions, Level, Pin, Revocation, Trust};
 
-use crate::config::Credentials;
+use crate::config::{Authentication, Credentials};
 use crate::credssp::{self, CredSspOptions};
 use crate::error::ConfigError;
 use crate::kerberos::{self, KerberosOptions};
+
+pub use edit::{SettingValue, change};
+pub use logins::Logins;
+
+use logins::DefaultPorts;
 
 /// A settings file is never larger.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -47,6 +56,10 @@ pub struct Settings {
     pub kerberos: KerberosOptions,
     /// Logins by CredSSP: the table `[CredSSP]`.
     pub credssp: CredSspOptions,
+    /// `URLPrefix` and `[DefaultPorts]`: where a service is that is named by its host alone.
+    pub defaults: Defaults,
+    /// Which logins may be used: the table `[Auth]`.
+    pub logins: Logins,
 }
 
 /// Whether the login seals messages.
@@ -284,6 +297,12 @@ struct File {
     tls: Tls,
     #[serde(default)]
     proxy: Proxy,
+    #[serde(default, rename = "URLPrefix")]
+    url_prefix: Option<String>,
+    #[serde(default)]
+    default_ports: DefaultPorts,
+    #[serde(default)]
+    auth: Logins,
     #[serde(default)]
     kerberos: kerberos::Table,
     #[serde(default, rename = "CredSSP")]
@@ -301,6 +320,39 @@ impl Settings {
     #[must_use]
     pub fn tls(&self) -> ClientOptions {
         ClientOptions { trust: self.trust.clone(), level: self.level, identity: None }
+    }
+
+    /// The service that a text names, as [`Endpoint::parse`] reads it; what it leaves out is as these settings say.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointError`] says which part is wrong.
+    pub fn endpoint(&self, text: &str, use_ssl: bool) -> Result<Endpoint, EndpointError> {
+        Endpoint::parse_with(text, use_ssl, &self.defaults)
+    }
+
+    /// Whether the user allows CredSSP at all.
+    #[must_use]
+    pub fn allows_credssp(&self) -> bool {
+        let names_hosts = self.credssp.allow_fresh_credentials != crate::DelegationList::default();
+        self.logins.credssp.unwrap_or(names_hosts)
+    }
+
+    /// Whether the user allows this login.
+    pub(crate) fn allows(&self, login: Authentication) -> bool {
+        let Logins { basic, digest, kerberos, negotiate, certificate, credssp: _ } = self.logins;
+        match login {
+            Authentication::Basic => basic,
+            Authentication::Digest => digest,
+            Authentication::Kerberos => kerberos,
+            Authentication::Certificate => certificate,
+            // Where no hosts are named, that is the error.
+            Authentication::CredSsp => self.logins.credssp != Some(false),
+            Authentication::Default
+            | Authentication::Negotiate
+            | Authentication::NegotiateWithImplicitCredential
+            | Authentication::Ntlm => negotiate,
+        }
     }
 
     /// Reads the user's `client.toml`; the defaults where there is none.
@@ -372,6 +424,8 @@ impl Settings {
             proxy,
             kerberos: file.kerberos.options()?,
             credssp: file.credssp.options()?,
+            defaults: file.default_ports.with(file.url_prefix)?,
+            logins: file.auth,
         })
     }
 }
@@ -437,6 +491,22 @@ mod tests {
     }
 
     #[test]
+    fn logins_ports_and_the_path_are_settings() {
+        let found = Settings::parse(
+            "URLPrefix = 'manage'\n[Auth]\nBasic = false\nCredSSP = true\n[DefaultPorts]\nHTTP = 80",
+        );
+        let found = found.unwrap();
+        assert!(!found.allows(Authentication::Basic) && found.allows(Authentication::Digest));
+        assert!(found.allows_credssp() && !Settings::default().allows_credssp());
+        let hosts = "[CredSSP]\nAllowFreshCredentials = 'wsman/a.test'";
+        assert!(
+            Settings::parse(hosts).is_err() || Settings::parse(hosts).unwrap().allows_credssp()
+        );
+        assert_eq!(found.endpoint("h", false).unwrap().to_string(), "http://h:80/manage");
+        assert_eq!(found.endpoint("h", true).unwrap().to_string(), "https://h:5986/manage");
+    }
+
+    #[test]
     fn wrong_settings_are_named() {
         for (text, part) in [
             ("Allow = true", "Allow"),
@@ -447,6 +517,10 @@ mod tests {
             ("[TLS]\nLevel = \"old\"", "modern, compat or legacy"),
             ("[TLS]\nChannelBinding = 'on'", "auto, never"),
             ("MessageEncryption = 'on'", "auto, always, never"),
+            ("URLPrefix = '/'", "URLPrefix"),
+            ("URLPrefix = 'a b'", "URLPrefix"),
+            ("[DefaultPorts]\nHTTP = 0", "port 0"),
+            ("[Auth]\nNtlm = true", "Ntlm"),
         ] {
             assert!(Settings::parse(text).unwrap_err().contains(part), "{text}");
         }

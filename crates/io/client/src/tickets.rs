@@ -243,6 +243,9 @@ fn target(endpoint: &Endpoint, options: &KerberosOptions) -> Target {
 
 /// What a configuration means for tickets; `krb5.conf` is read where the answer is in there.
 fn plan(config: &Config, configuration: impl FnOnce() -> Configuration) -> Plan {
+    if config.socket.is_some() {
+        return Plan::Leave(NoKerberos::NotAsked);
+    }
     let is_due = match config.authentication {
         Authentication::Kerberos | Authentication::NegotiateWithImplicitCredential => true,
         Authentication::CredSsp | Authentication::Default | Authentication::Negotiate => false,

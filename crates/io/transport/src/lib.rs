@@ -4,6 +4,8 @@
 //! Both roles share this crate so that one host cannot be judged twice differently.
 
 pub mod connect;
+pub mod envelopes;
+pub mod interfaces;
 pub mod kerberos;
 pub mod listen;
 pub mod names;
@@ -16,6 +18,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 pub use connect::{ConnectError, connect};
+pub use interfaces::{InterfaceAddress, interfaces};
 pub use listen::listen;
 
 /// After this much silence the system asks whether the peer is still there.

@@ -32,7 +32,7 @@ impl Error {
 
     /// Whether the host may have said no to a certificate: some end the connection instead of saying so.
     fn is_refusal_of_certificate(&self) -> bool {
-        let is_first = matches!(self.operation, "Create" | "Identify");
+        let is_first = self.is_first();
         match &*self.kind {
             ErrorKind::Denied(LoginError::Refused) => true,
             ErrorKind::Connect(ConnectionError::Lost(_) | ConnectionError::Closed) => is_first,
@@ -48,6 +48,13 @@ impl Error {
         }
     }
 
+    /// Whether the operation may be the first thing that a client asks of a host.
+    fn is_first(&self) -> bool {
+        const FIRST: [&str; 7] =
+            ["Create", "Delete", "Enumerate", "Get", "Identify", "Invoke", "Put"];
+        FIRST.contains(&self.operation)
+    }
+
     fn hints_of_the_kind(&self) -> Vec<String> {
         let hint = |text: &str| vec![text.to_owned()];
         match &*self.kind {
@@ -55,8 +62,12 @@ impl Error {
             ErrorKind::Connect(ConnectionError::Open(error)) => self.connect_hints(error),
             ErrorKind::Connect(ConnectionError::Tls(error)) => error.hints(),
             ErrorKind::Connect(ConnectionError::Proxy { kind, .. }) => kind.hints(),
+            ErrorKind::Connect(ConnectionError::Local { .. }) => hint(
+                "start the service (`systemctl start transom`, or `transom serve`), name the folder of one with another --state by \
+                 TRANSOM_STATE, or name a host with -r:HOST",
+            ),
             // The first thing that is asked: perhaps nothing there ever understood a word.
-            ErrorKind::Connect(_) if matches!(self.operation, "Create" | "Identify") => vec![
+            ErrorKind::Connect(_) if self.is_first() => vec![
                 "what answers there may be no WinRM service: check the port (WinRM has http on 5985, and https on 5986 with -usessl)"
                     .to_owned(),
                 "or the service was stopped, or something on the way cuts connections".to_owned(),
@@ -125,6 +136,10 @@ impl Error {
                     crate::settings::display_path()
                 ),
             ],
+            ConfigError::LoginDisabled(login) => vec![format!(
+                "if it shall be used: `{login} = true` in the table [Auth] of {}",
+                crate::settings::display_path()
+            )],
             ConfigError::CannotSeal(_) => {
                 hint("use --auth negotiate or ntlm, or message encryption `auto` with https")
             }

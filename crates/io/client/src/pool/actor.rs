@@ -571,6 +571,15 @@ async fn call(
     let operation = name(request.operation);
     let yields = request.operation == Operation::Receive && !calls.is_alone();
     calls
-        .call(Call { message: &message, operation, wait, replay, repeatable, patience, yields })
+        .call(Call {
+            message: &message,
+            operation,
+            wait,
+            replay,
+            again: None,
+            repeatable,
+            patience,
+            yields,
+        })
         .await
 }

@@ -16,5 +16,6 @@ mod later;
 mod pool;
 mod raw;
 mod requests;
+mod robust;
 mod stub;
 mod trust;

@@ -20,9 +20,9 @@ const IDENTITY: &str = "http://schemas.dmtf.org/wbem/wsman/identity/1/wsmanident
 const OPERATION: &str = "Identify";
 
 pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandError> {
-    let endpoint = endpoint(bound)?;
     let settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    let endpoint = endpoint(bound, &settings)?;
     if let Some(thumbprint) = bound.text("CertificateThumbprint") {
         target::by_certificate(bound)?;
         let mut config = Login::by_certificate(thumbprint, waiter)?.config(endpoint);
@@ -70,7 +70,7 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
 }
 
 /// Where the service is.
-fn endpoint(bound: &Bound) -> Result<Endpoint, CommandError> {
+fn endpoint(bound: &Bound, settings: &Settings) -> Result<Endpoint, CommandError> {
     let computer = match bound.text("ComputerName") {
         None | Some(".") => "localhost",
         Some(name) => name,
@@ -79,7 +79,7 @@ fn endpoint(bound: &Bound) -> Result<Endpoint, CommandError> {
         CommandError::usage(error.to_string())
             .hint("-ComputerName takes a name, an address, or http[s]://HOST[:PORT]")
     };
-    let mut endpoint = Endpoint::parse(computer, bound.is_set("UseSSL")).map_err(wrong)?;
+    let mut endpoint = settings.endpoint(computer, bound.is_set("UseSSL")).map_err(wrong)?;
     target::aim(&mut endpoint, bound.integer("Port"), bound.text("ApplicationName"))?;
     Ok(endpoint)
 }
@@ -92,6 +92,7 @@ fn identified(bound: &Bound, config: Config, waiter: &mut Waiter) -> Result<Valu
             Some(Protection::Seal) => "messages are sealed",
             Some(Protection::Tls) => "messages are inside TLS",
             Some(Protection::SealInTls) => "messages are sealed inside TLS",
+            Some(Protection::Local) => "messages stay on this machine",
             Some(Protection::Nothing) | None => "messages are readable by others",
         };
         if let Some(why) = client.without_kerberos() {

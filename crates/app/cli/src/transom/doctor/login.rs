@@ -121,6 +121,7 @@ fn sealing(client: &Client, mechanism: &str) -> Step {
         Some(Protection::SealInTls) => {
             return step.fact(format!("TLS and {mechanism} protect every message"));
         }
+        Some(Protection::Local) => return step.fact("messages stay on this machine"),
         Some(Protection::Nothing) | None => {}
     }
     step.warning("everybody on the way can read and change the messages")
