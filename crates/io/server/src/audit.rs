@@ -1,9 +1,8 @@
-//! The audit log: one structured line for each login, command and refused operation.
+//! The audit log: one structured line for each login, command, changed resource and refused operation.
 //!
 //! The lines carry the target `audit`. What clients wrote is passed as plain text fields, which
 //! the log's writers escape; passwords, hashes, tokens and message bodies are never among them.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tracing::{info, warn};
@@ -11,6 +10,7 @@ use uuid::Uuid;
 
 use crate::clients::Presented;
 use crate::kerberos::Delegation;
+use crate::peer::Peer;
 
 /// The target of every line.
 pub const TARGET: &str = "audit";
@@ -20,7 +20,7 @@ const MAX_TEXT: usize = 32 * 1024;
 /// Who did it, for every line.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Actor<'a> {
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
     pub(crate) user: &'a str,
 }
 
@@ -110,6 +110,20 @@ pub(crate) fn operation_refused(actor: Actor<'_>, operation: &str, reason: &str)
         user = cut(actor.user),
         operation = cut(operation),
         reason = cut(reason),
+    );
+}
+
+/// `selectors`: which instance it is, `NAME=VALUE+NAME=VALUE`. What was written is not told: there may be passwords in it.
+pub(crate) fn resource_changed(actor: Actor<'_>, operation: &str, resource: &str, selectors: &str) {
+    info!(
+        target: TARGET,
+        event = "resource",
+        outcome = "changed",
+        peer = %actor.peer,
+        user = cut(actor.user),
+        operation = cut(operation),
+        resource = cut(resource),
+        selectors = cut(selectors),
     );
 }
 

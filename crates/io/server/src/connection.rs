@@ -9,8 +9,10 @@
 //! Nothing of a body is looked at before the login is complete, whatever headers are missing or
 //! repeated. [MS-WSMV] 3.1.4.1.31, 2.2.9.1.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+mod granted;
+mod words;
+
+use std::sync::{Arc, PoisonError};
 
 use auth::kerberos::KerberosAttempt;
 use auth::{Account, Question, Scheme, Ticket};
@@ -28,16 +30,23 @@ use wsman::Charset;
 
 use crate::answer::{self, Answer};
 use crate::audit;
-use crate::body::{self, BodyError};
+use crate::body;
 use crate::clients::{Presented, Refused, Verdict};
-use crate::dispatch::{Caller, Reply};
+use crate::dispatch::Reply;
 use crate::kerberos;
 use crate::metrics::{Mechanism, Outcome, count};
 use crate::offer::{Channel, Offer};
 use crate::pace::Pace;
+use crate::peer::Peer;
 use crate::places::Place;
 use crate::random;
 use crate::service::Core;
+use crate::settings::Settings;
+use granted::Granted;
+use words::{
+    charset_of, is_anonymous_identify, is_soap, mechanism_of, refuse_body, scheme_word, user_of,
+    written,
+};
 
 /// A body that nobody reads is thrown away up to this size; with a longer one the connection ends.
 const MOST_DISCARDED: usize = 64 * 1024;
@@ -55,10 +64,15 @@ const WSMANIDENTIFY: HeaderName = HeaderName::from_static("wsmanidentify");
 #[derive(Debug)]
 pub(crate) struct Connection {
     core: Arc<Core>,
-    peer: SocketAddr,
+    peer: Peer,
+    /// The path that requests must have, but for the private socket: there is no other service behind that.
     path: String,
-    /// The logins that this connection offers.
-    offer: Offer,
+    /// How the connection is protected; `None` for the private socket.
+    channel: Option<Channel>,
+    /// Why the process at the other end of the private socket is nobody here.
+    stranger: Option<String>,
+    /// The logins that this connection offers, and the settings by which it does.
+    offer: std::sync::Mutex<(Arc<Settings>, Arc<Offer>)>,
     /// The client's certificate, inside TLS.
     certificates: Option<PeerCertificates>,
     place: Arc<Place>,
@@ -66,32 +80,6 @@ pub(crate) struct Connection {
     /// Requests of a connection come one after the other: nobody ever waits for this lock, but for what is prepared
     /// for the next one.
     state: Mutex<State>,
-}
-
-/// What a complete login says of a request beside the account.
-#[derive(Debug)]
-struct Granted {
-    login_id: [u8; 16],
-    grant: Option<Grant>,
-    ticket: Option<Arc<Ticket>>,
-}
-
-impl Granted {
-    fn caller<'a>(
-        &'a self,
-        account: &'a Account,
-        peer: SocketAddr,
-        charset: Charset,
-    ) -> Caller<'a> {
-        Caller {
-            account,
-            peer,
-            login: self.login_id,
-            grant: self.grant.as_ref(),
-            ticket: self.ticket.as_ref(),
-            charset,
-        }
-    }
 }
 
 #[derive(Debug)]
@@ -111,6 +99,20 @@ struct State {
     ticket: Option<Arc<Ticket>>,
 }
 
+impl State {
+    fn new(login: Login) -> Self {
+        Self {
+            login,
+            login_id: [0; 16],
+            attempt: String::new(),
+            told: None,
+            client: Client::default(),
+            principal: None,
+            ticket: None,
+        }
+    }
+}
+
 /// What a connection knows of its client's certificate.
 #[derive(Debug, Default)]
 struct Client {
@@ -123,25 +125,61 @@ struct Client {
 impl Connection {
     pub(crate) fn new(
         core: Arc<Core>,
-        peer: SocketAddr,
+        peer: Peer,
         path: String,
         channel: Channel,
         place: Arc<Place>,
         pace: Arc<Pace>,
     ) -> Self {
-        let state = State {
-            login: Login::default(),
-            login_id: [0; 16],
-            attempt: String::new(),
-            told: None,
-            client: Client::default(),
-            principal: None,
-            ticket: None,
+        let settings = core.settings();
+        let offer = Arc::new(offer(&core, &settings, channel));
+        let offer = std::sync::Mutex::new((settings, offer));
+        let state = Mutex::new(State::new(Login::default()));
+        let (stranger, certificates, channel) = (None, None, Some(channel));
+        Self { core, peer, path, channel, stranger, offer, certificates, place, pace, state }
+    }
+
+    /// A connection by the private socket, whose other end is this account, or nobody and why.
+    pub(crate) fn local(
+        core: Arc<Core>,
+        peer: Peer,
+        account: Result<Account, String>,
+        place: Arc<Place>,
+        pace: Arc<Pace>,
+    ) -> Self {
+        let (login, stranger) = match account {
+            Ok(account) => {
+                let actor = audit::Actor { peer, user: &account.name };
+                audit::login_accepted(actor, Mechanism::LOCAL, None, None);
+                core.metrics.logins.add((Mechanism::Local, Outcome::Accepted), 1);
+                (Login::given(account), None)
+            }
+            Err(reason) => {
+                let actor = audit::Actor { peer, user: "" };
+                audit::login_refused(actor, Mechanism::LOCAL, &reason, None);
+                core.metrics.logins.add((Mechanism::Local, Outcome::Refused), 1);
+                (Login::default(), Some(reason))
+            }
         };
-        let offer = Offer::new(&core.settings.service, channel, core.has_keys());
-        let offer = offer.with_inner(core.inner.clone());
+        let mut state = State::new(login);
+        state.login_id = random::bytes16();
+        let offer = std::sync::Mutex::new((core.settings(), Arc::new(Offer::local())));
+        let (path, certificates, channel) = (String::new(), None, None);
         let state = Mutex::new(state);
-        Self { core, peer, path, offer, certificates: None, place, pace, state }
+        Self { core, peer, path, channel, stranger, offer, certificates, place, pace, state }
+    }
+
+    /// What is offered by the settings as they are now.
+    fn offer(&self) -> Arc<Offer> {
+        let settings = self.core.settings();
+        let mut known = self.offer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(channel) = self.channel
+            && !Arc::ptr_eq(&known.0, &settings)
+        {
+            let offer = offer(&self.core, &settings, channel);
+            *known = (settings, Arc::new(offer));
+        }
+        Arc::clone(&known.1)
     }
 
     /// The same with the certificate of the client.
@@ -183,6 +221,9 @@ impl Connection {
         if is_anonymous_identify(&head.headers) && !is_sealing {
             return self.handle_anonymous(&head.headers, body).await;
         }
+        if self.stranger.is_some() {
+            return self.refuse_stranger(body).await;
+        }
         let has_body = !body.is_end_stream();
         let logged_in = self.log_in(&mut state, &head.headers, has_body).await;
         if !self.note_login(&mut state) {
@@ -217,7 +258,7 @@ impl Connection {
 
     fn serves(&self, path: &str) -> bool {
         let path = path.strip_suffix('/').unwrap_or(path);
-        path.eq_ignore_ascii_case(&self.path)
+        self.peer.is_local() || path.eq_ignore_ascii_case(&self.path)
     }
 
     fn actor<'a>(&self, user: &'a str) -> audit::Actor<'a> {
@@ -231,7 +272,7 @@ impl Connection {
         headers: &HeaderMap,
         has_body: bool,
     ) -> Result<(), Answer> {
-        let offer = &self.offer;
+        let offer = &*self.offer();
         let (mut note, mut mechanism) = (None, None);
         if headers.contains_key(AUTHORIZATION) {
             // Another login begins, or this one comes again.
@@ -293,13 +334,21 @@ impl Connection {
                 }
                 Turn::Proceed { fresh } => {
                     if fresh {
-                        self.tell_login(state);
-                        self.take_delegated(state).await;
+                        self.welcome(state).await;
                     }
                     return Ok(());
                 }
             }
         }
+    }
+
+    /// What a login that is complete has before its first request is looked at.
+    async fn welcome(&self, state: &mut State) {
+        self.tell_login(state);
+        if let Some(established) = state.login.established() {
+            self.core.members.join(&mut established.account).await;
+        }
+        self.take_delegated(state).await;
     }
 
     fn tell_login(&self, state: &mut State) {
@@ -327,7 +376,7 @@ impl Connection {
         let Some(certificates) = &self.certificates else {
             return refused(ClientCertificateError::Absent.to_string());
         };
-        let time = self.core.settings.packet_retrieval_time();
+        let time = self.core.settings().packet_retrieval_time();
         let chain = match certificates.request(time).await {
             Ok(chain) => chain.unwrap_or_default(),
             Err(error) => {
@@ -338,7 +387,10 @@ impl Connection {
         client.presented = Presented::of(&chain);
         state.attempt =
             client.presented.as_ref().map(|one| one.subject.clone()).unwrap_or_default();
-        match self.core.judge.judge(&chain, UnixTime::now(), &mut client.verdict).await {
+        let Ok(made) = self.core.verifier.sealed(&self.core.settings().mappings).await else {
+            return refused("the accounts of the mappings cannot be read".to_owned());
+        };
+        match self.core.judge.judge(&chain, UnixTime::now(), &made, &mut client.verdict).await {
             Ok(Ok(grant)) => match self.core.verifier.account(&grant.account()).await {
                 Ok(Some(account)) => {
                     client.grant = Some(grant);
@@ -388,9 +440,19 @@ impl Connection {
         audit::delegated(self.actor(&user), &told);
     }
 
+    /// Tells a process of this machine that it is nobody here, in the protocol's words: a password would not help.
+    async fn refuse_stranger(&self, body: Incoming) -> Answer {
+        let Reply::Message { status, envelope } = self.core.deny() else {
+            return answer::last(StatusCode::FORBIDDEN);
+        };
+        let charset = Charset::Utf8;
+        let bytes = envelope.encode_as(charset);
+        self.discard(body, answer::answer(status, Some(charset.content_type()), bytes)).await
+    }
+
     /// Throws the body away, so that the client reads the answer and the connection can go on.
     async fn discard(&self, body: Incoming, mut answer: Answer) -> Answer {
-        let time = self.core.settings.packet_retrieval_time();
+        let time = self.core.settings().packet_retrieval_time();
         if body::discard(body, MOST_DISCARDED, time).await.is_err() {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
@@ -399,16 +461,17 @@ impl Connection {
 
     /// An Identify without a login: it learns no versions. Anything else needs a login.
     async fn handle_anonymous(&self, headers: &HeaderMap, body: Incoming) -> Answer {
-        let time = self.core.settings.packet_retrieval_time();
+        let time = self.core.settings().packet_retrieval_time();
         match body::read(body, MOST_ANONYMOUS, time).await {
             Ok(bytes) => {
                 let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
                 let charset = charset_of(content_type.unwrap_or_default(), &bytes);
                 match self.core.identify_anonymous(&bytes, charset) {
                     Some(reply) => {
-                        answer::answer(StatusCode::OK, Some(charset.content_type()), reply)
+                        let bytes = written(&reply, charset);
+                        answer::answer(StatusCode::OK, Some(charset.content_type()), bytes)
                     }
-                    None => answer::challenge(self.offer.offered()),
+                    None => answer::challenge(self.offer().offered()),
                 }
             }
             Err(error) => refuse_body(error),
@@ -437,7 +500,7 @@ impl Connection {
         if sealed::is_sealed(content_type) {
             return self.handle_sealed(established, granted, content_type, body, is_chunked).await;
         }
-        if !self.offer.takes_unsealed() {
+        if !self.offer().takes_unsealed() {
             let actor = self.actor(&established.account.name);
             audit::operation_refused(actor, "", "unsealed message, and AllowUnencrypted is false");
             let answer = answer::empty(StatusCode::INTERNAL_SERVER_ERROR);
@@ -447,8 +510,8 @@ impl Connection {
             let answer = answer::empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
             return (self.discard(body, answer).await, false);
         }
-        let time = self.core.settings.packet_retrieval_time();
-        let limit = self.core.settings.max_envelope_size();
+        let time = self.core.settings().packet_retrieval_time();
+        let limit = self.core.settings().max_envelope_size();
         let bytes = match body::read_or_discard(body, limit, MOST_REFUSED, time).await {
             Ok(bytes) => bytes,
             Err(error) => return (refuse_body(error), false),
@@ -458,7 +521,7 @@ impl Connection {
         let caller = granted.caller(account, self.peer, charset);
         let answer = match self.core.dispatch(caller, bytes, is_chunked).await {
             Reply::Message { status, envelope } => {
-                let bytes = envelope.encode_as(charset);
+                let bytes = written(&envelope, charset);
                 answer::answer(status, Some(charset.content_type()), bytes)
             }
             Reply::Bare(status) => answer::empty(status),
@@ -483,7 +546,7 @@ impl Connection {
         let Some(sealer) = sealer.as_mut().filter(|sealer| sealer.can_seal()) else {
             return refuse("sealed message, and the login cannot open it");
         };
-        let settings = &self.core.settings;
+        let settings = self.core.settings();
         let limit = settings.max_envelope_size();
         let time = settings.packet_retrieval_time();
         let most = limit.saturating_add(sealed::overhead(limit));
@@ -505,7 +568,7 @@ impl Connection {
         let charset = charset_of(&opened.content_type, &opened.body);
         let caller = granted.caller(account, self.peer, charset);
         let (status, message) = match self.core.dispatch(caller, opened.body, is_chunked).await {
-            Reply::Message { status, envelope } => (status, envelope.encode_as(charset)),
+            Reply::Message { status, envelope } => (status, written(&envelope, charset)),
             Reply::Bare(status) => return (answer::empty(status), false),
         };
         match sealed::seal(sealer.as_mut(), opened.frame, charset.content_type(), message) {
@@ -518,59 +581,7 @@ impl Connection {
     }
 }
 
-/// What an unread body is answered with; the connection ends, since its rest is still coming.
-fn refuse_body(error: BodyError) -> Answer {
-    answer::last(match error {
-        BodyError::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
-        // [MS-WSMV] 3.1.1: the packet retrieval timer.
-        BodyError::TooSlow => StatusCode::INTERNAL_SERVER_ERROR,
-        BodyError::Broken => StatusCode::BAD_REQUEST,
-    })
-}
-
-fn is_soap(content_type: &str) -> bool {
-    let media = content_type.split(';').next().unwrap_or_default().trim();
-    media.eq_ignore_ascii_case("application/soap+xml")
-}
-
-/// The charset of a message, in which it is answered.
-fn charset_of(content_type: &str, message: &[u8]) -> Charset {
-    Charset::of_message(message, Charset::of_content_type(content_type))
-}
-
-fn is_anonymous_identify(headers: &HeaderMap) -> bool {
-    let asked = headers.get(WSMANIDENTIFY);
-    asked.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"unauthenticated"))
-        && !headers.contains_key(AUTHORIZATION)
-}
-
-/// The user name in a question, as the client wrote it.
-fn user_of(question: &Question) -> Option<String> {
-    match question {
-        Question::Ntlm(attempt) if attempt.domain.is_empty() => Some(attempt.user.clone()),
-        Question::Ntlm(attempt) => Some(format!("{}\\{}", attempt.domain, attempt.user)),
-        Question::Password { user, .. } => Some(user.clone()),
-        Question::Challenge | Question::Certificate | Question::Kerberos(_) | _ => None,
-    }
-}
-
-/// The mechanism that asks; `None` where it is not told yet.
-fn mechanism_of(question: &Question) -> Option<Mechanism> {
-    match question {
-        Question::Ntlm(_) => Some(Mechanism::Ntlm),
-        Question::Password { .. } => Some(Mechanism::Basic),
-        Question::Certificate => Some(Mechanism::Certificate),
-        Question::Kerberos(_) => Some(Mechanism::Kerberos),
-        Question::Challenge | _ => None,
-    }
-}
-
-/// The scheme of a login for the log: a word, never a token.
-fn scheme_word(headers: &HeaderMap) -> &str {
-    let text = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if text.is_some_and(|text| text.trim().eq_ignore_ascii_case(Scheme::Certificate.as_str())) {
-        return "Certificate";
-    }
-    let word = text.and_then(|text| text.split_once(' ')).map(|(word, _)| word);
-    word.filter(|word| word.len() <= 16).unwrap_or_default()
+fn offer(core: &Core, settings: &Settings, channel: Channel) -> Offer {
+    let offer = Offer::new(&settings.service, channel, core.has_keys());
+    offer.with_inner(core.inner.get())
 }

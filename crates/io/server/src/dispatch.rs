@@ -3,24 +3,30 @@
 //! Every operation passes `session::access` before anything is done; a shell of somebody else is
 //! answered exactly as one that does not exist.
 
+mod access;
 mod enumerate;
+mod robust;
+mod room;
 mod shell;
+mod transfer;
 
-use std::net::SocketAddr;
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use auth::sddl::Origin;
 use auth::{Account, Ticket};
 use http::StatusCode;
-use session::access::{Denied, Operation, Target, decide, decide_grant};
+use session::access::{Denied, Operation, Target};
 use session::mapping::Grant;
 use wsman::fault::{ErrorCode, Fault};
 use wsman::identify::{Identify, IdentifyResponse, profile};
 use wsman::ns::{self, action, resource};
 use wsman::xml::{Element, Limits};
-use wsman::{Charset, Envelope, Header};
+use wsman::{Block, Charset, Envelope, Header, HeaderValue};
 
 use crate::audit;
 use crate::metrics;
+use crate::peer::Peer;
 use crate::random;
 use crate::service::Core;
 
@@ -28,7 +34,9 @@ use crate::service::Core;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Caller<'a> {
     pub(crate) account: &'a Account,
-    pub(crate) peer: SocketAddr,
+    pub(crate) peer: Peer,
+    /// Over the network, or from the machine itself.
+    pub(crate) origin: Origin,
     pub(crate) login: [u8; 16],
     /// For a login by certificate: what its mapping allows.
     pub(crate) grant: Option<&'a Grant>,
@@ -47,11 +55,27 @@ pub(crate) enum Reply {
     Bare(StatusCode),
 }
 
-/// A reply's action and the children of its body.
-type Content = (&'static str, Vec<Element>);
+pub(crate) use robust::Robust;
+pub(crate) use transfer::Provider;
+
+/// What a reply says.
+#[derive(Debug, Clone)]
+struct Content {
+    action: Cow<'static, str>,
+    /// The children of its body.
+    body: Vec<Element>,
+    /// Headers beside those of every reply.
+    headers: Vec<HeaderValue>,
+}
+
+impl Content {
+    fn new(action: impl Into<Cow<'static, str>>, body: Vec<Element>) -> Self {
+        Self { action: action.into(), body, headers: Vec::new() }
+    }
+}
 
 /// Why an operation was not done.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Refusal {
     /// What the client is told.
     fault: Box<Fault>,
@@ -74,7 +98,7 @@ impl Caller<'_> {
 impl Core {
     /// Handles one message of somebody known.
     pub(crate) async fn dispatch(
-        &self,
+        self: &Arc<Self>,
         caller: Caller<'_>,
         bytes: Vec<u8>,
         is_chunked: bool,
@@ -92,9 +116,13 @@ impl Core {
         if is_chunked {
             return self.refuse_chunked(caller, &envelope);
         }
+        if let Some(reply) = self.control(caller, &envelope) {
+            self.metrics.requested(metrics::Operation::Other, None);
+            return reply;
+        }
         let (operation, result) = if Identify::from_envelope(&envelope).is_some() {
             let operation = metrics::Operation::Identify;
-            match access(caller, Operation::Identify, Target::Service) {
+            match self.access(caller, Operation::Identify, Target::Service) {
                 Ok(()) => {
                     self.metrics.requested(operation, None);
                     return message(self.identify().to_envelope());
@@ -104,11 +132,19 @@ impl Core {
         } else {
             let operation = operation_of(envelope.action().unwrap_or_default());
             let counted = operation.map_or(metrics::Operation::Other, Into::into);
-            (counted, self.operate(caller, &mut envelope).await)
+            let limit = caller.charset.fits(self.reply_limit(&envelope.header));
+            let result = self.operate_once(caller, &mut envelope).await;
+            let fitting = result.and_then(|content| {
+                let mut reply = envelope.reply(&content.action, random::uuid(), content.body);
+                reply.header.blocks.extend(content.headers.into_iter().map(plain));
+                room::check(&reply, limit, operation)?;
+                Ok(reply)
+            });
+            (counted, fitting)
         };
         self.metrics.requested(operation, result.as_ref().err().map(|refusal| &*refusal.fault));
         match result {
-            Ok((action, body)) => message(envelope.reply(action, random::uuid(), body)),
+            Ok(reply) => message(reply),
             Err(refusal) => {
                 refusal.tell(caller, envelope.action().unwrap_or_default());
                 self.fault(Some(&envelope.header), &refusal.fault)
@@ -125,19 +161,32 @@ impl Core {
         header.check_request()?;
         let uri = header.resource_uri().unwrap_or_default();
         let action = header.action().unwrap_or_default();
-        let operation = operation_of(action).ok_or_else(|| not_supported(action))?;
-        access(caller, operation, Target::ShellKind(uri))?;
-        if matches!(operation, Operation::Enumerate | Operation::Pull | Operation::Release) {
+        let named = operation_of(action);
+        // What is no operation of the protocol's is a method of the resource, if it has methods.
+        let operation = named.unwrap_or(Operation::Invoke);
+        self.access(caller, operation, Target::ShellKind(uri))?;
+        let is_listed =
+            matches!(operation, Operation::Enumerate | Operation::Pull | Operation::Release);
+        if let Some(provider) = self.provider(uri).filter(|_| !is_listed) {
+            return self.ask_resource(caller, envelope, operation, provider).await;
+        }
+        if is_listed {
             return self.enumerate(caller, envelope, operation, uri).await;
         }
         if operation == Operation::Create {
             return self.create_shell(caller, envelope, uri).await;
+        }
+        if named.is_none() {
+            return Err(not_supported(action).into());
         }
         if !uri.eq_ignore_ascii_case(resource::SHELL)
             && self.plugin(uri).is_none()
             && self.session_plugin(uri).is_none()
         {
             return Err(no_resource(uri).into());
+        }
+        if operation == Operation::Put {
+            return Err(not_supported(action).into());
         }
         let uri = uri.to_owned();
         self.ask_shell(caller, envelope, operation, &uri).await
@@ -158,22 +207,30 @@ impl Core {
     }
 
     /// The answer to an Identify of somebody unknown; `None` when it is anything else.
-    pub(crate) fn identify_anonymous(&self, bytes: &[u8], charset: Charset) -> Option<Vec<u8>> {
+    pub(crate) fn identify_anonymous(&self, bytes: &[u8], charset: Charset) -> Option<Envelope> {
         let envelope = Envelope::decode_as(bytes, charset, &self.limits()).ok()?;
         Identify::from_envelope(&envelope)?;
         self.metrics.requested(metrics::Operation::Identify, None);
-        Some(self.identify().unauthenticated().to_envelope().encode_as(charset))
+        Some(self.identify().unauthenticated().to_envelope())
+    }
+
+    /// The answer to whoever is nobody here, whatever is asked.
+    pub(crate) fn deny(&self) -> Reply {
+        let fault = Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. ");
+        self.metrics.requested(metrics::Operation::Other, Some(&fault));
+        self.fault(None, &fault)
     }
 
     /// The profiles tell which logins are enabled, each in both of its forms whatever listens.
     fn identify(&self) -> IdentifyResponse {
-        let enabled = &self.settings.service.auth;
+        let settings = self.settings();
+        let enabled = &settings.service.auth;
         let basic = [profile::HTTP_BASIC, profile::HTTPS_BASIC].into_iter();
         let spnego = [profile::HTTP_SPNEGO, profile::HTTPS_SPNEGO].into_iter();
         let mutual = enabled.certificate.then_some(profile::HTTPS_MUTUAL);
         let profiles = basic
             .filter(|_| enabled.basic)
-            .chain(spnego.filter(|_| enabled.negotiate))
+            .chain(spnego.filter(|_| enabled.negotiate || enabled.kerberos))
             .chain(mutual);
         IdentifyResponse {
             protocol_versions: vec![ns::PROTOCOL_VERSION.to_owned()],
@@ -185,7 +242,7 @@ impl Core {
     }
 
     fn limits(&self) -> Limits {
-        let bytes = self.settings.max_envelope_size();
+        let bytes = self.settings().max_envelope_size();
         // Sixteen times the default envelope: real requests take a few times their own size.
         let memory = bytes.saturating_mul(4).max(8 * 1024 * 1024);
         Limits { bytes, memory, ..Limits::default() }
@@ -199,22 +256,13 @@ impl Core {
     }
 }
 
-fn message(envelope: Envelope) -> Reply {
-    Reply::Message { status: StatusCode::OK, envelope: Box::new(envelope) }
+/// A header as replies have them.
+fn plain(value: HeaderValue) -> Block {
+    Block { must_understand: None, attributes: Vec::new(), value }
 }
 
-/// Asks whether the caller may.
-fn access(caller: Caller<'_>, operation: Operation, target: Target<'_>) -> Result<(), Refusal> {
-    let granted = caller.grant.map_or(Ok(()), |grant| decide_grant(grant, operation, target));
-    granted.and_then(|()| decide(caller.account, operation, target)).map_err(|denied| {
-        let fault = match denied {
-            Denied::NotOwner => crate::shells::faults::no_such_shell(),
-            Denied::NotAllowed | _ => {
-                Fault::new(ErrorCode::ACCESS_DENIED, "Access is denied. ").into()
-            }
-        };
-        Refusal { fault, denied: Some(denied) }
-    })
+fn message(envelope: Envelope) -> Reply {
+    Reply::Message { status: StatusCode::OK, envelope: Box::new(envelope) }
 }
 
 impl Refusal {
@@ -243,6 +291,7 @@ fn operation_of(name: &str) -> Option<Operation> {
         action::SIGNAL => Operation::Signal,
         action::DELETE => Operation::Delete,
         action::GET => Operation::Get,
+        action::PUT => Operation::Put,
         action::DISCONNECT => Operation::Disconnect,
         action::RECONNECT => Operation::Reconnect,
         action::CONNECT => Operation::Connect,

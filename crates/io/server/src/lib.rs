@@ -1,7 +1,7 @@
 //! Async WS-Management service: listeners, certificates, accounts, client certificates, settings, dispatch, plug-in traits.
 //!
 //! ```text
-//!  TCP ──► listen ──► connection (one login each) ──► dispatch ──► shells ──► one actor per shell
+//!  TCP ──► listen, gate ──► connection (one login each) ──► dispatch ──► shells ──► one actor per shell
 //!                          │                             │                        │
 //!                     session::server::login        session::access      wsman::shell::server (machine)
 //!                          │                                                      │
@@ -17,19 +17,25 @@ pub mod audit;
 mod body;
 pub mod certificates;
 pub mod clients;
+pub mod configuration;
 mod connection;
 mod dispatch;
+mod gate;
 mod gatekeeper;
 pub mod kerberos;
 mod listen;
+mod live;
+mod local;
 pub mod metrics;
 mod offer;
 mod pace;
 mod patience;
+mod peer;
 mod places;
 pub mod plugin;
 pub mod principals;
 mod random;
+pub mod resource;
 mod service;
 pub mod settings;
 mod shells;
@@ -37,6 +43,7 @@ mod shells;
 use std::pin::Pin;
 
 pub use listen::Listeners;
+pub use local::{ADMINISTRATOR_ID, Administrator, LocalSocket};
 pub use plugin::ShellPlugin;
 pub use service::{Config, Ready, RunError, run};
 pub use settings::Settings;

@@ -1,46 +1,66 @@
-//! Opening the listeners of the settings.
+//! The listeners: opening those of the settings, and changing them while the service runs.
 //!
-//! All of it happens before the service runs: certificates are read, names are looked up and sockets
-//! are bound by one thread without a runtime, so that the process can give up the right to do any of
-//! it before it hears from strangers.
+//! ```text
+//!  settings ──► plan ──► open: one thread, no runtime yet ──► sandbox closes ──► running ◄── changes
+//! ```
+//!
+//! At the start certificates are read, names are looked up and sockets are bound by one thread without a runtime, so that
+//! the process can give up the right to do most of it before it hears from strangers. What it takes later is asked from
+//! the process that keeps the configuration.
 
+mod certificate;
+mod fault;
+mod methods;
+mod moving;
+mod plan;
+mod resource;
+mod running;
+mod secure;
+
+use std::error::Error as _;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use session::client::endpoint::Transport;
-use spawner::network::Inherited;
-use tracing::{info, warn};
-use transport::tls::{self, ClientCertificates, Facts, Identity, InnerServer, ServerOptions};
+use tracing::warn;
+use transport::tls::InnerServer;
 
+use crate::BoxFuture;
 use crate::RunError;
 use crate::certificates::{Certificates, CertificatesError, Thumbprint};
+use crate::configuration::{Current, Follower, Prepared};
+use crate::live::Inner;
 use crate::metrics::listener::Page;
-use crate::settings::listener::EVERY_ADDRESS;
-use crate::settings::{CbtHardeningLevel, ListenAddress, Listener, Settings};
+use crate::settings::{ListenAddress, Listener, Settings};
+use plan::{Clash, Names, Plan, Wanted};
+use secure::{Secured, Store};
+use spawner::network::Inherited;
+use wsman::fault::Fault;
+
+pub(crate) use methods::ServiceMethods;
+pub(crate) use moving::follow;
+pub(crate) use resource::ListenerResource;
+pub(crate) use running::Listening;
 
 /// Every socket that the settings ask for, open, the certificates for https, and what the metrics need.
 #[derive(Debug)]
 pub struct Listeners {
-    sockets: Vec<(Listener, TcpListener, Open)>,
+    plan: Plan,
+    /// The TLS of each listener, by one of its addresses.
+    secured: Vec<(Wanted, Secured)>,
+    sockets: Vec<(Wanted, TcpListener)>,
+    store: Store,
+    names: Names,
     page: Option<Page>,
     /// The TLS inside logins by CredSSP, where they are offered.
     inner: Option<InnerServer>,
 }
 
-/// Sockets of the runtime, and what is served on each.
-type Accepting = Vec<(tokio::net::TcpListener, Open)>;
-
-/// What is served on an open socket.
-#[derive(Debug)]
-pub(crate) struct Open {
-    pub(crate) path: String,
-    /// The URL with the port that the system gave.
-    pub(crate) url: String,
-    /// For https.
-    pub(crate) tls: Option<Arc<tls::Server>>,
+impl From<Clash> for RunError {
+    fn from(Clash(listener): Clash) -> Self {
+        Self::Listen { listener: Box::new(listener), source: io::ErrorKind::AddrInUse.into() }
+    }
 }
 
 impl Listeners {
@@ -50,89 +70,124 @@ impl Listeners {
     ///
     /// # Errors
     ///
-    /// [`RunError::Certificate`], [`RunError::Unbindable`] and [`RunError::CredSsp`], before anything listens, [`RunError::Listen`],
-    /// [`RunError::NoListener`] and [`RunError::Metrics`].
+    /// [`RunError::Certificate`], [`RunError::Unbindable`] and [`RunError::CredSsp`], before anything listens, [`RunError::Listen`]
+    /// and [`RunError::Metrics`].
     pub fn open(
         settings: &Settings,
         folder: Option<&Path>,
         certificate: Option<&Thumbprint>,
         mut privileged: Option<&mut Inherited>,
     ) -> Result<Self, RunError> {
-        let secured = secure(settings, folder, certificate)?;
+        // Whoever opens listeners may open nothing later.
+        transport::envelopes::prepare();
+        let store = Store { folder: folder.map(Path::to_owned), default: certificate.cloned() };
+        let listeners = plan::listeners(settings);
+        store.warn_of_default(&listeners);
+        let mut known = Vec::new();
+        for listener in &listeners {
+            known.push(store.secure(listener, settings, &known)?);
+        }
         let inner =
             inner(settings, folder).map_err(|source| RunError::CredSsp(Box::new(source)))?;
-        let mut all = Vec::new();
-        for (listener, tls) in settings.listeners.iter().zip(&secured) {
-            let opened = open(listener, tls.as_ref(), privileged.as_deref_mut());
-            let failed = |source| RunError::Listen { listener: listener.clone(), source };
-            let opened = opened.map_err(failed)?;
-            all.extend(opened.into_iter().map(|(socket, open)| (listener.clone(), socket, open)));
-        }
-        if all.is_empty() {
-            return Err(RunError::NoListener);
+        let names = names(&listeners)?;
+        let interfaces = transport::interfaces().unwrap_or_default();
+        let plan = Plan::new(settings, &names, &interfaces)?;
+        let secured = plan.wanted.iter().map(|one| {
+            store.secure(&one.listener, settings, &known).map(|secured| (one.clone(), secured))
+        });
+        let secured = secured.collect::<Result<_, _>>()?;
+        let mut sockets: Vec<(Wanted, TcpListener)> = Vec::new();
+        for one in plan.sockets() {
+            let failed = |source| RunError::Listen {
+                listener: Box::new(Listener::clone(&one.listener)),
+                source,
+            };
+            let mut address = one.key.address;
+            // With port 0 every address of the listener gets the port that the first one got.
+            let is_same = |(other, _): &&(Wanted, TcpListener)| {
+                one.key.chosen_for.is_some() && other.key.chosen_for == one.key.chosen_for
+            };
+            if let Some((_, first)) = sockets.iter().find(is_same) {
+                address.set_port(first.local_addr().map_err(failed)?.port());
+            }
+            match bind(address, privileged.as_deref_mut()) {
+                Ok(socket) => sockets.push((one.clone(), socket)),
+                Err(error) if is_absent_family(&error) && address.ip().is_unspecified() => {}
+                Err(source) => return Err(failed(source)),
+            }
         }
         let page = settings.metrics.listen.map(Page::open).transpose()?;
-        Ok(Self { sockets: all, page, inner })
+        Ok(Self { plan, secured, sockets, store, names, page, inner })
+    }
+
+    /// The same, and what of the listeners behind the first `fixed` ones cannot be opened is left out, with a word in the log. They
+    /// were made by the wire: an address may be gone since then and a port another's, and who shall put that right must find the
+    /// service running.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::open`].
+    pub fn open_what_can_be(
+        settings: &Settings,
+        fixed: usize,
+        folder: Option<&Path>,
+        certificate: Option<&Thumbprint>,
+        mut privileged: Option<&mut Inherited>,
+    ) -> Result<Self, RunError> {
+        let mut settings = settings.clone();
+        loop {
+            let opened = Self::open(&settings, folder, certificate, privileged.as_deref_mut());
+            let Err(error) = opened else { return opened };
+            let is_it = |one: &&mut Listener| one.enabled && error.listener() == Some(&**one);
+            let Some(broken) = settings.listeners.iter_mut().skip(fixed).find(is_it) else {
+                return Err(error);
+            };
+            let cause = error.source().map(ToString::to_string).unwrap_or_default();
+            warn!(%error, cause, "A listener is left out until it is changed or deleted");
+            broken.enabled = false;
+        }
+    }
+
+    /// Whether nothing is listened on.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sockets.is_empty()
     }
 
     /// The TLS inside logins by CredSSP, where they are offered.
-    pub(crate) fn inner(&self) -> Option<InnerServer> {
-        self.inner.clone()
+    pub(crate) fn inner(&self) -> Arc<Inner> {
+        Inner::new(self.inner.clone(), self.store.folder.clone())
     }
 
-    /// The same as sockets of the runtime.
-    pub(crate) fn accepting(self) -> Result<(Accepting, Option<Page>), RunError> {
-        let accepting = |(listener, socket, open)| {
-            let failed = |source| RunError::Listen { listener, source };
-            Ok((tokio::net::TcpListener::from_std(socket).map_err(failed)?, open))
-        };
-        let sockets = self.sockets.into_iter().map(accepting).collect::<Result<_, _>>()?;
-        Ok((sockets, self.page))
+    /// Where metrics are told.
+    pub(crate) const fn take_page(&mut self) -> Option<Page> {
+        self.page.take()
     }
 }
 
-/// The TLS of each listener, `None` for those on plain HTTP. Before anything is opened: what is
-/// wrong with a certificate should not be found by the first client.
-fn secure(
-    settings: &Settings,
-    folder: Option<&Path>,
-    certificate: Option<&Thumbprint>,
-) -> Result<Vec<Option<Arc<tls::Server>>>, RunError> {
-    let secure = |listener: &Listener| {
-        if listener.transport == Transport::Http {
-            return Ok(None);
-        }
+/// The addresses of the names in listeners.
+fn names(listeners: &[Arc<Listener>]) -> Result<Names, RunError> {
+    let mut names = Names::new();
+    for listener in listeners {
+        let ListenAddress::Name(name) = &listener.address else { continue };
         let failed =
-            |source| RunError::Certificate { listener: listener.clone(), source: Box::new(source) };
-        let nothing =
-            || CertificatesError::Nothing(folder.unwrap_or_else(|| Path::new("")).to_owned());
-        let found = folder.map(Certificates::open).transpose().map_err(failed)?.flatten();
-        let found = found.ok_or_else(nothing).map_err(failed)?;
-        let wanted = listener.certificate.as_ref().or(certificate);
-        let identity = found.choose(wanted).map_err(failed)?;
-        tell_certificate(listener, &identity);
-        let content = |source| failed(CertificatesError::Unusable { source });
-        let clients = clients(settings, listener);
-        let identity = Arc::new(identity);
-        let options = ServerOptions { identity, clients, disable_tls13: listener.disable_tls13 };
-        let tls = tls::Server::new(&options).map_err(content)?;
-        let is_strict = settings.service.auth.cbt_hardening_level == CbtHardeningLevel::Strict;
-        if is_strict && tls.channel_binding().is_none() {
-            return Err(RunError::Unbindable { listener: listener.clone() });
+            |source| RunError::Listen { listener: Box::new(Listener::clone(listener)), source };
+        let mut found: Vec<IpAddr> = Vec::new();
+        for address in (name.as_str(), listener.port).to_socket_addrs().map_err(failed)? {
+            if !found.contains(&address.ip()) {
+                found.push(address.ip());
+            }
         }
-        Ok(Some(Arc::new(tls)))
-    };
-    let takes = |one: &Listener| one.transport == Transport::Https && one.certificate.is_none();
-    if let Some(certificate) = certificate
-        && !settings.listeners.iter().any(takes)
-    {
-        warn!(%certificate, "no listener takes the certificate: none is https, or each names its own");
+        if found.is_empty() {
+            let nothing = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+            return Err(failed(nothing));
+        }
+        names.insert(name.clone(), found);
     }
-    settings.listeners.iter().map(secure).collect()
+    Ok(names)
 }
 
 /// The TLS inside logins by CredSSP, with the certificate that the settings name, or one of its own.
-fn inner(
+pub(crate) fn inner(
     settings: &Settings,
     folder: Option<&Path>,
 ) -> Result<Option<InnerServer>, CertificatesError> {
@@ -156,75 +211,6 @@ fn inner(
     }
 }
 
-/// When clients of an https listener are asked for their certificates.
-fn clients(settings: &Settings, listener: &Listener) -> ClientCertificates {
-    match (settings.service.auth.certificate, listener.client_cert_negotiation) {
-        (true, true) => ClientCertificates::First,
-        (true, false) => ClientCertificates::Late,
-        (false, asked) => {
-            if asked {
-                warn!(%listener, "ClientCertNegotiation asks nobody while Certificate of Service.Auth is false");
-            }
-            ClientCertificates::Never
-        }
-    }
-}
-
-fn tell_certificate(listener: &Listener, identity: &Identity) {
-    let Ok(facts) = identity.facts() else { return };
-    let Facts { thumbprint, names, not_after, .. } = &facts;
-    info!(%listener, %thumbprint, ?names, %not_after, "Certificate");
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if i64::try_from(since.as_secs()).is_ok_and(|now| now > not_after.unix()) {
-        warn!(%listener, %thumbprint, %not_after, "the certificate has expired: clients will refuse it");
-    }
-}
-
-/// Opens every socket of a listener.
-fn open(
-    listener: &Listener,
-    tls: Option<&Arc<tls::Server>>,
-    mut privileged: Option<&mut Inherited>,
-) -> io::Result<Vec<(TcpListener, Open)>> {
-    let mut opened: Vec<(TcpListener, Open)> = Vec::new();
-    for ip in addresses(listener)? {
-        // With port 0 every address of the listener gets the port that the first one got.
-        let port = match opened.first() {
-            Some((first, _)) => first.local_addr()?.port(),
-            None => listener.port,
-        };
-        match bind(SocketAddr::new(ip, port), privileged.as_deref_mut()) {
-            Ok(socket) => {
-                let address = socket.local_addr()?;
-                let url = format!("{}://{address}{}", listener.transport.scheme(), listener.path());
-                opened.push((socket, Open { path: listener.path(), url, tls: tls.cloned() }));
-            }
-            Err(error) if is_absent_family(&error) && !opened.is_empty() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(opened)
-}
-
-fn addresses(listener: &Listener) -> io::Result<Vec<IpAddr>> {
-    Ok(match &listener.address {
-        ListenAddress::Any => EVERY_ADDRESS.to_vec(),
-        ListenAddress::Ip(ip) => vec![*ip],
-        ListenAddress::Name(name) => {
-            let mut found: Vec<IpAddr> = Vec::new();
-            for address in (name.as_str(), listener.port).to_socket_addrs()? {
-                if !found.contains(&address.ip()) {
-                    found.push(address.ip());
-                }
-            }
-            if found.is_empty() {
-                return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
-            }
-            found
-        }
-    })
-}
-
 /// Ports below 1024 are the privileged process's to give.
 fn bind(address: SocketAddr, privileged: Option<&mut Inherited>) -> io::Result<TcpListener> {
     let refused = match transport::listen(address) {
@@ -241,4 +227,43 @@ fn bind(address: SocketAddr, privileged: Option<&mut Inherited>) -> io::Result<T
 fn is_absent_family(error: &io::Error) -> bool {
     const EAFNOSUPPORT: i32 = 97;
     error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}
+
+/// What of the settings listeners obey.
+fn is_same(now: &Settings, next: &Settings) -> bool {
+    let of = |settings: &Settings| {
+        let service = &settings.service;
+        (
+            settings.listeners.clone(),
+            service.ipv4_filter.clone(),
+            service.ipv6_filter.clone(),
+            service.enable_compatibility_http_listener,
+            service.enable_compatibility_https_listener,
+            service.auth.certificate,
+            service.auth.cbt_hardening_level,
+        )
+    };
+    of(now) == of(next)
+}
+
+/// Opens what other settings want before they come into force.
+#[derive(Debug)]
+pub(crate) struct Opener(pub(crate) Arc<Listening>);
+
+impl Follower for Opener {
+    fn prepare<'a>(
+        &'a self,
+        now: &'a Current,
+        next: &'a Current,
+    ) -> BoxFuture<'a, Result<Prepared, Box<Fault>>> {
+        Box::pin(async move {
+            // The same settings once more are those of an interface that has other addresses.
+            if !std::ptr::eq(now, next) && is_same(&now.settings, &next.settings) {
+                return Ok::<Prepared, _>(Box::new(|| {}));
+            }
+            let pending = self.0.prepare(&next.settings).await;
+            let pending = pending.map_err(|error| fault::of(&error))?;
+            Ok::<Prepared, _>(Box::new(move || pending.commit()))
+        })
+    }
 }

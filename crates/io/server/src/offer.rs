@@ -63,6 +63,22 @@ impl Offer {
         }
     }
 
+    /// On the private socket: no login, since the system says who is there, and messages travel as they are.
+    pub(crate) const fn local() -> Self {
+        Self {
+            negotiate: false,
+            kerberos: false,
+            has_keys: false,
+            basic: false,
+            certificate: false,
+            unsealed: true,
+            binding: None,
+            policy: CbtPolicy::None,
+            inner: None,
+            oldest_credssp: 0,
+        }
+    }
+
     /// The same with CredSSP, where the settings offer it.
     pub(crate) fn with_inner(self, inner: Option<InnerServer>) -> Self {
         Self { inner, ..self }

@@ -16,6 +16,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ use tokio::sync::Notify;
 /// The places of all listeners.
 #[derive(Debug)]
 pub(crate) struct Places {
-    most: usize,
+    most: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -68,7 +69,12 @@ impl Places {
     pub(crate) const GRACE: Duration = Duration::from_secs(10);
 
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most, state: Mutex::default() })
+        Arc::new(Self { most: AtomicUsize::new(most), state: Mutex::default() })
+    }
+
+    /// Another number of places from now on; nobody loses one.
+    pub(crate) fn set_most(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -79,7 +85,7 @@ impl Places {
     pub(crate) fn take(self: &Arc<Self>, peer: IpAddr, now: Instant) -> Option<Place> {
         let address = network_of(peer);
         let mut state = self.state();
-        if state.taken >= self.most {
+        if state.taken >= self.most.load(Ordering::Relaxed) {
             state.make_room(address, now)?;
         }
         let number = state.next;

@@ -51,6 +51,8 @@ pub struct OpenShell {
     pub directory: Option<String>,
     /// What the client let the service have: commands of this shell may act in its name elsewhere.
     pub ticket: Option<Arc<Ticket>>,
+    /// The most memory that the shell may have with everything in it, in bytes; `None`: no limit.
+    pub memory: Option<u64>,
 }
 
 /// An open shell.

@@ -13,53 +13,46 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use rustix::process::{Resource, getrlimit};
 use session::client::endpoint::Transport;
 use spawner::network::Spawner;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::{debug, info, warn};
-use transport::tls::{self, InnerServer, PeerCertificates};
+use transport::tls::InnerServer;
 
 use crate::BoxFuture;
-use crate::accounts::{AccountSource, MachineNames, Verifier};
+use crate::accounts::{AccountSource, MachineNames, Members, Verifier};
 use crate::certificates::CertificatesError;
 use crate::clients::Judge;
-use crate::connection::Connection;
+use crate::configuration::{
+    ConfigResource, Configuration, Layers, MappingResource, PluginResource, Storage,
+};
+use crate::dispatch::{Provider, Robust};
+use crate::gate::Gate;
 use crate::gatekeeper::Gatekeeper;
 use crate::kerberos::{self, KeyHolder};
-use crate::listen::{Listeners, Open};
-use crate::metrics::{Counted, Gauge, Metrics, Outcome, Quota, count};
+use crate::listen::{self, ListenerResource, Listeners, Listening, Opener, ServiceMethods};
+use crate::live::{Inner, Live};
+use crate::local::{Doorkeeper, LocalSocket};
+use crate::metrics::Metrics;
 use crate::offer::{Channel, Offer};
-use crate::pace::Pace;
-use crate::patience::Patient;
-use crate::places::{Place, Places};
+use crate::places::Places;
 use crate::plugin::{SessionPlugin, ShellPlugin};
 use crate::principals;
+use crate::resource::ResourceProvider;
 use crate::settings::{Listener, MetricsAddress, Settings};
 use crate::shells::{Limits, Shells};
 use wsman::enumeration::{self, server::Enumerations};
 
-/// A head of a request may have so many bytes: a token of 64 KiB in base64, and room beside it.
-const MAX_HEAD: usize = 128 * 1024;
-/// Headers of one request.
-const MAX_HEADERS: usize = 64;
-/// How long a TLS handshake may take; never longer than a request's head.
-const HANDSHAKE: Duration = Duration::from_secs(15);
 /// How long the shells' processes may take to end when the service stops.
 const STOP_SHELLS: Duration = Duration::from_secs(10);
 /// How long connections may take to write their last answers.
 const STOP_CONNECTIONS: Duration = Duration::from_secs(5);
-/// How long accepting pauses when the system has no descriptor left.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Descriptors beside those of connections, shells and commands: listeners, logs, the system's own.
 const OTHER_DESCRIPTORS: u64 = 64;
@@ -75,14 +68,26 @@ pub struct Config {
     pub listeners: Listeners,
     /// Where the accounts come from.
     pub accounts: Arc<dyn AccountSource>,
+    /// The groups that accounts may belong to by their local users, in the order in which the source of the accounts knows
+    /// them: [`AccountSource::members`].
+    pub groups: Vec<String>,
     /// What this machine calls itself.
     pub names: MachineNames,
     /// The kinds of shells on offer, one for each resource URI.
     pub plugins: Vec<Arc<dyn ShellPlugin>>,
     /// The kinds of shells with a protocol of their own; the first that serves a resource has it.
     pub sessions: Vec<Arc<dyn SessionPlugin>>,
+    /// Resources beside those of the service itself, which come first.
+    pub providers: Vec<Arc<dyn ResourceProvider>>,
+    /// What the settings come from, where that is files; without it changes are made to `settings`.
+    pub layers: Option<Layers>,
     /// The way to the owner of the keytab; without it there are no Kerberos logins.
     pub kerberos: Option<kerberos::Opened>,
+    /// The private socket, by which programs of this machine reach the service; without it they use a listener.
+    pub local: Option<LocalSocket>,
+    /// Keeps changes of the configuration, and opens listeners while the service runs; without it changes are kept in
+    /// memory only, and listeners opened by this process itself.
+    pub storage: Option<Arc<dyn Storage>>,
     /// Counts the log lines that could not be written, for the metrics.
     pub lost_log_lines: Arc<AtomicU64>,
     /// The privileged process: hears when the listeners accept, and says when to stop.
@@ -114,10 +119,15 @@ impl Config {
             settings,
             listeners,
             accounts,
+            groups: Vec::new(),
             names: MachineNames::of_this_machine(),
             plugins: Vec::new(),
             sessions: Vec::new(),
+            providers: Vec::new(),
+            layers: None,
             kerberos: None,
+            local: None,
+            storage: None,
             lost_log_lines: Arc::default(),
             spawner: None,
             stop: Box::pin(std::future::pending()),
@@ -134,7 +144,7 @@ pub enum RunError {
     #[error("cannot listen on {listener}")]
     Listen {
         /// Which one.
-        listener: Listener,
+        listener: Box<Listener>,
         /// What the system said.
         source: io::Error,
     },
@@ -150,7 +160,7 @@ pub enum RunError {
     #[error("no certificate for {listener}")]
     Certificate {
         /// Which one.
-        listener: Listener,
+        listener: Box<Listener>,
         /// What is missing or wrong.
         source: Box<CertificatesError>,
     },
@@ -161,7 +171,7 @@ pub enum RunError {
     )]
     Unbindable {
         /// Which one.
-        listener: Listener,
+        listener: Box<Listener>,
     },
     /// Logins by CredSSP have no certificate.
     #[error("no certificate for CredSSP")]
@@ -169,6 +179,9 @@ pub enum RunError {
     /// There is no listener.
     #[error("no listener is configured")]
     NoListener,
+    /// The private socket cannot be served.
+    #[error("cannot serve the private socket")]
+    Local(#[source] io::Error),
     /// The Kerberos process cannot be reached.
     #[error("cannot reach the Kerberos process")]
     Kerberos(#[source] io::Error),
@@ -177,29 +190,58 @@ pub enum RunError {
     PluginTwice(String),
 }
 
+impl RunError {
+    /// The listener that cannot be opened.
+    pub(crate) fn listener(&self) -> Option<&Listener> {
+        match self {
+            Self::Listen { listener, .. }
+            | Self::Certificate { listener, .. }
+            | Self::Unbindable { listener } => Some(listener),
+            Self::Metrics { .. }
+            | Self::CredSsp(_)
+            | Self::NoListener
+            | Self::Local(_)
+            | Self::Kerberos(_)
+            | Self::PluginTwice(_) => None,
+        }
+    }
+}
+
 /// What all connections share.
 #[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) settings: Settings,
+    pub(crate) configuration: Arc<Configuration>,
     pub(crate) verifier: Verifier,
+    /// Says who belongs to a group by its local user.
+    pub(crate) members: Members,
     pub(crate) judge: Judge,
     pub(crate) principals: principals::Judge,
     /// Judges Kerberos tokens and buys tickets, where there is one.
     pub(crate) key_holder: Option<KeyHolder>,
     pub(crate) gatekeeper: Gatekeeper,
     /// The TLS inside logins by CredSSP, where they are offered.
-    pub(crate) inner: Option<InnerServer>,
+    pub(crate) inner: Arc<Inner>,
     pub(crate) shells: Arc<Shells>,
     pub(crate) metrics: Arc<Metrics>,
     /// The kernel's version, which an Identify after a login tells.
     pub(crate) os_version: String,
     plugins: Vec<Arc<dyn ShellPlugin>>,
     sessions: Vec<Arc<dyn SessionPlugin>>,
+    /// The owners of resources; the first that serves a resource has it.
+    pub(crate) providers: Vec<Provider>,
+    pub(crate) listening: Arc<Listening>,
     enumerations: Mutex<Enumerations>,
+    /// The operations on resources that name themselves.
+    pub(crate) robust: Robust,
     tokens: AtomicU64,
 }
 
 impl Core {
+    /// The settings as they are now. Whoever decides several things for one request asks once.
+    pub(crate) fn settings(&self) -> Arc<Settings> {
+        self.configuration.settings()
+    }
+
     /// The plug-in of a resource URI.
     pub(crate) fn plugin(&self, uri: &str) -> Option<&dyn ShellPlugin> {
         let serves =
@@ -235,8 +277,100 @@ impl Core {
 ///
 /// [`RunError`] when it cannot start.
 pub async fn run(config: Config) -> Result<(), RunError> {
-    let Config { settings, listeners, accounts, names, plugins, sessions, .. } = config;
-    let Config { kerberos, lost_log_lines, spawner, stop, ready, .. } = config;
+    let Config { settings, mut listeners, accounts, names, plugins, sessions, .. } = config;
+    let Config { kerberos, local, storage, lost_log_lines, spawner, stop, ready, .. } = config;
+    let Config { providers, layers, groups, .. } = config;
+    check_plugins(&plugins)?;
+    let key_holder = kerberos.map(KeyHolder::new).transpose().map_err(RunError::Kerberos)?;
+    let inner = listeners.inner();
+    warn_of(&settings, key_holder.as_ref().is_some_and(KeyHolder::has_keys), inner.get().as_ref());
+    if listeners.is_empty() && local.is_none() {
+        return Err(RunError::NoListener);
+    }
+    let page = listeners.take_page();
+    let local = local.map(|local| local_socket(local, &accounts)).transpose()?;
+    let metrics = Arc::<Metrics>::default();
+    let shells = Shells::new(bounds(&settings), Arc::clone(&metrics));
+    let layers = layers.unwrap_or_else(|| Layers::of(settings.clone()));
+    let configuration = Configuration::new(layers, settings, storage);
+    let settings = configuration.settings();
+    let places = Places::new(places(&settings));
+    let storage = configuration.storage().cloned();
+    let core = Arc::new_cyclic(|core| {
+        let room = Arc::clone(&places);
+        let listening = Listening::new(&listeners, core.clone(), room, storage);
+        Core {
+            providers: resources(&configuration, &listening, &accounts, &names, providers),
+            judge: Judge::new(Arc::clone(&accounts)),
+            principals: principals::Judge::new(Arc::clone(&accounts)),
+            key_holder,
+            members: Members::new(Arc::clone(&accounts), groups),
+            verifier: Verifier::new(accounts, names),
+            gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
+            inner,
+            shells: Arc::clone(&shells),
+            metrics,
+            os_version: os_version(),
+            plugins,
+            sessions,
+            listening,
+            enumerations: Mutex::new(Enumerations::new(enumeration::server::Settings::default())),
+            robust: Robust::default(),
+            tokens: AtomicU64::new(0),
+            configuration,
+        }
+    });
+    tell_storage(&core.configuration);
+    let (stopping, stopped) = watch::channel(false);
+    follow(&core, places);
+    let listening = Arc::clone(&core.listening);
+    let mut tasks = JoinSet::new();
+    if let Some(page) = page {
+        let (metrics, spawner) = (Arc::clone(&core.metrics), spawner.clone());
+        tasks.spawn(page.serve(metrics, spawner, lost_log_lines, stopped.clone()));
+    }
+    tasks.spawn(listen::follow(&core, stopped.clone()));
+    listening.start(listeners)?;
+    let connections = Arc::clone(listening.connections());
+    if let Some((socket, doorkeeper)) = local {
+        let gate = Gate { core, stopped };
+        tasks.spawn(gate.accept_local(socket, doorkeeper, Arc::clone(&connections)));
+    }
+    ready(&listening.addresses());
+    announce(spawner.as_ref()).await;
+    wait_for_end(stop, spawner.as_ref()).await;
+    info!("Stopping");
+    stopping.send_replace(true);
+    listening.stop().await;
+    shells.stop(STOP_SHELLS).await;
+    let finished = async {
+        while tasks.join_next().await.is_some() {}
+        connections.finish().await;
+    };
+    if timeout(STOP_CONNECTIONS, finished).await.is_err() {
+        warn!("connections that did not end in time are cut");
+    }
+    info!("Stopped");
+    Ok(())
+}
+
+/// Whoever acts on changes of the configuration is asked before they come into force.
+fn follow(core: &Core, places: Arc<Places>) {
+    let (shells, inner) = (Arc::clone(&core.shells), Arc::clone(&core.inner));
+    core.configuration.follow(vec![
+        Arc::new(Live { places, shells, inner }),
+        Arc::new(Opener(Arc::clone(&core.listening))),
+    ]);
+}
+
+fn tell_storage(configuration: &Configuration) {
+    if configuration.storage().is_none() {
+        debug!("Changes of the configuration last as long as this process: nothing keeps them");
+    }
+}
+
+/// Each kind of shell is one plug-in's.
+fn check_plugins(plugins: &[Arc<dyn ShellPlugin>]) -> Result<(), RunError> {
     for (index, plugin) in plugins.iter().enumerate() {
         let uri = plugin.resource_uri();
         if plugins
@@ -247,60 +381,39 @@ pub async fn run(config: Config) -> Result<(), RunError> {
             return Err(RunError::PluginTwice(uri.to_owned()));
         }
     }
-    let key_holder = kerberos.map(KeyHolder::new).transpose().map_err(RunError::Kerberos)?;
-    let inner = listeners.inner();
-    warn_of(&settings, key_holder.as_ref().is_some_and(KeyHolder::has_keys), inner.as_ref());
-    let (open, page) = listeners.accepting()?;
-    let limits = Limits {
-        per_user: u64::from(settings.winrs.max_shells_per_user),
-        users: u64::from(settings.winrs.max_concurrent_users),
-        operations: u64::from(settings.service.max_concurrent_operations_per_user),
-        descriptors: descriptors(&settings),
-    };
-    let metrics = Arc::<Metrics>::default();
-    let shells = Shells::new(limits, Arc::clone(&metrics));
-    let core = Arc::new(Core {
-        judge: Judge::new(Arc::clone(&accounts)),
-        principals: principals::Judge::new(Arc::clone(&accounts)),
-        key_holder,
-        verifier: Verifier::new(accounts, names),
-        gatekeeper: Gatekeeper::new(settings.service.failed_logins.rules()),
-        inner,
-        shells: Arc::clone(&shells),
-        metrics,
-        os_version: os_version(),
-        plugins,
-        sessions,
-        enumerations: Mutex::new(Enumerations::new(enumeration::server::Settings::default())),
-        tokens: AtomicU64::new(0),
-        settings,
-    });
-    let (stopping, stopped) = watch::channel(false);
-    let gate = Gate { places: Places::new(places(&core.settings)), core, stopped };
-    let addresses: Vec<_> =
-        open.iter().filter_map(|(socket, _)| socket.local_addr().ok()).collect();
-    let mut tasks = JoinSet::new();
-    if let Some(page) = page {
-        let (metrics, spawner) = (Arc::clone(&gate.core.metrics), spawner.clone());
-        tasks.spawn(page.serve(metrics, spawner, lost_log_lines, gate.stopped.clone()));
-    }
-    for (socket, open) in open {
-        info!(url = %open.url, "Listening");
-        tasks.spawn(gate.clone().accept(socket, open));
-    }
-    ready(&addresses);
-    announce(spawner.as_ref()).await;
-    wait_for_end(stop, spawner.as_ref()).await;
-    info!("Stopping");
-    stopping.send_replace(true);
-    shells.stop(STOP_SHELLS).await;
-    drop(gate);
-    let finished = async { while tasks.join_next().await.is_some() {} };
-    if timeout(STOP_CONNECTIONS, finished).await.is_err() {
-        warn!("connections that did not end in time are cut");
-    }
-    info!("Stopped");
     Ok(())
+}
+
+/// The owners of the service's resources, the service itself first.
+fn resources(
+    configuration: &Arc<Configuration>,
+    listening: &Arc<Listening>,
+    accounts: &Arc<dyn AccountSource>,
+    names: &MachineNames,
+    others: Vec<Arc<dyn ResourceProvider>>,
+) -> Vec<Provider> {
+    let both = || (Arc::clone(configuration), Arc::clone(listening));
+    let (tree, rest) = both();
+    let methods = ServiceMethods::new(Arc::clone(&tree), rest);
+    let (listeners, rest) = both();
+    let mappings = MappingResource::new(configuration, accounts, names);
+    let own: [Arc<dyn ResourceProvider>; 4] = [
+        Arc::new(ConfigResource::new(tree, Some(Arc::new(methods)))),
+        Arc::new(ListenerResource::new(listeners, rest)),
+        Arc::new(PluginResource::new(Arc::clone(configuration))),
+        Arc::new(mappings),
+    ];
+    own.into_iter().chain(others).map(Provider::new).collect()
+}
+
+/// The private socket as one of the runtime, and who judges its connections.
+fn local_socket(
+    local: LocalSocket,
+    accounts: &Arc<dyn AccountSource>,
+) -> Result<(UnixListener, Doorkeeper), RunError> {
+    let LocalSocket { socket, administrator } = local;
+    let socket = UnixListener::from_std(socket).map_err(RunError::Local)?;
+    Ok((socket, Doorkeeper::new(administrator, Arc::clone(accounts))))
 }
 
 /// Tells the administrator what the settings come to together.
@@ -344,8 +457,19 @@ async fn wait_for_end(stop: BoxFuture<'static, ()>, spawner: Option<&Spawner>) {
     }
 }
 
-fn places(settings: &Settings) -> usize {
+/// How many connections there may be.
+pub(crate) fn places(settings: &Settings) -> usize {
     usize::try_from(settings.service.max_connections).unwrap_or(usize::MAX)
+}
+
+/// How many shells and commands there may be.
+pub(crate) fn bounds(settings: &Settings) -> Limits {
+    Limits {
+        per_user: u64::from(settings.winrs.max_shells_per_user),
+        users: u64::from(settings.winrs.max_concurrent_users),
+        operations: u64::from(settings.service.max_concurrent_operations_per_user),
+        descriptors: descriptors(settings),
+    }
 }
 
 /// Descriptors for shells and commands: what connections, listeners and files leave.
@@ -362,136 +486,4 @@ fn os_version() -> String {
     let numbers: String =
         text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').take(32).collect();
     if numbers.is_empty() { "0.0.0".to_owned() } else { numbers }
-}
-
-/// Waits until the flag is set, or nobody can set it any more.
-async fn reached(flag: &mut watch::Receiver<bool>) {
-    drop(flag.wait_for(|set| *set).await);
-}
-
-/// Lets connections in, as many as there are places.
-#[derive(Clone)]
-struct Gate {
-    core: Arc<Core>,
-    places: Arc<Places>,
-    stopped: watch::Receiver<bool>,
-}
-
-impl Gate {
-    async fn accept(mut self, socket: TcpListener, open: Open) {
-        let mut connections = JoinSet::new();
-        loop {
-            let accepted = tokio::select! {
-                accepted = socket.accept() => accepted,
-                // Ended ones are taken out, so that the set does not grow.
-                Some(_) = connections.join_next() => continue,
-                () = reached(&mut self.stopped) => break,
-            };
-            match accepted {
-                Ok((stream, peer)) => {
-                    // Without a place the connection is closed at once.
-                    let metrics = &self.core.metrics;
-                    let Some(place) = self.places.take(peer.ip(), Instant::now()) else {
-                        metrics.connections.add(Outcome::Refused, 1);
-                        metrics.quotas.add(Quota::Connections, 1);
-                        debug!(%peer, "MaxConnections reached");
-                        continue;
-                    };
-                    metrics.connections.add(Outcome::Accepted, 1);
-                    let present = metrics.enter(Gauge::Connections);
-                    let (gate, place) = (self.clone(), Arc::new(place));
-                    let (path, tls) = (open.path.clone(), open.tls.clone());
-                    connections.spawn(async move {
-                        let metrics = Arc::clone(&gate.core.metrics);
-                        tokio::select! {
-                            () = gate.welcome(stream, peer, path, tls.as_deref(), &place) => {}
-                            () = place.given_up() => {
-                                metrics.quotas.add(Quota::Connections, 1);
-                                debug!(%peer, "MaxConnections reached: gives way to another connection");
-                            }
-                        }
-                        drop(present);
-                    });
-                }
-                Err(error) => {
-                    warn!(%error, "a connection could not be accepted");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-        drop(socket);
-        while connections.join_next().await.is_some() {}
-    }
-
-    /// Makes the handshake where there is one, then serves. The handshake is work for somebody
-    /// unknown: it has the place of a connection and a time of its own.
-    async fn welcome(
-        mut self,
-        stream: TcpStream,
-        peer: SocketAddr,
-        path: String,
-        tls: Option<&tls::Server>,
-        place: &Arc<Place>,
-    ) {
-        if let Err(error) = transport::prepare(&stream) {
-            debug!(%peer, %error, "connection broken before its first request");
-            return;
-        }
-        let Some(tls) = tls else {
-            return self.serve(stream, peer, path, Channel::Plain, None, place).await;
-        };
-        let limit = HANDSHAKE.min(self.core.settings.packet_retrieval_time());
-        let secured = tokio::select! {
-            secured = tls.accept(stream, limit) => secured,
-            () = reached(&mut self.stopped) => return,
-        };
-        match secured {
-            Ok(tls::Accepted { stream, peer: client, .. }) => {
-                let channel = Channel::Tls(tls.channel_binding());
-                self.serve(stream, peer, path, channel, Some(client), place).await;
-            }
-            Err(error) => {
-                count(&self.core.metrics.failed_handshakes);
-                debug!(%peer, %error, "no TLS");
-            }
-        }
-    }
-
-    async fn serve(
-        mut self,
-        stream: impl AsyncRead + AsyncWrite + Unpin,
-        peer: SocketAddr,
-        path: String,
-        channel: Channel,
-        client: Option<PeerCertificates>,
-        place: &Arc<Place>,
-    ) {
-        let time = self.core.settings.packet_retrieval_time();
-        let (place, pace) = (Arc::clone(place), Arc::new(Pace::default()));
-        let stream = Counted::new(stream, Arc::clone(&self.core.metrics));
-        let stream = Patient::new(stream, time, Arc::clone(&pace));
-        let connection = Connection::new(self.core, peer, path, channel, place, pace);
-        let connection = Arc::new(connection.with_certificates(client));
-        let service = service_fn(move |request| {
-            let connection = Arc::clone(&connection);
-            async move { Ok::<_, std::convert::Infallible>(connection.handle(request).await) }
-        });
-        let served = http1::Builder::new()
-            .header_read_timeout(None)
-            .max_buf_size(MAX_HEAD)
-            .max_headers(MAX_HEADERS)
-            .title_case_headers(true)
-            .serve_connection(TokioIo::new(stream), service);
-        tokio::pin!(served);
-        let result = tokio::select! {
-            result = served.as_mut() => result,
-            () = reached(&mut self.stopped) => {
-                served.as_mut().graceful_shutdown();
-                served.await
-            }
-        };
-        if let Err(error) = result {
-            debug!(%peer, %error, "connection ended");
-        }
-    }
 }

@@ -33,10 +33,26 @@ pub(crate) struct Limits {
 pub(crate) struct Cgroups {
     own: PathBuf,
     base: PathBuf,
-    limits: Limits,
-    /// Whether `pids` and `memory` can be limited.
+    processes: u64,
+    /// Whether `pids` can be limited.
     pub(crate) counts_processes: bool,
-    pub(crate) counts_memory: bool,
+    memory: Controller,
+}
+
+/// Whether `memory` can be limited: found out with the first limit, since the controller costs every shell time and memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Controller {
+    Untried,
+    On,
+    Off,
+}
+
+/// A shell's group.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) path: PathBuf,
+    /// Whether the kernel keeps the shell to the memory that it may have.
+    pub(crate) limits_memory: bool,
 }
 
 /// Where the unified hierarchy is mounted, and where this process is in it.
@@ -127,9 +143,14 @@ impl Cgroups {
             drop(fs::remove_dir(&base));
             return None;
         }
-        let mut groups = Self { own, base, limits, counts_processes: false, counts_memory: false };
+        let processes = limits.processes;
+        let memory = Controller::Off;
+        let mut groups = Self { own, base, processes, counts_processes: false, memory };
         if delegated {
             groups.enable_limits();
+        }
+        if limits.memory.is_some() {
+            groups.counts_memory();
         }
         groups.usable().then_some(groups)
     }
@@ -154,17 +175,24 @@ impl Cgroups {
         if fs::create_dir(&leaf).is_err() || fs::write(leaf.join("cgroup.procs"), "0").is_err() {
             return;
         }
-        for (controller, wanted) in [("pids", true), ("memory", self.limits.memory.is_some())] {
-            let enable = |group: &Path| {
-                fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")).is_ok()
-            };
-            if wanted && enable(&self.own) && enable(&self.base) {
-                match controller {
-                    "pids" => self.counts_processes = true,
-                    _ => self.counts_memory = true,
-                }
-            }
+        self.counts_processes = self.enable("pids");
+        self.memory = Controller::Untried;
+    }
+
+    /// Passes a controller on to the groups of the shells.
+    fn enable(&self, controller: &str) -> bool {
+        let enable = |group: &Path| {
+            fs::write(group.join("cgroup.subtree_control"), format!("+{controller}")).is_ok()
+        };
+        enable(&self.own) && enable(&self.base)
+    }
+
+    /// Whether memory can be limited, which is tried once.
+    pub(crate) fn counts_memory(&mut self) -> bool {
+        if self.memory == Controller::Untried {
+            self.memory = if self.enable("memory") { Controller::On } else { Controller::Off };
         }
+        self.memory == Controller::On
     }
 
     fn shell(&self, shell: u64) -> PathBuf {
@@ -172,16 +200,22 @@ impl Cgroups {
     }
 
     /// Makes a shell's group with its limits; a keeper joins it by [`join`].
-    pub(crate) fn create(&self, shell: u64) -> io::Result<PathBuf> {
+    pub(crate) fn create(&mut self, shell: u64, memory: Option<u64>) -> io::Result<Group> {
         let path = self.shell(shell);
+        let memory = memory.filter(|_| self.counts_memory());
         fs::create_dir(&path)?;
+        let limited = self.limit(&path, memory).inspect_err(|_| drop(fs::remove_dir(&path)));
+        limited.map(|()| Group { path, limits_memory: memory.is_some() })
+    }
+
+    fn limit(&self, group: &Path, memory: Option<u64>) -> io::Result<()> {
         if self.counts_processes {
-            fs::write(path.join("pids.max"), self.limits.processes.to_string())?;
+            fs::write(group.join("pids.max"), self.processes.to_string())?;
         }
-        if let Some(memory) = self.limits.memory.filter(|_| self.counts_memory) {
-            fs::write(path.join("memory.max"), memory.to_string())?;
+        match memory {
+            Some(bytes) => fs::write(group.join("memory.max"), bytes.to_string()),
+            None => Ok(()),
         }
-        Ok(path)
     }
 
     /// Removes the service's group after its last shell.
@@ -320,6 +354,28 @@ mod tests {
             Some(PathBuf::from("/sys/fs/cgroup/uni fied/a/b"))
         );
         assert_eq!(own_group_in(mounts, "4:memory:/x\n"), None);
+    }
+
+    #[test]
+    fn memory_is_limited_from_the_first_limit_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().to_owned();
+        let base = own.join("base");
+        fs::create_dir(&base).unwrap();
+        let control = base.join("cgroup.subtree_control");
+        let (processes, memory) = (7, Controller::Untried);
+        let mut groups = Cgroups { own, base, processes, counts_processes: false, memory };
+        let first = groups.create(1, None).unwrap();
+        assert!(
+            !first.limits_memory && !control.exists() && !first.path.join("memory.max").exists()
+        );
+        let second = groups.create(2, Some(67_108_864)).unwrap();
+        assert!(second.limits_memory);
+        assert_eq!(fs::read_to_string(second.path.join("memory.max")).unwrap(), "67108864");
+        assert_eq!(fs::read_to_string(control).unwrap(), "+memory");
+        groups.memory = Controller::Off;
+        let third = groups.create(3, Some(67_108_864)).unwrap();
+        assert!(!third.limits_memory && !third.path.join("memory.max").exists());
     }
 
     #[test]

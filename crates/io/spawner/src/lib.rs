@@ -30,6 +30,8 @@
 //!   `KRB5CCNAME` and which goes with the shell.
 //! * An **assistant** ([`network::assistant`]) is a process beside it, of the same user, for what its sandbox has no room for:
 //!   the owner of the Kerberos keys. Nothing of this crate knows what it says.
+//! * Which of the groups that root's settings name an account's local user is in, is asked of the system by a process that is
+//!   forked for that question, since the answer may take long.
 //! * A **keeper** has become the mapped local user before anyone can talk to it. Pipes and commands are made by it.
 //!
 //! Ends: when a shell is closed, when its keeper dies, when the network process dies or on `SIGTERM`, the spawner ends

@@ -32,6 +32,11 @@ pub struct Options {
     pub network_args: Vec<OsString>,
     /// Addresses with ports below 1024 that root binds when the network process asks for them.
     pub privileged_listeners: Vec<SocketAddr>,
+    /// Ports below 1024 that root binds on whatever address the network process asks for.
+    pub privileged_ports: Vec<u16>,
+    /// For each group of which the network process asks who belongs to it: the local groups whose members do. At most
+    /// [`Options::MAX_GROUPS`]; of more of them nobody is a member.
+    pub groups: Vec<Vec<String>>,
     /// Most shells of one account at a time; at least 1.
     pub shells_per_account: usize,
     /// Most shells at a time; at least 1.
@@ -39,8 +44,8 @@ pub struct Options {
     /// Most processes of one shell where the system can count them by shell (cgroup v2 with the `pids` controller), else
     /// of one local user.
     pub processes_per_shell: u64,
-    /// Most memory of one shell in bytes; needs cgroup v2 with the `memory` controller, and is logged as not in force
-    /// where that is missing.
+    /// Most memory of one shell in bytes, below which the network process may ask for less; needs cgroup v2 with the `memory`
+    /// controller, and is logged as not in force where that is missing.
     pub memory_per_shell: Option<u64>,
     /// Whether control groups are used where the system allows it; without them shells are ended by descent.
     pub cgroups: bool,
@@ -51,6 +56,9 @@ pub struct Options {
 }
 
 impl Options {
+    /// The most groups that a frame has room for.
+    pub const MAX_GROUPS: usize = 64;
+
     /// The defaults around a state directory: 2,500 shells per account, 5,000 in all, 4,096 processes per shell.
     #[must_use]
     pub fn new(state: impl Into<PathBuf>) -> Self {
@@ -60,6 +68,8 @@ impl Options {
             network_command: OsString::from("network"),
             network_args: Vec::new(),
             privileged_listeners: Vec::new(),
+            privileged_ports: Vec::new(),
+            groups: Vec::new(),
             shells_per_account: 2_500,
             shells: 5_000,
             processes_per_shell: 4_096,

@@ -24,6 +24,8 @@ pub const CLIENTS: &str = "clients";
 pub const PRINCIPALS: &str = "principals";
 /// The service user's folder: TLS key, keytab, machine configuration.
 pub const SERVICE: &str = "service";
+/// The private socket, by which programs of this machine reach the service.
+pub const SOCKET: &str = "winrm.socket";
 
 const LOCK: &str = "lock";
 const SERVE_LOCK: &str = "serve.lock";

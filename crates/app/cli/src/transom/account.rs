@@ -9,6 +9,7 @@ use std::io::{self, BufRead as _, Read as _};
 use std::path::{Path, PathBuf};
 
 use auth::Secret;
+use auth::sddl::Sid;
 use clap::{Args, Subcommand};
 use nix::unistd::{Uid, User};
 use server::accounts::{Accounts, AccountsError};
@@ -240,30 +241,32 @@ async fn ask_twice(account: &str) -> Result<Secret, CommandError> {
 
 fn list(state: &Path) -> Result<(), CommandError> {
     let files = Files::open(state, Missing::Refuse)?;
-    let rows: Vec<[String; 3]> = files
+    let rows: Vec<[String; 4]> = files
         .accounts
         .iter()
         .map(|account| {
             let local =
                 files.users.find(&account.id).map_or("(nobody)", |mapping| &mapping.local_user);
-            [account.name, local.to_owned(), account.groups.join(", ")]
+            let sid = Sid::of_account(&account.id).to_string();
+            [account.name, local.to_owned(), account.groups.join(", "), sid]
         })
         .collect();
     if rows.is_empty() {
         return super::print("no accounts\n");
     }
-    let heading = ["Account", "Local user", "Groups"].map(str::to_owned);
-    let width = |column: fn(&[String; 3]) -> &String| {
+    let heading = ["Account", "Local user", "Groups", "SID"].map(str::to_owned);
+    let width = |column: fn(&[String; 4]) -> &String| {
         rows.iter()
             .chain([&heading])
             .map(|row| column(row).chars().count())
             .max()
             .unwrap_or_default()
     };
-    let (first, second) = (width(|[name, ..]| name), width(|[_, local, _]| local));
+    let (first, second) = (width(|[name, ..]| name), width(|[_, local, ..]| local));
+    let third = width(|[_, _, groups, _]| groups);
     let mut text = String::new();
-    for [name, local, groups] in [&heading].into_iter().chain(&rows) {
-        let _infallible = writeln!(text, "{name:first$}  {local:second$}  {groups}");
+    for [name, local, groups, sid] in [&heading].into_iter().chain(&rows) {
+        let _infallible = writeln!(text, "{name:first$}  {local:second$}  {groups:third$}  {sid}");
     }
     super::print(&text)
 }

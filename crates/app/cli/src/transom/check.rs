@@ -245,7 +245,7 @@ pub(super) fn readable(path: &Path, uid: u32) -> bool {
 }
 
 fn can_listen(listener: &Listener, running: bool) -> Finding {
-    let what = format!("listener {}:{}{}", host(&listener.address), listener.port, listener.path());
+    let what = format!("listener {}:{}{}", listener.address, listener.port, listener.path());
     let taken = |error: &io::Error| error.kind() == io::ErrorKind::AddrInUse;
     match bind(listener) {
         Ok(()) => Finding::new(what, Verdict::Ok, "can be opened"),
@@ -302,20 +302,13 @@ fn bind(listener: &Listener) -> io::Result<()> {
             let found = (name.as_str(), listener.port).to_socket_addrs()?;
             found.map(|address| address.ip()).collect()
         }
-        other => return Err(io::Error::other(format!("{other:?} cannot be checked"))),
+        ListenAddress::Mac(mac) => {
+            let all = server::configuration::interfaces()?;
+            all.into_iter().filter(|one| one.mac == Some(*mac)).map(|one| one.address).collect()
+        }
     };
     for address in addresses {
         TcpListener::bind(SocketAddr::new(address, listener.port))?;
     }
     Ok(())
-}
-
-fn host(address: &ListenAddress) -> String {
-    match address {
-        ListenAddress::Any => "*".to_owned(),
-        ListenAddress::Ip(IpAddr::V6(address)) => format!("[{address}]"),
-        ListenAddress::Ip(address) => address.to_string(),
-        ListenAddress::Name(name) => name.clone(),
-        other => format!("{other:?}"),
-    }
 }

@@ -142,7 +142,7 @@ fn try_run(socket: OwnedFd, args: KerberosArgs) -> Result<End, CommandError> {
     readable.extend(configured.iter().map(PathBuf::as_path));
     // The file, and not its folder, in which the keys of https may lie.
     readable.extend(options.keytab.as_deref());
-    let confined = assistant::confine(&readable, &[&options.replays]);
+    let confined = assistant::confine(&readable, &[&options.replays], assistant::Network::Connects);
     let unconfined = confined.unwrap_or_else(|error| Some(error.to_string()));
     kerberos::serve(socket, options, unconfined).map_err(|error| failed(&error))
 }

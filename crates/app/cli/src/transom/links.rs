@@ -21,7 +21,7 @@ pub(super) struct LinksArgs {
 pub(super) fn run(args: &LinksArgs) -> Result<(), CommandError> {
     let program = std::env::current_exe()
         .map_err(|error| CommandError::caused("finding this program's own file", &error))?;
-    for name in ["winrs", "pssession"].into_iter().chain(powershell::names()) {
+    for name in ["winrm", "winrs", "pssession"].into_iter().chain(powershell::names()) {
         let link = args.folder.join(name);
         make(&program, &link)
             .map_err(|error| CommandError::caused(format!("linking {}", link.display()), &error))?;

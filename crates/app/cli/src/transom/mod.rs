@@ -4,6 +4,7 @@ mod account;
 mod cert;
 mod check;
 mod check_kerberos;
+mod configuration;
 mod demo;
 mod doctor;
 mod kerberos;
@@ -29,6 +30,8 @@ use crate::powershell;
 const NETWORK: &str = "network";
 /// The hidden subcommand that is the service's Kerberos process.
 const KERBEROS: &str = "kerberos";
+/// The hidden subcommand that is the service's process for its configuration.
+const CONFIGURATION: &str = "configuration";
 /// Where the state is when nobody says so.
 const STATE: &str = "/var/lib/transom";
 
@@ -55,6 +58,13 @@ enum Command {
     #[command(disable_help_flag = true)]
     Winrs {
         /// Switches and the command line
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
+        words: Vec<OsString>,
+    },
+    /// Manages resources: settings, listeners, whatever hosts offer; `transom winrm -?` shows how
+    #[command(disable_help_flag = true)]
+    Winrm {
+        /// The operation and its words
         #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "WORDS")]
         words: Vec<OsString>,
     },
@@ -92,6 +102,9 @@ enum Command {
     /// The service's Kerberos process; the network process starts it
     #[command(name = KERBEROS, hide = true)]
     Kerberos(kerberos::KerberosArgs),
+    /// The service's process for its configuration; the network process starts it
+    #[command(name = CONFIGURATION, hide = true)]
+    Configuration(configuration::ConfigurationArgs),
 }
 
 /// The help of `serve`; the words themselves are read by `serve::scan`.
@@ -129,6 +142,9 @@ struct ServeArgs {
     check: bool,
 }
 
+/// What is said to whoever types a hidden subcommand.
+const OWN: &str = "this subcommand is the service's own";
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogFormat {
@@ -158,9 +174,9 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
     {
         return CommandError::caused("protecting this process", &error).report(Program::Transom);
     }
-    // So does the owner of the keytab, and it begins with nothing of the network process's.
+    // Nor into the processes beside it, which begin with nothing of the network process's.
     let mut socket = None;
-    if words.get(1).is_some_and(|word| word == KERBEROS) {
+    if words.get(1).is_some_and(|word| word == KERBEROS || word == CONFIGURATION) {
         match spawner::network::assistant::enter() {
             Ok(own) => socket = Some(own),
             Err(error) => {
@@ -177,19 +193,26 @@ pub(crate) fn run(words: &[OsString]) -> ExitCode {
         Ok(Command::Account(args)) => account::run(args),
         Ok(Command::Cert(args)) => cert::run(args),
         Ok(Command::Completions(args)) => manual::completions(&args),
+        Ok(Command::Configuration(args)) => match socket {
+            Some(socket) => return configuration::run(socket, args),
+            None => Err(CommandError::usage(OWN)),
+        },
         Ok(Command::Demo) => demo::run(),
         Ok(Command::Doctor(args)) => return doctor::run(args),
         Ok(Command::Kerberos(args)) => match socket {
             Some(socket) => return kerberos::run(socket, args),
-            None => Err(CommandError::usage("this subcommand is the service's own")),
+            None => Err(CommandError::usage(OWN)),
         },
         Ok(Command::Links(args)) => links::run(&args),
         Ok(Command::Man(args)) => manual::man(&args),
         Ok(Command::Network(args)) => return network::run(args),
         Ok(Command::Principal(args)) => principal::run(args),
-        Ok(Command::Serve(_) | Command::Winrs { .. } | Command::Pssession { .. }) => {
-            Err(CommandError::usage("this subcommand must be the first word after transom"))
-        }
+        Ok(
+            Command::Serve(_)
+            | Command::Winrm { .. }
+            | Command::Winrs { .. }
+            | Command::Pssession { .. },
+        ) => Err(CommandError::usage("this subcommand must be the first word after transom")),
         Err(error) => return explain(error),
     };
     match result {

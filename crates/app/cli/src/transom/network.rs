@@ -4,6 +4,7 @@
 //! it has no right that those strangers may not have when something goes wrong: first everything is opened, by one
 //! thread, then the sandbox closes, and only then anybody is heard.
 
+use std::fs::File;
 use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,14 +14,15 @@ use std::thread;
 
 use clap::Args;
 use plugins::powershell::PowerShell;
-use server::certificates::{FOLDER, Thumbprint};
+use server::certificates::{Certificates, FOLDER, Thumbprint};
+use server::configuration::{Desk, Layers};
 use server::settings::{Listener, MetricsAddress};
-use server::{Config, Listeners, Settings};
-use spawner::network::{Inherited, sandbox};
+use server::{Administrator, Config, Listeners, LocalSocket};
+use spawner::network::{Inherited, Local, sandbox};
 use spawner::store::SERVICE;
 use tracing::{info, warn};
 
-use super::{LogFormat, kerberos, log};
+use super::{LogFormat, configuration, kerberos, log};
 use crate::command_error::{CommandError, Program};
 
 /// The options of `serve` that the spawner passes on.
@@ -34,6 +36,9 @@ pub(super) struct NetworkArgs {
     pub(super) certificate: Option<Thumbprint>,
     #[arg(long)]
     pub(super) metrics: Option<MetricsAddress>,
+    /// The groups of root's settings, in their order.
+    #[arg(long)]
+    group: Vec<String>,
     #[arg(long, default_value = super::STATE)]
     pub(super) state: PathBuf,
     #[arg(long, default_value = "text")]
@@ -55,14 +60,14 @@ pub(super) fn run(args: NetworkArgs) -> ExitCode {
 }
 
 fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandError> {
-    let mut settings = match &args.config {
-        Some(path) => Settings::load(path),
-        None => Settings::load_default(),
-    }
-    .map_err(|error| CommandError::caused("reading the settings", &error))?;
+    let folder = args.state.join(SERVICE);
+    let reading =
+        |error: &dyn std::error::Error| CommandError::caused("reading the settings", error);
+    let mut layers = Layers::load(args.config.as_deref(), &folder).map_err(|e| reading(&e))?;
     if !args.listen.is_empty() {
-        settings.listeners = args.listen;
+        layers = layers.with_listeners(&args.listen);
     }
+    let mut settings = layers.settings().map_err(|e| reading(&e))?;
     if args.metrics.is_some() {
         settings.metrics.listen = args.metrics;
     }
@@ -72,12 +77,23 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
             &error,
         )
     })?;
-    let folder = args.state.join(SERVICE);
     let certificate = args.certificate.as_ref();
-    let listeners = Listeners::open(&settings, Some(&folder), certificate, Some(&mut spawner))
-        .map_err(|error| CommandError::caused("serving", &error))?;
+    let fixed = layers.fixed_listeners();
+    let privileged = Some(&mut spawner);
+    let opened =
+        Listeners::open_what_can_be(&settings, fixed, Some(&folder), certificate, privileged);
+    let listeners = opened.map_err(|error| CommandError::caused("serving", &error))?;
     // By the thread that lives longest, and before the sandbox: in there nothing can be started.
     let kerberos = kerberos::start(&settings, &folder)?;
+    let local = local(&mut spawner);
+    let desk = configuration::start(&folder)?;
+    // What is not there when the sandbox closes is not readable in there, and certificates may come later.
+    File::open(&folder)
+        .map_err(|error| CommandError::caused(format!("opening {}", folder.display()), &error))
+        .and_then(|opened| {
+            Certificates::create_in(&opened, &folder)
+                .map_err(|error| CommandError::caused("making the folder of certificates", &error))
+        })?;
     // The share of the processors is told by files.
     let workers = thread::available_parallelism().map_or(1, NonZero::get);
     // Certificates stay readable, the keytab does not: it is the Kerberos process's.
@@ -100,7 +116,13 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
             config.sessions = vec![Arc::new(PowerShell::new(spawner.clone(), engine))];
         }
         config.plugins = vec![Arc::new(plugins::cmd::Cmd::new(spawner.clone()))];
+        config.layers = Some(layers);
         config.kerberos = kerberos;
+        config.local = local;
+        config.groups = args.group;
+        let desk = Desk::new(desk, Some(spawner.clone()));
+        config.storage =
+            Some(Arc::new(desk.map_err(|error| CommandError::caused("starting", &error))?));
         config.spawner = Some(spawner);
         config.lost_log_lines = lost_lines;
         server::run(config).await.map_err(|error| CommandError::caused("serving", &error))
@@ -108,6 +130,19 @@ fn try_run(args: NetworkArgs, lost_lines: Arc<AtomicU64>) -> Result<(), CommandE
     // A thread that still waits must not keep a service that is done.
     runtime.shutdown_background();
     result
+}
+
+/// The private socket; a service without it can still be reached by its listeners.
+fn local(spawner: &mut Inherited) -> Option<LocalSocket> {
+    match spawner.local() {
+        Ok(Local { socket, administrator, name, .. }) => {
+            Some(LocalSocket::new(socket, Administrator { uid: administrator, name }))
+        }
+        Err(error) => {
+            warn!(%error, "Programs of this machine need a listener and a password");
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +155,7 @@ mod tests {
     fn what_stays_readable_has_certificates_and_no_keytab() {
         let folder = Path::new("/var/lib/transom/service");
         let readable = folder.join(FOLDER);
-        let keytab = server::kerberos::keytab(&Settings::default(), folder);
+        let keytab = server::kerberos::keytab(&server::Settings::default(), folder);
         for kept in [keytab, folder.join(server::kerberos::REPLAYS)] {
             assert!(kept.starts_with(folder) && !kept.starts_with(&readable), "{}", kept.display());
         }

@@ -1,8 +1,7 @@
 //! `transom serve`: reads its command line by hand and becomes the spawner.
 //!
-//! This runs as root, before any log or thread exists: everything but the options below, and the memory of a
-//! shell from settings that only root can write, is left to the network process, which is this same program under
-//! a hidden name.
+//! This runs as root, before any log or thread exists: everything but the options below, and what root obeys of the
+//! settings, which only root can write, is left to the network process, which is this same program under a hidden name.
 
 use std::ffi::{OsStr, OsString};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -15,7 +14,7 @@ use server::settings::{
 };
 use spawner::{LogFormat, Options};
 
-use super::serve_limits::memory_per_shell;
+use super::serve_limits::{self, FIRST_FREE_PORT, Limits};
 use crate::command_error::CommandError;
 
 /// The option that takes no value: looks, and starts nothing.
@@ -32,9 +31,6 @@ const OPTIONS: [&str; 8] = [
     "--log",
     "--log-file",
 ];
-
-/// From here on every user may listen.
-const FIRST_FREE_PORT: u16 = 1024;
 
 /// What the words after `serve` ask for.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +68,7 @@ impl Start {
     /// # Errors
     /// As root: the settings can be written by somebody else.
     pub(super) fn into_options(self) -> Result<Options, CommandError> {
-        let memory = memory_per_shell(self.config.as_deref())?;
+        let Limits { memory, ports, groups } = serve_limits::read(self.config.as_deref())?;
         // The network process finds its own folder there, and may have another current directory.
         let state = std::path::absolute(&self.state).unwrap_or_else(|_| self.state.clone());
         let mut options = Options::new(self.state);
@@ -80,7 +76,15 @@ impl Start {
         options.network_command = super::NETWORK.into();
         options.network_args = self.network;
         options.network_args.extend(["--state".into(), state.into_os_string()]);
+        // Both processes know the groups by their places in one list, which is read once.
+        for (group, local) in groups {
+            let mut word = OsString::from("--group=");
+            word.push(group);
+            options.network_args.push(word);
+            options.groups.push(local);
+        }
         options.privileged_listeners = self.privileged;
+        options.privileged_ports = ports;
         options.log_format = self.log_format;
         options.log_file = self.log_file;
         options.memory_per_shell = memory;
@@ -169,7 +173,7 @@ fn privileged(url: &OsStr) -> Result<Vec<SocketAddr>, CommandError> {
     let addresses: Vec<IpAddr> = match listener.address {
         ListenAddress::Any => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
         ListenAddress::Ip(address) => vec![address],
-        ListenAddress::Name(_) | _ => Vec::new(),
+        ListenAddress::Name(_) | ListenAddress::Mac(_) => Vec::new(),
     };
     Ok(addresses.into_iter().map(|address| SocketAddr::new(address, listener.port)).collect())
 }

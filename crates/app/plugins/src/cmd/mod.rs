@@ -22,7 +22,7 @@ use server::BoxFuture;
 use server::plugin::{OpenShell, ShellInstance, ShellPlugin};
 use spawner::AccountId;
 use spawner::frames::root::Reason;
-use spawner::network::{Keeper, RequestError, Spawner};
+use spawner::network::{Keeper, RequestError, Spawner, Wishes};
 use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::resource;
 
@@ -62,25 +62,25 @@ impl ShellPlugin for Cmd {
         Box::pin(async move {
             check(&open.environment, open.directory.as_deref())?;
             let ticket = open.ticket.as_deref().map(|ticket| ticket.expose());
-            let keeper = keeper(&self.spawner, open.account.id, open.login, ticket).await?;
+            let (account, memory) = (open.account.id, open.memory);
+            let keeper = keeper(&self.spawner, account, open.login, ticket, memory).await?;
             let instance: Arc<dyn ShellInstance> = Arc::new(shell::CmdShell::new(keeper, open));
             Ok(instance)
         })
     }
 }
 
-/// Opens a shell's keeper, and gives it the ticket of the login that opens the shell. Without a place for the ticket the
+/// Opens the keeper of a shell that may have so much memory, and gives it the ticket of the login that opens the shell. Without a place for the ticket the
 /// shell opens all the same: its commands do what needs no ticket, and the log says what is missing.
 pub(crate) async fn keeper(
     spawner: &Spawner,
     account: AccountId,
     login: [u8; 16],
     ticket: Option<&[u8]>,
+    memory: Option<u64>,
 ) -> Result<Keeper, Box<Fault>> {
-    let opened = match ticket {
-        Some(_) => spawner.open_for_ticket(account, login).await,
-        None => spawner.open(account, login).await,
-    };
+    let wishes = Wishes { ticket: ticket.is_some(), memory };
+    let opened = spawner.open_with(account, login, wishes).await;
     let keeper = opened.map_err(|error| Box::new(refused(&error)))?;
     if let Some(ticket) = ticket
         && let Err(error) = keeper.store_ticket(ticket).await

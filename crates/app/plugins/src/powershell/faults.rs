@@ -19,18 +19,9 @@ const PROVIDER: &str = "microsoft.powershell";
 const PROVIDER_PATH: &str = "transom";
 const ENOENT: i32 = 2;
 
-/// There is no such configuration.
-pub(super) fn no_configuration(name: &str) -> Box<Fault> {
-    let text = format!(
-        "The WS-Management service cannot process the request. Cannot find the {} session configuration: the service has \
-         Microsoft.PowerShell only. ",
-        shown(name)
-    );
-    fault(ErrorCode::INVALID_RESOURCE_URI, text)
-}
-
 /// The engine does not run: the configuration is there, and what it needs is not.
-pub(super) fn no_engine(error: &StartError, program: &str) -> Box<Fault> {
+pub(super) fn no_engine(error: &StartError, program: &str, configuration: &str) -> Box<Fault> {
+    let configuration = shown(configuration);
     let cause = match error {
         StartError::Failed { stage: Stage::Execute, errno: ENOENT } => {
             format!("its engine {program} is not installed")
@@ -41,7 +32,7 @@ pub(super) fn no_engine(error: &StartError, program: &str) -> Box<Fault> {
         other => format!("its engine {program} cannot be started ({other})"),
     };
     let text = format!(
-        "The WS-Management service cannot process the request. The Microsoft.PowerShell session configuration cannot be \
+        "The WS-Management service cannot process the request. The {configuration} session configuration cannot be \
          used: {cause}. The setting Command of [PowerShell] names the engine. "
     );
     fault(ErrorCode::INVALID_RESOURCE_URI, text)

@@ -1,7 +1,7 @@
 //! PowerShell's endpoint: shells of `http://schemas.microsoft.com/powershell/…`, an engine process for each pool.
 //!
 //! The engine is whatever speaks PowerShell Remoting's out-of-process framing on its standard streams, by default
-//! `pwsh -NoLogo -NoProfile -sshs`. It runs as the logged-in user, started by the user's keeper; `psrp::bridge` stands
+//! `pwsh -NoLogo -NoProfile -sshs`; which session configurations there are, and who may use them, the service decides. It runs as the logged-in user, started by the user's keeper; `psrp::bridge` stands
 //! between it and the client.
 
 mod faults;
@@ -21,9 +21,6 @@ use wsman::ns::resource::POWERSHELL_PREFIX;
 
 use session::EngineSession;
 
-/// The one configuration that there is, by its name on Windows.
-const CONFIGURATION: &str = "Microsoft.PowerShell";
-
 /// The plug-in of PowerShell's shells.
 pub struct PowerShell {
     spawner: Spawner,
@@ -38,19 +35,14 @@ impl PowerShell {
     }
 
     async fn session(&self, open: OpenSession) -> Result<Box<dyn Session>, Box<Fault>> {
-        let name = open.resource_uri.get(POWERSHELL_PREFIX.len()..).unwrap_or_default();
-        // A host may write a query behind it.
-        let name = name.split('?').next().unwrap_or_default();
-        if !name.eq_ignore_ascii_case(CONFIGURATION) {
-            return Err(faults::no_configuration(name));
-        }
         faults::check_version(&open.options)?;
         crate::cmd::check(&open.environment, open.directory.as_deref())?;
         let mut bridge = Bridge::new(Settings::default(), Instant::now());
         // Before anything is started for it.
         bridge.open(&open.creation, Instant::now()).map_err(|refusal| faults::refused(&refusal))?;
         let ticket = open.ticket.as_deref().map(|ticket| ticket.expose());
-        let keeper = crate::cmd::keeper(&self.spawner, open.account.id, open.login, ticket).await?;
+        let (account, memory) = (open.account.id, open.memory);
+        let keeper = crate::cmd::keeper(&self.spawner, account, open.login, ticket, memory).await?;
         let start = Start {
             argv: self.engine.iter().map(OsString::from).collect(),
             environment: open
@@ -66,7 +58,11 @@ impl PowerShell {
             Err(error) => {
                 tracing::warn!(%error, engine = ?self.engine, "the PowerShell engine could not be started");
                 keeper.close().await;
-                Err(faults::no_engine(&error, self.engine.first().map_or("", String::as_str)))
+                let program = self.engine.first().map_or("", String::as_str);
+                let name = open.resource_uri.get(POWERSHELL_PREFIX.len()..).unwrap_or_default();
+                // A client may write a query behind it.
+                let name = name.split('?').next().unwrap_or_default();
+                Err(faults::no_engine(&error, program, name))
             }
         }
     }

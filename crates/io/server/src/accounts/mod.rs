@@ -12,6 +12,7 @@
 //! ```
 
 mod cached;
+mod members;
 mod verifier;
 
 use std::fmt;
@@ -21,6 +22,7 @@ use auth::{Account, Secret};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use cached::{Cached, Stamp};
+pub(crate) use members::Members;
 pub use verifier::{AccountSource, FileSource, MachineNames, Verifier, VerifyError};
 
 /// The file may have so many bytes.
@@ -265,7 +267,7 @@ fn check_name(name: &str) -> Result<(), AccountsError> {
     if fits { Ok(()) } else { Err(AccountsError::Name(name.to_owned())) }
 }
 
-fn check_group(name: &str) -> Result<(), AccountsError> {
+pub(crate) fn check_group(name: &str) -> Result<(), AccountsError> {
     let fits = !name.is_empty()
         && name.chars().count() <= MAX_GROUP
         && !name.contains(|c: char| c.is_control());

@@ -13,13 +13,16 @@ use std::time::SystemTime;
 use auth::ntlm::{NtHash, NtlmAttempt, TargetNames, nt_hash, verify, verify_unknown};
 use auth::{Account, Answer, FileTime, Question, Secret, UserName};
 use rustix::io::Errno;
+use session::mapping::Entry;
 use spawner::frames::root::Reason;
 use spawner::network::{RequestError, Spawner};
 use spawner::store::{CLIENTS, PRINCIPALS};
+use spawner::users::FILE as USERS;
 
 use super::cached::Cached;
 use super::{Accounts, AccountsError, MAX_FILE, Record};
 use crate::BoxFuture;
+use crate::settings::CertMapping;
 
 /// Where the accounts file comes from. It is asked for each login, so that a change counts at
 /// once.
@@ -32,6 +35,13 @@ pub trait AccountSource: Send + Sync + fmt::Debug {
 
     /// The same for the file of Kerberos principals.
     fn open_principals(&self) -> BoxFuture<'_, io::Result<Option<File>>>;
+
+    /// The same for the file that says which local user is which account.
+    fn open_users(&self) -> BoxFuture<'_, io::Result<Option<File>>>;
+
+    /// To which of the groups that [`Config::groups`](crate::Config::groups) names an account belongs by its local user: a
+    /// bit for each, the first one's the lowest. Without a local user to none.
+    fn members<'a>(&'a self, account: &'a [u8; 16]) -> BoxFuture<'a, io::Result<u64>>;
 }
 
 /// Accounts in a file that this process may read itself.
@@ -52,6 +62,16 @@ impl AccountSource for FileSource {
     fn open_principals(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
         let opened = self.beside(PRINCIPALS);
         Box::pin(async move { opened })
+    }
+
+    fn open_users(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
+        let opened = self.beside(USERS);
+        Box::pin(async move { opened })
+    }
+
+    /// Accounts of a plain file have no local users.
+    fn members<'a>(&'a self, _: &'a [u8; 16]) -> BoxFuture<'a, io::Result<u64>> {
+        Box::pin(async { Ok(0) })
     }
 }
 
@@ -77,6 +97,14 @@ impl AccountSource for Spawner {
     fn open_principals(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
         Box::pin(async move { unless_absent(self.principals().await) })
     }
+
+    fn open_users(&self) -> BoxFuture<'_, io::Result<Option<File>>> {
+        Box::pin(async move { unless_absent(self.users().await) })
+    }
+
+    fn members<'a>(&'a self, account: &'a [u8; 16]) -> BoxFuture<'a, io::Result<u64>> {
+        Box::pin(async move { Self::members(self, *account).await.map_err(io::Error::other) })
+    }
 }
 
 /// A file that need not be there.
@@ -84,7 +112,7 @@ fn unless_absent(opened: Result<File, RequestError>) -> io::Result<Option<File>>
     match opened {
         Ok(file) => Ok(Some(file)),
         Err(RequestError::Refused {
-            reason: Reason::ClientsFile | Reason::PrincipalsFile,
+            reason: Reason::ClientsFile | Reason::PrincipalsFile | Reason::UsersFile,
             errno,
         }) if errno == Errno::NOENT.raw_os_error() => Ok(None),
         Err(error) => Err(io::Error::other(error)),
@@ -240,6 +268,28 @@ impl Verifier {
     /// The account of that name, in whatever case; `None` where there is none.
     pub(crate) async fn account_called(&self, name: &str) -> Result<Option<Account>, VerifyError> {
         Ok(self.accounts().await?.find(name))
+    }
+
+    /// Seals a mapping of client certificates with the hash of its account's password; `None` where the account is gone.
+    pub(crate) async fn seal(&self, entry: &Entry) -> Result<Option<[u8; 32]>, VerifyError> {
+        let accounts = self.accounts().await?;
+        let record = accounts.records.iter().find(|record| record.id.0 == entry.account);
+        Ok(record.map(|record| record.hash().tag(&CertMapping::sealed_text(entry))))
+    }
+
+    /// The entries of those mappings that the present passwords of their accounts have sealed.
+    pub(crate) async fn sealed(&self, mappings: &[CertMapping]) -> Result<Vec<Entry>, VerifyError> {
+        if mappings.is_empty() {
+            return Ok(Vec::new());
+        }
+        let accounts = self.accounts().await?;
+        let is_sealed = |mapping: &&CertMapping| {
+            let text = CertMapping::sealed_text(&mapping.entry());
+            let mut records = accounts.records.iter();
+            let record = records.find(|record| record.id.0 == mapping.account);
+            record.is_some_and(|record| record.hash().has_tagged(&text, &mapping.seal))
+        };
+        Ok(mappings.iter().filter(is_sealed).map(CertMapping::entry).collect())
     }
 
     fn challenge(&self) -> Result<Answer, VerifyError> {

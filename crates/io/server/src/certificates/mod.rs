@@ -97,7 +97,8 @@ impl Certificates {
     ///
     /// [`CertificatesError::Io`].
     pub fn open(service: &Path) -> Result<Option<Self>, CertificatesError> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
+        // The way only: inside the sandbox nothing else may be done to this folder.
+        let flags = OFlags::DIRECTORY | OFlags::PATH | OFlags::CLOEXEC;
         match openat(rustix::fs::CWD, service, flags, Mode::empty()) {
             Ok(folder) => Self::open_in(&folder, service),
             Err(Errno::NOENT) => Ok(None),

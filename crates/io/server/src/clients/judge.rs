@@ -47,13 +47,21 @@ pub struct Verdict {
     rules: Arc<Rules>,
     chain: Vec<CertificateDer<'static>>,
     since: UnixTime,
+    made: Vec<Entry>,
     grant: Grant,
 }
 
 impl Verdict {
-    fn holds(&self, rules: &Arc<Rules>, chain: &[CertificateDer<'_>], now: UnixTime) -> bool {
+    fn holds(
+        &self,
+        rules: &Arc<Rules>,
+        made: &[Entry],
+        chain: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> bool {
         let age = now.as_secs().checked_sub(self.since.as_secs());
-        Arc::ptr_eq(&self.rules, rules) && self.chain == chain && age.is_some_and(|age| age < HOLDS)
+        let is_same = Arc::ptr_eq(&self.rules, rules) && self.made == made && self.chain == chain;
+        is_same && age.is_some_and(|age| age < HOLDS)
     }
 }
 
@@ -111,7 +119,8 @@ impl Judge {
     }
 
     /// Judges the chain of a client, which has proven to have the key, at the time `now`: what it leads to, or why it leads
-    /// to nothing. `last` is the connection's last verdict, which need not be found again while the file stays as it is.
+    /// to nothing. `made` are mappings beside those of the file. `last` is the connection's last verdict, which need not be found
+    /// again while both stay as they are.
     ///
     /// # Errors
     ///
@@ -120,18 +129,28 @@ impl Judge {
         &self,
         chain: &[CertificateDer<'static>],
         now: UnixTime,
+        made: &[Entry],
         last: &mut Option<Verdict>,
     ) -> Result<Result<Grant, Refused>, JudgeError> {
         let rules = self.rules().await?;
-        if let Some(last) = last.as_ref().filter(|last| last.holds(&rules, chain, now)) {
+        if let Some(last) = last.as_ref().filter(|last| last.holds(&rules, made, chain, now)) {
             return Ok(Ok(last.grant.clone()));
         }
-        let decided = rules.decide(chain, now);
+        let decided = rules.decide(chain, made, now);
         *last = decided.as_ref().ok().map(|grant| {
             let grant = grant.clone();
-            Verdict { rules, chain: chain.to_vec(), since: now, grant }
+            Verdict { rules, chain: chain.to_vec(), since: now, made: made.to_vec(), grant }
         });
         Ok(decided)
+    }
+
+    /// The mappings of the file.
+    ///
+    /// # Errors
+    ///
+    /// [`JudgeError`].
+    pub(crate) async fn mappings(&self) -> Result<Vec<Entry>, JudgeError> {
+        Ok(self.rules().await?.entries.clone())
     }
 
     async fn rules(&self) -> Result<Arc<Rules>, JudgeError> {
@@ -156,12 +175,18 @@ impl Rules {
         Ok(Self { validator, entries: clients.mappings().to_vec() })
     }
 
-    fn decide(&self, chain: &[CertificateDer<'_>], now: UnixTime) -> Result<Grant, Refused> {
+    fn decide(
+        &self,
+        chain: &[CertificateDer<'_>],
+        made: &[Entry],
+        now: UnixTime,
+    ) -> Result<Grant, Refused> {
         let issuers = self.validator.validate(chain, now)?;
         let own = chain.first().ok_or(ClientCertificateError::Absent)?;
         let names = Subjects::read(own).map_err(|_| ClientCertificateError::Malformed)?;
         let upns = names.upns.into_iter().map(Subject::Upn);
         let subjects: Vec<Subject> = upns.chain(names.dns.into_iter().map(Subject::Dns)).collect();
-        Ok(mapping::decide(&self.entries, Facts { issuers: &issuers, subjects: &subjects })?)
+        let entries = [self.entries.as_slice(), made].concat();
+        Ok(mapping::decide(&entries, Facts { issuers: &issuers, subjects: &subjects })?)
     }
 }

@@ -1,4 +1,5 @@
-//! Enumerate, Pull and Release of what there is to list: shells, and the commands of a shell ([MS-WSMV] 3.1.4.8).
+//! Enumerate, Pull and Release of what there is to list: shells, the commands of a shell, and the resources of providers
+//! ([MS-WSMV] 3.1.4.8).
 //!
 //! Everybody sees their own shells only, as with every other operation.
 #![expect(clippy::wildcard_enum_match_arm, reason = "only three operations come here")]
@@ -6,24 +7,30 @@
 use std::time::Instant;
 
 use session::access::{Operation, Target};
-use wsman::enumeration::server::{Room, Source};
-use wsman::enumeration::{Enumerate, Mode, Pull, Release};
+use tokio::time::timeout_at;
+use wsman::enumeration::server::{Room, Settings, Source};
+use wsman::enumeration::{Enumerate, Filter, Mode, Pull, Release};
 use wsman::fault::{ErrorCode, Fault};
 use wsman::ns::{self, action, resource};
 use wsman::shell::ListedCommand;
+use wsman::transfer::Locator;
 use wsman::xml::Element;
-use wsman::{EndpointReference, Envelope, SelectorSet};
+use wsman::{EndpointReference, Envelope, HeaderValue, SelectorSet};
 
-use super::{Caller, Content, Refusal, access, no_resource};
+use super::transfer::{Provider, no_fragments};
+use super::{Caller, Content, Refusal, no_resource};
 use crate::random;
+use crate::resource::{ResourceOperation, ResourceReply, ResourceRequest};
 use crate::service::Core;
 use crate::shells::faults;
 
 /// What can be listed.
 #[derive(Debug, Clone, Copy)]
-enum Listed {
+enum Listed<'a> {
     Shells,
     Commands,
+    /// The resources of a provider.
+    Resources(&'a Provider),
 }
 
 impl Core {
@@ -40,37 +47,58 @@ impl Core {
         } else if uri.eq_ignore_ascii_case(resource::SHELL_COMMAND) {
             Listed::Commands
         } else {
-            return Err(no_resource(uri).into());
+            Listed::Resources(self.provider(uri).ok_or_else(|| no_resource(uri))?)
         };
-        access(caller, operation, Target::Service)?;
+        if !matches!(listed, Listed::Resources(_)) {
+            self.access(caller, operation, Target::Service)?;
+        }
+        if envelope.header.fragment_transfer().is_some() {
+            return Err(no_fragments("a list").into());
+        }
         let owner = uuid::Uuid::from_bytes(caller.account.id).to_string();
         let now = Instant::now();
-        let (name, body) = match operation {
+        let content = match operation {
             Operation::Pull => {
                 let pull = Pull::from_body(&envelope.body)
                     .map_err(|error| Box::new(Fault::from(&error)))?;
                 let room = self.room(caller, envelope, action::PULL_RESPONSE);
-                let response = self.enumerations().pull(&owner, &pull, room, now)?;
-                (action::PULL_RESPONSE, response.to_body())
+                let mut enumerations = self.enumerations();
+                enumerations.set_settings(self.enumeration_bounds());
+                let count = enumerations.item_count(&owner, &pull);
+                let response = enumerations.pull(&owner, &pull, room, now)?;
+                Content::new(action::PULL_RESPONSE, response.to_body()).counted(envelope, count)
             }
             Operation::Release => {
                 let release = Release::from_body(&envelope.body)
                     .map_err(|error| Box::new(Fault::from(&error)))?;
                 self.enumerations().release(&owner, &release, now)?;
-                (action::RELEASE_RESPONSE, Vec::new())
+                Content::new(action::RELEASE_RESPONSE, Vec::new())
             }
             _ => {
                 let request = Enumerate::from_body(&envelope.body)
                     .map_err(|error| Box::new(Fault::from(&error)))?;
                 let source = self.source(caller, envelope, &request, listed).await?;
+                let count = source.count();
                 let room = self.room(caller, envelope, action::ENUMERATE_RESPONSE);
                 let mut enumerations = self.enumerations();
+                enumerations.set_settings(self.enumeration_bounds());
                 let response =
                     enumerations.enumerate(&owner, &request, source, room, random::uuid(), now)?;
-                (action::ENUMERATE_RESPONSE, response.to_body())
+                let body = response.to_body();
+                Content::new(action::ENUMERATE_RESPONSE, body).counted(envelope, count)
             }
         };
-        Ok((name, body))
+        Ok(content)
+    }
+
+    /// The bounds of enumerations as the settings are now.
+    fn enumeration_bounds(&self) -> Settings {
+        let settings = self.settings();
+        Settings {
+            max_batch_items: usize::try_from(settings.max_batch_items).unwrap_or(usize::MAX),
+            timeout: settings.enumeration_timeout(),
+            ..Settings::default()
+        }
     }
 
     fn room(&self, caller: Caller<'_>, envelope: &Envelope, action: &str) -> Room {
@@ -84,15 +112,15 @@ impl Core {
         caller: Caller<'_>,
         envelope: &Envelope,
         request: &Enumerate,
-        listed: Listed,
+        listed: Listed<'_>,
     ) -> Result<Source, Refusal> {
-        let filter = match &request.filter {
-            Some(filter) => Some(filter.as_selectors().ok_or_else(|| {
-                let text = "The filter is none by selectors, which is the only kind that lists of shells have. ";
-                Box::new(Fault::new(ErrorCode::FILTER_DIALECT_UNAVAILABLE, text))
-            })?),
-            None => None,
-        };
+        if let Listed::Resources(provider) = listed {
+            return self.resources(caller, envelope, request, provider).await;
+        }
+        if let Some(filter) = &request.filter {
+            filter.check(&[ns::SELECTOR_FILTER])?;
+        }
+        let filter = request.filter.as_ref().and_then(Filter::as_selectors);
         match listed {
             Listed::Shells => {
                 let to = envelope.header.to().unwrap_or(ns::ANONYMOUS).to_owned();
@@ -133,7 +161,7 @@ impl Core {
                 }
                 let found = super::shell::parse_id(id).and_then(|id| self.shells.find(id));
                 let found = found.ok_or_else(faults::no_such_shell)?;
-                access(caller, Operation::Enumerate, Target::Shell(&found.owner))?;
+                self.access(caller, Operation::Enumerate, Target::Shell(&found.owner))?;
                 let commands = found.look(|machine| {
                     let listed = |command: wsman::shell::server::CommandInfo<'_>| {
                         let line = Some(command.line.to_owned());
@@ -150,7 +178,55 @@ impl Core {
                 });
                 Ok(Source::objects(commands.await.ok_or_else(faults::no_such_shell)?))
             }
+            Listed::Resources(_) => {
+                Err(no_resource(envelope.header.resource_uri().unwrap_or_default()).into())
+            }
         }
+    }
+
+    /// What a provider lists.
+    async fn resources(
+        &self,
+        caller: Caller<'_>,
+        envelope: &Envelope,
+        request: &Enumerate,
+        provider: &Provider,
+    ) -> Result<Source, Refusal> {
+        let locator = Locator::from_header(&envelope.header);
+        let provider = &provider.provider;
+        if let Some(filter) = &request.filter {
+            filter.check(provider.filter_dialects(&locator.resource_uri))?;
+        }
+        let deadline = Instant::now() + envelope.header.timeout(self.settings().max_timeout());
+        let asked = provider.handle(ResourceRequest {
+            account: caller.account,
+            uri: &locator.resource_uri,
+            selectors: &locator.selectors,
+            options: &locator.options,
+            to: envelope.header.to().unwrap_or(ns::ANONYMOUS),
+            deadline,
+            operation: ResourceOperation::Enumerate(request.filter.clone()),
+        });
+        let reply = timeout_at(deadline.into(), asked).await.map_err(|_| faults::timed_out())?;
+        match reply? {
+            ResourceReply::Items(source) => Ok(source),
+            other => Err(super::transfer::unexpected(&other).into()),
+        }
+    }
+}
+
+impl Content {
+    /// The same with the number of items, where the client asked for it and it is known.
+    fn counted(mut self, request: &Envelope, count: Option<u64>) -> Self {
+        let is_asked = |block: &wsman::Block| {
+            matches!(block.value, HeaderValue::RequestTotalItemsCountEstimate)
+        };
+        if let Some(count) = count
+            && request.header.blocks.iter().any(is_asked)
+        {
+            self.headers.push(HeaderValue::TotalItemsCountEstimate(Some(count)));
+        }
+        self
     }
 }
 

@@ -13,14 +13,15 @@ use wsman::shell::{Profile, Request, ShellDescription, ShellOptions};
 use wsman::xml::Name;
 use wsman::{Envelope, Header, HeaderValue, guid};
 
-use super::{Caller, Content, Refusal, access, no_resource};
+use super::{Caller, Content, Refusal, no_resource};
 use crate::audit;
 use crate::metrics::Gauge;
 use crate::plugin::{OpenSession, OpenShell, SessionPlugin};
 use crate::random;
 use crate::service::Core;
-use crate::settings::Winrs;
-use crate::shells::{Form, Streams, faults};
+use crate::settings::plugins::Quotas;
+use crate::settings::{Plugin, Settings, Winrs};
+use crate::shells::{Form, PluginLimits, Streams, faults};
 
 /// Commands that a shell may hold, whatever the settings say: each may have output that waits.
 const MOST_COMMANDS: usize = 100;
@@ -36,7 +37,7 @@ impl Core {
         envelope: &Envelope,
         uri: &str,
     ) -> Result<Content, Refusal> {
-        if !self.settings.winrs.allow_remote_shell_access {
+        if !self.settings().winrs.allow_remote_shell_access {
             let text = "Remote shells are not allowed (AllowRemoteShellAccess is false). ";
             let fault = Fault::new(ErrorCode::REMOTESHELLS_NOT_ALLOWED, text);
             return Err(Refusal::from(Box::new(fault)));
@@ -55,8 +56,14 @@ impl Core {
             None => random::uuid(),
         };
         let told = told(&shell);
-        let registration =
-            self.shells.register(id, caller.account, plugin.resource_uri(), told, Form::Command)?;
+        let registration = self.shells.register(
+            id,
+            caller.account,
+            plugin.resource_uri(),
+            told,
+            Form::Command,
+            None,
+        )?;
         let identity = Identity {
             shell_id: guid(id),
             resource_uri: plugin.resource_uri().to_owned(),
@@ -71,18 +78,19 @@ impl Core {
             environment: environment.map(|v| (v.name.clone(), v.value.clone())).collect(),
             directory: shell.working_directory.clone().filter(|path| !path.is_empty()),
             ticket: caller.ticket.cloned(),
+            memory: self.settings().winrs.memory_per_shell(),
         };
         let bounds = self.bounds();
         let streams = Streams { credit: bounds.output_buffer, code_page };
         let machine = Shell::new(identity, *shell, bounds, Instant::now())?.with_options(&options);
-        let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
+        let deadline = Instant::now() + envelope.header.timeout(self.settings().max_timeout());
         let opened = timeout_at(deadline.into(), plugin.open(open)).await;
         let instance = opened.map_err(|_| faults::timed_out())??;
         audit::shell_opened(caller.actor(), id, plugin.resource_uri());
         let to = envelope.header.to().unwrap_or(ns::ANONYMOUS);
         let response = machine.create_response(to, Instant::now());
         registration.open(machine, instance, streams);
-        Ok((action::CREATE_RESPONSE, response.to_body()))
+        Ok(Content::new(action::CREATE_RESPONSE, response.to_body()))
     }
 
     /// Create of a shell with a protocol of its own.
@@ -101,9 +109,13 @@ impl Core {
             Some(text) => parse_id(text).ok_or_else(faults::no_such_shell)?,
             None => random::uuid(),
         };
+        let settings = self.settings();
+        let quotas = configuration(&settings, uri)?.map(|plugin| &plugin.quotas);
         // The name of the resource is the client's own, and kept twice.
         let told = told(&shell) + 2 * uri.len();
-        let registration = self.shells.register(id, caller.account, uri, told, Form::Session)?;
+        let limits = quotas.map(limits);
+        let registration =
+            self.shells.register(id, caller.account, uri, told, Form::Session, limits)?;
         let identity = Identity {
             shell_id: guid(id),
             resource_uri: uri.to_owned(),
@@ -121,21 +133,28 @@ impl Core {
             environment: environment.map(|v| (v.name.clone(), v.value.clone())).collect(),
             directory: shell.working_directory.clone().filter(|path| !path.is_empty()),
             ticket: caller.ticket.cloned(),
+            memory: self.settings().winrs.memory_per_shell(),
         };
-        let bounds =
+        let mut bounds =
             Bounds { max_commands: MOST_PIPELINES, max_processes: usize::MAX, ..self.bounds() };
+        if let Some(quotas) = quotas {
+            let commands = usize::try_from(quotas.max_concurrent_commands_per_shell);
+            bounds.max_commands = commands.unwrap_or(usize::MAX).min(MOST_PIPELINES);
+            bounds.idle_timeout = quotas.idle(bounds.idle_timeout);
+            bounds.max_idle_timeout = quotas.most_idle();
+        }
         let machine =
             Shell::with_profile(Profile::POWERSHELL, identity, *shell, bounds, Instant::now())?
                 .with_options(&options)
                 .with_session(envelope.header.session_id());
-        let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
+        let deadline = Instant::now() + envelope.header.timeout(self.settings().max_timeout());
         let opened = timeout_at(deadline.into(), plugin.open(open)).await;
         let session = opened.map_err(|_| faults::timed_out())??;
         audit::shell_opened(caller.actor(), id, uri);
         let to = envelope.header.to().unwrap_or(ns::ANONYMOUS);
         let response = machine.create_response(to, Instant::now());
         registration.open_session(machine, session);
-        Ok((action::CREATE_RESPONSE, response.to_body()))
+        Ok(Content::new(action::CREATE_RESPONSE, response.to_body()))
     }
 
     /// Command, Send, Receive, Signal, Get, Delete, Disconnect, Reconnect and Connect.
@@ -147,13 +166,13 @@ impl Core {
         uri: &str,
     ) -> Result<Content, Refusal> {
         let command_id = random::uuid();
-        let deadline = Instant::now() + envelope.header.timeout(self.settings.max_timeout());
+        let deadline = Instant::now() + envelope.header.timeout(self.settings().max_timeout());
         let limit = caller.charset.fits(self.reply_limit(&envelope.header));
         let token = RequestToken(self.next_token());
         let incoming = Incoming::from_envelope(token, envelope, deadline, limit, command_id)?;
         let id = envelope.header.shell_id().and_then(parse_id);
         let found = id.and_then(|id| self.shells.find(id)).ok_or_else(faults::no_such_shell)?;
-        access(caller, operation, Target::Shell(&found.owner))?;
+        self.access(caller, operation, Target::Shell(&found.owner))?;
         // Get names any shell, everything else the kind that the shell is of.
         let fits = found.resource.eq_ignore_ascii_case(uri)
             || operation == Operation::Get && uri.eq_ignore_ascii_case(resource::SHELL);
@@ -165,25 +184,44 @@ impl Core {
         let waiting = is_receive.then(|| self.metrics.enter(Gauge::Receives));
         let reply = found.ask(incoming).await?;
         drop(waiting);
-        Ok((reply.action(), reply.into_body()))
+        Ok(Content::new(reply.action(), reply.into_body()))
     }
 
     pub(super) fn reply_limit(&self, header: &Header) -> usize {
-        let own = self.settings.max_envelope_size();
+        let own = self.settings().max_envelope_size();
         let limit = header.reply_limit(u64::try_from(own).unwrap_or(u64::MAX));
         usize::try_from(limit).unwrap_or(own)
     }
 
     fn bounds(&self) -> Bounds {
-        let processes = self.settings.winrs.max_processes_per_shell;
+        let processes = self.settings().winrs.max_processes_per_shell;
         Bounds {
             max_commands: MOST_COMMANDS,
             max_processes: usize::try_from(processes).unwrap_or(usize::MAX),
-            idle_timeout: self.settings.winrs.idle(),
+            idle_timeout: self.settings().winrs.idle(),
             min_idle_timeout: Winrs::LEAST_IDLE,
             max_idle_timeout: Winrs::MOST_IDLE,
             ..Bounds::default()
         }
+    }
+}
+
+/// The session configuration of PowerShell that a resource names; `None` for shells of another kind.
+fn configuration<'a>(settings: &'a Settings, uri: &str) -> Result<Option<&'a Plugin>, Box<Fault>> {
+    let split = uri.split_at_checked(resource::POWERSHELL_PREFIX.len());
+    let Some((prefix, name)) = split else { return Ok(None) };
+    if !prefix.eq_ignore_ascii_case(resource::POWERSHELL_PREFIX) {
+        return Ok(None);
+    }
+    let name = name.split('?').next().unwrap_or_default();
+    settings.plugins.serving(uri).map(Some).ok_or_else(|| faults::no_configuration(name))
+}
+
+fn limits(quotas: &Quotas) -> PluginLimits {
+    PluginLimits {
+        shells: u64::from(quotas.max_shells),
+        per_user: u64::from(quotas.max_shells_per_user),
+        users: u64::from(quotas.max_concurrent_users),
     }
 }
 

@@ -134,12 +134,17 @@ impl From<access::Operation> for Operation {
             access::Operation::Signal => Self::Signal,
             access::Operation::Get => Self::Get,
             access::Operation::Delete => Self::Delete,
+            access::Operation::Put => Self::Put,
+            access::Operation::Invoke => Self::Invoke,
             _ => Self::Other,
         }
     }
 }
 
 impl Mechanism {
+    /// The name of the login of the private socket.
+    pub(crate) const LOCAL: &str = "Local";
+
     /// By the name of a mechanism or of an HTTP scheme.
     pub(crate) fn of_name(name: &str) -> Self {
         let named = |word: &str| name.eq_ignore_ascii_case(word);

@@ -56,14 +56,15 @@ values! {
     /// How somebody logged in, or tried to.
     Mechanism {
         Basic = "Basic", Certificate = "Certificate", Ntlm = "NTLM", Kerberos = "Kerberos",
-        Negotiate = "Negotiate", CredSsp = "CredSSP", Other = "other",
+        Negotiate = "Negotiate", CredSsp = "CredSSP", Local = "Local", Other = "other",
     }
     /// What a message asks for.
     Operation {
         Identify = "Identify", Create = "Create", Command = "Command", Send = "Send",
         Receive = "Receive", Signal = "Signal", Get = "Get", Delete = "Delete",
         Disconnect = "Disconnect", Reconnect = "Reconnect", Connect = "Connect",
-        Enumerate = "Enumerate", Pull = "Pull", Release = "Release", Other = "other",
+        Enumerate = "Enumerate", Pull = "Pull", Release = "Release", Put = "Put",
+        Invoke = "Invoke", Other = "other",
     }
     /// What became of a message.
     Outcomes {
@@ -130,6 +131,6 @@ mod tests {
         counters.add((Operation::Identify, Outcomes::Ok), 3);
         let told: Vec<_> = counters.samples().filter(|(_, count)| *count > 0).collect();
         assert_eq!(told, [(vec!["Identify", "ok"], 3), (vec!["other", "failed"], 2)]);
-        assert_eq!(counters.samples().count(), 120);
+        assert_eq!(counters.samples().count(), 136);
     }
 }

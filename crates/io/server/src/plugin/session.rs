@@ -54,6 +54,8 @@ pub struct OpenSession {
     pub directory: Option<String>,
     /// What the client let the service have: what runs in this shell may act in its name elsewhere.
     pub ticket: Option<Arc<Ticket>>,
+    /// The most memory that the shell may have with everything in it, in bytes; `None`: no limit.
+    pub memory: Option<u64>,
 }
 
 /// A signal to a command of such a shell.

@@ -12,11 +12,12 @@ use transport::tls::Thumbprint;
 
 use super::range;
 
-/// Reads the thumbprint of a certificate.
+/// Reads the thumbprint of a certificate; none where the text is empty, as Windows writes it.
 pub(super) fn thumbprint<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Thumbprint>, D::Error> {
-    String::deserialize(deserializer)?.parse().map(Some).map_err(D::Error::custom)
+    let text = String::deserialize(deserializer)?;
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some).map_err(D::Error::custom) }
 }
 
 /// Where `Service.Auth.CredSSP` is true.

@@ -26,6 +26,10 @@ pub struct Listener {
     pub prefix: String,
     /// HTTP or HTTPS.
     pub transport: Transport,
+    /// Whether it listens.
+    pub enabled: bool,
+    /// The name that the certificate of an HTTPS listener is for; nothing where any will do.
+    pub hostname: String,
     /// The certificate of an HTTPS listener; `None` for the only one that the service has.
     pub certificate: Option<Thumbprint>,
     /// Whether clients of an HTTPS listener are asked for their certificate in the first handshake; false asks those only
@@ -37,7 +41,7 @@ pub struct Listener {
 
 /// What a listener listens on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "whoever opens listeners must know each kind")]
 pub enum ListenAddress {
     /// Every IPv4 and every IPv6 address of this machine.
     Any,
@@ -45,6 +49,8 @@ pub enum ListenAddress {
     Ip(IpAddr),
     /// A name: every address that it resolves to.
     Name(String),
+    /// Every address of the interface with this hardware address.
+    Mac([u8; 6]),
 }
 
 /// What is wrong with a listener.
@@ -69,6 +75,9 @@ pub enum ListenerError {
     /// Neither an address, a name, nor `*`.
     #[error("`{0}` is neither an address, a host name nor `*`")]
     Address(String),
+    /// Not the name of a host.
+    #[error("`{0}` is no host name")]
+    Hostname(String),
     /// Not a port.
     #[error("`{0}` is not a port within 0 to 65535")]
     Port(String),
@@ -87,6 +96,10 @@ struct Table {
     transport: Option<String>,
     #[serde(rename = "Port", default)]
     port: Option<i64>,
+    #[serde(rename = "Hostname", default)]
+    hostname: String,
+    #[serde(rename = "Enabled", default = "enabled")]
+    enabled: bool,
     #[serde(rename = "URLPrefix", default)]
     prefix: Option<String>,
     #[serde(rename = "CertificateThumbprint", default)]
@@ -95,6 +108,10 @@ struct Table {
     client_cert_negotiation: bool,
     #[serde(rename = "DisableTLS13", default)]
     disable_tls13: bool,
+}
+
+const fn enabled() -> bool {
+    true
 }
 
 impl TryFrom<Table> for Listener {
@@ -119,7 +136,9 @@ impl TryFrom<Table> for Listener {
         }
         let default = Self::default();
         let address = match table.address {
-            Some(text) => ListenAddress::parse(text.strip_prefix("IP:").unwrap_or(&text))?,
+            Some(text) => {
+                ListenAddress::of_resource(&text).or_else(|_| ListenAddress::parse(&text))?
+            }
             None => default.address,
         };
         let port = match table.port {
@@ -132,16 +151,20 @@ impl TryFrom<Table> for Listener {
             Some(text) => parse_prefix(&text)?,
             None => default.prefix,
         };
-        let Table { client_cert_negotiation, disable_tls13, .. } = table;
-        Ok(Self {
+        let Table { enabled, client_cert_negotiation, disable_tls13, .. } = table;
+        let mut listener = Self {
             address,
             port,
             prefix,
             transport,
+            enabled,
+            hostname: default.hostname,
             certificate,
             client_cert_negotiation,
             disable_tls13,
-        })
+        };
+        listener.set_hostname(&table.hostname)?;
+        Ok(listener)
     }
 }
 
@@ -152,6 +175,8 @@ impl Default for Listener {
             port: Transport::Http.winrm_port(),
             prefix: PREFIX.to_owned(),
             transport: Transport::Http,
+            enabled: true,
+            hostname: String::new(),
             certificate: None,
             client_cert_negotiation: false,
             disable_tls13: false,
@@ -160,14 +185,92 @@ impl Default for Listener {
 }
 
 impl Listener {
+    /// The same as a table of a configuration file.
+    #[must_use]
+    pub fn to_toml(&self) -> toml::Table {
+        let mut table = toml::Table::new();
+        let mut put = |key: &str, value: toml::Value| table.insert(key.to_owned(), value);
+        put("Address", self.address.to_string().into());
+        put("Transport", self.transport.scheme().to_ascii_uppercase().into());
+        put("Port", i64::from(self.port).into());
+        put("URLPrefix", self.prefix.clone().into());
+        if !self.hostname.is_empty() {
+            put("Hostname", self.hostname.clone().into());
+        }
+        if !self.enabled {
+            put("Enabled", false.into());
+        }
+        if let Some(certificate) = &self.certificate {
+            put("CertificateThumbprint", certificate.to_string().into());
+        }
+        if self.client_cert_negotiation {
+            put("ClientCertNegotiation", true.into());
+        }
+        if self.disable_tls13 {
+            put("DisableTLS13", true.into());
+        }
+        table
+    }
+
     /// The path of a request that this listener serves: `/wsman`.
     #[must_use]
     pub fn path(&self) -> String {
         format!("/{}", self.prefix)
     }
+
+    /// Gives it another path.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenerError::Prefix`].
+    pub(crate) fn set_prefix(&mut self, text: &str) -> Result<(), ListenerError> {
+        self.prefix = parse_prefix(text)?;
+        Ok(())
+    }
+
+    /// Says which name its certificate is for; nothing where any will do.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenerError::Hostname`].
+    pub(crate) fn set_hostname(&mut self, text: &str) -> Result<(), ListenerError> {
+        if !text.is_empty() && !is_name(text) && text.parse::<IpAddr>().is_err() {
+            return Err(ListenerError::Hostname(text.to_owned()));
+        }
+        text.clone_into(&mut self.hostname);
+        Ok(())
+    }
 }
 
 impl ListenAddress {
+    /// Reads the form that the resource has, in any case: `*`, `IP:10.0.0.1`, `MAC:01-23-45-67-89-ab`.
+    ///
+    /// # Errors
+    ///
+    /// [`ListenerError::Address`].
+    pub(crate) fn of_resource(text: &str) -> Result<Self, ListenerError> {
+        let wrong = || ListenerError::Address(text.to_owned());
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let (kind, rest) = text.split_once(':').ok_or_else(wrong)?;
+        if kind.eq_ignore_ascii_case("IP") {
+            let bare = rest.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            let ip = bare.unwrap_or(rest).parse().map_err(|_| wrong())?;
+            return Ok(Self::Ip(ip));
+        }
+        let mac = if kind.eq_ignore_ascii_case("MAC") { mac(rest) } else { None };
+        mac.map(Self::Mac).ok_or_else(wrong)
+    }
+
+    /// That form; a name, which the resource has none for, as it is.
+    pub(crate) fn to_resource(&self) -> String {
+        match self {
+            Self::Ip(ip) => format!("IP:{ip}"),
+            Self::Any | Self::Name(_) | Self::Mac(_) => self.to_string(),
+        }
+    }
+
     fn parse(text: &str) -> Result<Self, ListenerError> {
         let wrong = || ListenerError::Address(text.to_owned());
         if text == "*" {
@@ -181,13 +284,12 @@ impl ListenAddress {
             return Ok(Self::Ip(ip));
         }
         // A name of digits and dots only is a mistyped address, which a resolver might still take.
-        let is_name = text.len() <= 253
-            && text.split('.').all(|label| {
-                !label.is_empty()
-                    && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-            })
-            && text.bytes().any(|byte| byte.is_ascii_alphabetic());
-        if is_name { Ok(Self::Name(text.to_ascii_lowercase())) } else { Err(wrong()) }
+        let has_letter = text.bytes().any(|byte| byte.is_ascii_alphabetic());
+        if is_name(text) && has_letter {
+            Ok(Self::Name(text.to_ascii_lowercase()))
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -225,6 +327,25 @@ impl FromStr for Listener {
     }
 }
 
+/// Six numbers in hexadecimal digits.
+fn mac(text: &str) -> Option<[u8; 6]> {
+    let mut parts = text.split(['-', ':']);
+    let mut mac = [0; 6];
+    for byte in &mut mac {
+        let part = parts.next().filter(|part| part.len() == 2)?;
+        *byte = u8::from_str_radix(part, 16).ok()?;
+    }
+    parts.next().is_none().then_some(mac)
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 253
+        && text.split('.').all(|label| {
+            !label.is_empty()
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        })
+}
+
 fn transport(word: &str) -> Option<Transport> {
     let is_it = |transport: &Transport| transport.scheme().eq_ignore_ascii_case(word);
     [Transport::Http, Transport::Https].into_iter().find(is_it)
@@ -252,6 +373,9 @@ impl fmt::Display for ListenAddress {
             Self::Ip(IpAddr::V4(ip)) => ip.fmt(f),
             Self::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]"),
             Self::Name(name) => f.write_str(name),
+            Self::Mac([a, b, c, d, e, g]) => {
+                write!(f, "MAC:{a:02x}-{b:02x}-{c:02x}-{d:02x}-{e:02x}-{g:02x}")
+            }
         }
     }
 }
@@ -286,12 +410,13 @@ mod tests {
     #[test]
     fn malformed_urls_are_refused_by_part() {
         use ListenerError::{
-            Address, Certificate, CertificateOverHttp, NegotiationOverHttp, NotHttp, Port, Prefix,
-            VersionOverHttp,
+            Address, Certificate, CertificateOverHttp, Hostname, NegotiationOverHttp, NotHttp,
+            Port, Prefix, VersionOverHttp,
         };
         let culprit = |url: &str| match read(url).unwrap_err() {
             NotHttp(_) => "scheme",
             Address(_) => "address",
+            Hostname(_) => "hostname",
             Port(_) => "port",
             Prefix(_) => "prefix",
             Certificate(_) | CertificateOverHttp | NegotiationOverHttp | VersionOverHttp => {

@@ -1,6 +1,6 @@
 //! The service's settings: typed, with Windows's names, defaults and ranges ([MS-WSMV] 2.2.4.10).
 //!
-//! A setting exists here only when the service obeys it. The file is TOML; tables and keys carry
+//! A setting exists here only when the service obeys it: what Windows deprecated is refused. The file is TOML; tables and keys carry
 //! the names of the `winrm/config` tree:
 //!
 //! ```toml
@@ -21,11 +21,17 @@
 
 pub mod cred_ssp;
 pub mod failed_logins;
+pub mod groups;
+pub mod ip_filter;
 pub mod kerberos;
 pub mod listener;
+pub mod mappings;
 pub mod metrics;
+pub mod plugins;
 pub mod power_shell;
 mod range;
+pub mod sddl;
+pub mod tree;
 
 use std::fs::File;
 use std::io::Read;
@@ -38,10 +44,15 @@ use transport::tls::Thumbprint;
 
 pub use cred_ssp::CredSsp;
 pub use failed_logins::FailedLogins;
+pub use groups::Groups;
+pub use ip_filter::{IpFilter, IpFilterError};
 pub use kerberos::Kerberos;
 pub use listener::{ListenAddress, Listener, ListenerError};
+pub use mappings::CertMapping;
 pub use metrics::{Metrics, MetricsAddress, MetricsAddressError};
+pub use plugins::{Plugin, Plugins};
 pub use power_shell::PowerShell;
+pub use sddl::Sddl;
 pub use session::client::endpoint::Transport;
 
 /// A configuration file may have so many bytes.
@@ -58,6 +69,9 @@ pub struct Settings {
     /// The longest time an operation may take, in milliseconds; from 500, default 60,000.
     #[serde(rename = "MaxTimeoutms", deserialize_with = "range::within::<_, 500, 4_294_967_295>")]
     pub max_timeout_ms: u32,
+    /// The most items of one answer of an enumeration; 1 to 4,294,967,295, default 32,000.
+    #[serde(rename = "MaxBatchItems", deserialize_with = "range::within::<_, 1, 4_294_967_295>")]
+    pub max_batch_items: u32,
     /// `winrm/config/Service`.
     #[serde(rename = "Service")]
     pub service: Service,
@@ -67,9 +81,15 @@ pub struct Settings {
     /// Where the service listens; by default HTTP on port 5985 of every address.
     #[serde(rename = "Listener")]
     pub listeners: Vec<Listener>,
+    /// `winrm/config/service/certmapping`: the mappings of client certificates that were made by the wire; by default none.
+    #[serde(rename = "CertMapping", deserialize_with = "mappings::bounded")]
+    pub mappings: Vec<CertMapping>,
     /// Where Prometheus reads figures; by default nowhere.
     #[serde(rename = "Metrics")]
     pub metrics: Metrics,
+    /// `winrm/config/plugin`: the plug-ins, each by its name, as far as they are not as they are by default.
+    #[serde(rename = "Plugin")]
+    pub plugins: Plugins,
     /// What the PowerShell endpoint starts.
     #[serde(rename = "PowerShell")]
     pub power_shell: PowerShell,
@@ -80,6 +100,10 @@ pub struct Settings {
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct Service {
+    /// Who may do what, where a resource has no descriptor of its own; by default administrators everything, and whoever is
+    /// on the machine itself may look.
+    #[serde(rename = "RootSDDL")]
+    pub root_sddl: Sddl,
     /// Whether messages may travel unsealed over plain HTTP; default false.
     #[serde(rename = "AllowUnencrypted")]
     pub allow_unencrypted: bool,
@@ -90,6 +114,12 @@ pub struct Service {
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"
     )]
     pub max_concurrent_operations_per_user: u32,
+    /// Milliseconds for which an enumeration is kept without a Pull; from 500, default 240,000.
+    #[serde(
+        rename = "EnumerationTimeoutms",
+        deserialize_with = "range::within::<_, 500, 4_294_967_295>"
+    )]
+    pub enumeration_timeout_ms: u32,
     /// Connections at a time; 1 to 512, default 300. For a further one another that has no complete login may give way;
     /// else it is closed at once.
     #[serde(rename = "MaxConnections", deserialize_with = "range::within::<_, 1, 512>")]
@@ -102,6 +132,25 @@ pub struct Service {
         deserialize_with = "range::within::<_, 1, 4_294_967_295>"
     )]
     pub max_packet_retrieval_time_seconds: u32,
+    /// The IPv4 addresses that listeners on every address listen on; default every one.
+    #[serde(rename = "IPv4Filter")]
+    pub ipv4_filter: IpFilter,
+    /// The IPv6 addresses that listeners on every address listen on; default every one.
+    #[serde(rename = "IPv6Filter")]
+    pub ipv6_filter: IpFilter,
+    /// Whether there is a listener for HTTP on port 80 as well; default false.
+    #[serde(rename = "EnableCompatibilityHttpListener")]
+    pub enable_compatibility_http_listener: bool,
+    /// Whether there is a listener for HTTPS on port 443 as well; default false.
+    #[serde(rename = "EnableCompatibilityHttpsListener")]
+    pub enable_compatibility_https_listener: bool,
+    /// Ports below 1024 that listeners may have which are made while a service of root's runs: root opens these only, and
+    /// reads them from the administrator's file.
+    #[serde(rename = "PrivilegedPorts")]
+    pub privileged_ports: Vec<u16>,
+    /// Whether other machines may ask; default true.
+    #[serde(rename = "AllowRemoteAccess")]
+    pub allow_remote_access: bool,
     /// The certificate that logins by CredSSP see, one of the folder of certificates; by default one that is made when the
     /// service starts. Its key should be RSA: pyspnego, and with it pywinrm and pypsrp, know no other.
     #[serde(rename = "CertificateThumbprint", deserialize_with = "cred_ssp::thumbprint")]
@@ -118,6 +167,10 @@ pub struct Service {
     /// `Service/Kerberos`, which Windows does not have.
     #[serde(rename = "Kerberos")]
     pub kerberos: Kerberos,
+    /// `Service/Groups`, which Windows does not have: local groups whose members belong to groups of the service. Root reads
+    /// it from the administrator's file, and nothing else does.
+    #[serde(rename = "Groups")]
+    pub groups: Groups,
 }
 
 /// `winrm/config/Service/Auth`: the logins that are offered.
@@ -190,7 +243,7 @@ pub struct Winrs {
     /// Memory of one shell, in units of 1,048,576 bytes, the processes of its commands included; 0 to
     /// 2,147,483,647, default 2,147,483,647. That and 0 mean no limit. The system ends what needs
     /// more. It takes cgroup v2 with the `memory` controller, delegated to the service; where that
-    /// is missing the limit is not in force, and the service says so when it starts.
+    /// is missing the limit is not in force, and the log says so.
     #[serde(
         rename = "MaxMemoryPerShellMB",
         deserialize_with = "range::within::<_, 0, 2_147_483_647>"
@@ -217,10 +270,13 @@ impl Default for Settings {
         Self {
             max_envelope_size_kb: 500,
             max_timeout_ms: 60_000,
+            max_batch_items: 32_000,
             service: Service::default(),
             winrs: Winrs::default(),
             listeners: vec![Listener::default()],
+            mappings: Vec::new(),
             metrics: Metrics::default(),
+            plugins: Plugins::default(),
             power_shell: PowerShell::default(),
         }
     }
@@ -229,15 +285,24 @@ impl Default for Settings {
 impl Default for Service {
     fn default() -> Self {
         Self {
+            root_sddl: Sddl::root(),
             allow_unencrypted: false,
             max_concurrent_operations_per_user: 1_500,
+            enumeration_timeout_ms: 240_000,
             max_connections: 300,
             max_packet_retrieval_time_seconds: 120,
+            ipv4_filter: IpFilter::Any,
+            ipv6_filter: IpFilter::Any,
+            enable_compatibility_http_listener: false,
+            enable_compatibility_https_listener: false,
+            privileged_ports: Vec::new(),
+            allow_remote_access: true,
             certificate_thumbprint: None,
             auth: Auth::default(),
             cred_ssp: CredSsp::default(),
             failed_logins: FailedLogins::default(),
             kerberos: Kerberos::default(),
+            groups: Groups::default(),
         }
     }
 }
@@ -279,6 +344,15 @@ impl Settings {
     /// [`SettingsError`] names the file, and for wrong content the line, the key and what is
     /// legal there.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        Self::parse(&Self::read(path)?, path)
+    }
+
+    /// The text of the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, or is longer than any configuration.
+    pub(crate) fn read(path: &Path) -> Result<String, SettingsError> {
         let unreadable = |source| SettingsError::Read { path: path.to_owned(), source };
         let mut text = String::new();
         let file = File::open(path).map_err(unreadable)?;
@@ -286,7 +360,7 @@ impl Settings {
         if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_FILE {
             return Err(SettingsError::TooLong { path: path.to_owned(), limit: MAX_FILE });
         }
-        Self::parse(&text, path)
+        Ok(text)
     }
 
     /// Reads [`Settings::PATH`] where it exists; the defaults where it does not.
@@ -331,6 +405,12 @@ impl Settings {
     #[must_use]
     pub fn max_timeout(&self) -> Duration {
         Duration::from_millis(u64::from(self.max_timeout_ms))
+    }
+
+    /// How long an enumeration is kept without a Pull.
+    #[must_use]
+    pub fn enumeration_timeout(&self) -> Duration {
+        Duration::from_millis(u64::from(self.service.enumeration_timeout_ms))
     }
 
     /// The time in which a whole request must arrive, and a whole answer be taken.

@@ -12,7 +12,7 @@
 //!   Beyond it nothing is accepted: what was accepted is written in full.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -38,7 +38,7 @@ const MOST_INPUT: usize = 64 * 1024 * 1024;
 /// The descriptors of this process that shells and commands may use.
 #[derive(Debug)]
 pub(super) struct Descriptors {
-    most: u64,
+    most: AtomicU64,
     used: Mutex<BTreeMap<[u8; 16], u64>>,
 }
 
@@ -52,7 +52,12 @@ pub(super) struct Share {
 
 impl Descriptors {
     pub(super) fn new(most: u64) -> Arc<Self> {
-        Arc::new(Self { most, used: Mutex::default() })
+        Arc::new(Self { most: AtomicU64::new(most), used: Mutex::default() })
+    }
+
+    /// Another number from now on; what is taken stays.
+    pub(super) fn set(&self, most: u64) {
+        self.most.store(most, Ordering::Relaxed);
     }
 
     fn used(&self) -> MutexGuard<'_, BTreeMap<[u8; 16], u64>> {
@@ -68,7 +73,7 @@ impl Descriptors {
         let mut used = self.used();
         let in_all: u64 = used.values().sum();
         let own = used.get(&user).copied().unwrap_or_default() + count;
-        let free = self.most.checked_sub(in_all + count);
+        let free = self.most.load(Ordering::Relaxed).checked_sub(in_all + count);
         if free.is_none_or(|free| own > free.saturating_mul(SHARE)) {
             return Err(faults::too_few_descriptors(own - count));
         }

@@ -66,6 +66,48 @@ pub(crate) fn too_many_users(limit: u64) -> Box<Fault> {
     )
 }
 
+/// The user has as many shells of a plug-in as it allows.
+pub(super) fn too_many_of_plugin(limit: u64) -> Box<Fault> {
+    quota(
+        ErrorCode::QUOTA_MAX_SHELLS_OF_PLUGIN,
+        format!(
+            "The user has {limit} shells of this kind, which is the number that its plug-in allows (MaxShellsPerUser). \
+             Close one or raise the quota. "
+        ),
+    )
+}
+
+/// A plug-in has as many shells as it allows.
+pub(super) fn too_many_plugin_shells(limit: u64) -> Box<Fault> {
+    fault(
+        ErrorCode::QUOTA_MAX_PLUGIN_SHELLS,
+        format!(
+            "There are {limit} shells of this kind, as many as its plug-in allows (MaxShells). "
+        ),
+    )
+}
+
+/// As many users have shells of a plug-in as it allows.
+pub(super) fn too_many_users_of_plugin(limit: u64) -> Box<Fault> {
+    fault(
+        ErrorCode::QUOTA_MAX_USERS_OF_PLUGIN,
+        format!(
+            "{limit} users have shells of this kind, which is the number that its plug-in allows (MaxConcurrentUsers). "
+        ),
+    )
+}
+
+/// There is no such session configuration, or it is not open.
+pub(crate) fn no_configuration(name: &str) -> Box<Fault> {
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+    let text = format!(
+        "The WS-Management service cannot process the request. Cannot find the {shown} session configuration on this \
+         computer, or it is not enabled. "
+    );
+    let fault = Fault::new(ErrorCode::INVALID_RESOURCE_URI, text);
+    Box::new(fault.with_provider("microsoft.powershell", "transom"))
+}
+
 /// The service has as many shells as it can.
 pub(crate) fn too_many_in_all() -> Box<Fault> {
     fault(ErrorCode::QUOTA_SYSTEM, "The service has as many shells as it can hold. ")

@@ -46,6 +46,14 @@ pub(crate) struct Limits {
     pub(crate) descriptors: u64,
 }
 
+/// How many shells of one plug-in there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PluginLimits {
+    pub(crate) shells: u64,
+    pub(crate) per_user: u64,
+    pub(crate) users: u64,
+}
+
 /// What runs a shell's commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
@@ -58,7 +66,7 @@ pub(crate) enum Form {
 /// All shells of the service.
 #[derive(Debug)]
 pub(crate) struct Shells {
-    limits: Limits,
+    limits: Mutex<Limits>,
     operations: Arc<Operations>,
     metrics: Arc<Metrics>,
     state: Mutex<State>,
@@ -109,7 +117,18 @@ impl Shells {
     pub(crate) fn new(limits: Limits, metrics: Arc<Metrics>) -> Arc<Self> {
         let operations = Operations::new(limits.operations, limits.descriptors);
         let alive = watch::Sender::new(0);
+        let limits = Mutex::new(limits);
         Arc::new(Self { limits, operations, metrics, state: Mutex::default(), alive })
+    }
+
+    /// Other limits from now on; shells and commands that there are stay.
+    pub(crate) fn set_limits(&self, limits: Limits) {
+        self.operations.set(limits.operations, limits.descriptors);
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -128,6 +147,7 @@ impl Shells {
         resource: &str,
         told: usize,
         form: Form,
+        plugin: Option<PluginLimits>,
     ) -> Result<Registration, Box<Fault>> {
         let mut state = self.state();
         if state.stopping {
@@ -135,15 +155,19 @@ impl Shells {
         }
         let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let own = state.shells.values().filter(|entry| entry.owner.id == owner.id).count();
-        if count(own) >= self.limits.per_user {
-            return Err(faults::too_many_shells(self.limits.per_user));
+        let limits = self.limits();
+        if count(own) >= limits.per_user {
+            return Err(faults::too_many_shells(limits.per_user));
         }
         if state.shells.len() >= MOST_SHELLS {
             return Err(faults::too_many_in_all());
         }
         let users: BTreeSet<_> = state.shells.values().map(|entry| entry.owner.id).collect();
-        if own == 0 && count(users.len()) >= self.limits.users {
-            return Err(faults::too_many_users(self.limits.users));
+        if own == 0 && count(users.len()) >= limits.users {
+            return Err(faults::too_many_users(limits.users));
+        }
+        if let Some(plugin) = plugin {
+            plugin.check(&state, owner, resource)?;
         }
         if state.shells.contains_key(&id) {
             return Err(faults::id_taken());
@@ -212,6 +236,28 @@ impl Shells {
         let mut alive = self.alive.subscribe();
         // What is not gone by then is ended by the privileged process.
         drop(timeout(limit, alive.wait_for(|alive| *alive == 0)).await);
+    }
+}
+
+impl PluginLimits {
+    /// Whether the user may have another shell of the plug-in with this resource.
+    fn check(&self, state: &State, owner: &Account, resource: &str) -> Result<(), Box<Fault>> {
+        let name = |uri: &str| uri.split('?').next().unwrap_or_default().to_ascii_lowercase();
+        let own = name(resource);
+        let same = || state.shells.values().filter(|entry| name(&entry.resource) == own);
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let of_user = count(same().filter(|entry| entry.owner.id == owner.id).count());
+        if of_user >= self.per_user {
+            return Err(faults::too_many_of_plugin(self.per_user));
+        }
+        if count(same().count()) >= self.shells {
+            return Err(faults::too_many_plugin_shells(self.shells));
+        }
+        let users: BTreeSet<_> = same().map(|entry| entry.owner.id).collect();
+        if of_user == 0 && count(users.len()) >= self.users {
+            return Err(faults::too_many_users_of_plugin(self.users));
+        }
+        Ok(())
     }
 }
 
@@ -316,5 +362,51 @@ impl Drop for Withdrawal<'_> {
         if let Some(token) = self.token {
             drop(self.mailbox.send(Message::Cancel(token)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wsman::fault::ErrorCode;
+
+    use super::*;
+
+    const UNLIMITED: u64 = u64::MAX;
+
+    /// A place for a shell of a user, kept or refused with a code.
+    fn open(
+        shells: &Arc<Shells>,
+        user: u8,
+        uri: &str,
+        plugin: PluginLimits,
+    ) -> Result<Registration, Option<ErrorCode>> {
+        let owner = Account { id: [user; 16], name: format!("user{user}"), groups: Vec::new() };
+        let id = crate::random::uuid();
+        shells
+            .register(id, &owner, uri, 0, Form::Session, Some(plugin))
+            .map_err(|fault| fault.error_code())
+    }
+
+    #[test]
+    fn plugins_have_limits_of_their_own() {
+        let limits = Limits { per_user: 100, users: 100, operations: 100, descriptors: 100 };
+        let shells = Shells::new(limits, Arc::default());
+        let plugin = PluginLimits { shells: 3, per_user: 2, users: 2 };
+        let (uri, other) = ("http://x/Mine", "http://x/Other");
+        let mut kept = vec![
+            open(&shells, 1, uri, plugin).unwrap(),
+            // The same in another case, and with something behind it.
+            open(&shells, 1, "http://X/mine?a=b", plugin).unwrap(),
+        ];
+        let refused = |user, plugin| open(&shells, user, uri, plugin).unwrap_err();
+        assert_eq!(refused(1, plugin), Some(ErrorCode::QUOTA_MAX_SHELLS_OF_PLUGIN));
+        kept.push(open(&shells, 1, other, plugin).unwrap());
+        let one_user = PluginLimits { users: 1, ..plugin };
+        assert_eq!(refused(2, one_user), Some(ErrorCode::QUOTA_MAX_USERS_OF_PLUGIN));
+        kept.push(open(&shells, 2, uri, plugin).unwrap());
+        assert_eq!(refused(2, plugin), Some(ErrorCode::QUOTA_MAX_PLUGIN_SHELLS));
+        drop(kept);
+        let none = PluginLimits { shells: UNLIMITED, per_user: UNLIMITED, users: UNLIMITED };
+        assert!(open(&shells, 1, uri, none).is_ok());
     }
 }

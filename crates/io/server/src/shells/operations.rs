@@ -5,6 +5,7 @@
 //! still read, and end what is open. Each operation has its part of the account's [`budget`](super::budget).
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wsman::fault::Fault;
@@ -15,7 +16,7 @@ use super::faults;
 /// The counts of all users.
 #[derive(Debug)]
 pub(super) struct Operations {
-    limit: u64,
+    limit: AtomicU64,
     descriptors: Arc<Descriptors>,
     open: Mutex<BTreeMap<[u8; 16], User>>,
 }
@@ -57,7 +58,14 @@ impl Operations {
     /// `limit` operations for each user, and so many descriptors for those of all.
     pub(super) fn new(limit: u64, descriptors: u64) -> Arc<Self> {
         let descriptors = Descriptors::new(descriptors);
+        let limit = AtomicU64::new(limit);
         Arc::new(Self { limit, descriptors, open: Mutex::default() })
+    }
+
+    /// Other bounds from now on; what is open stays.
+    pub(super) fn set(&self, limit: u64, descriptors: u64) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.descriptors.set(descriptors);
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<[u8; 16], User>> {
@@ -75,8 +83,9 @@ impl Operations {
         kind: Kind,
     ) -> Result<Operation, Box<Fault>> {
         let mut open = self.open();
-        if open.get(&user).is_some_and(|own| own.operations >= self.limit) {
-            return Err(faults::too_many_operations(self.limit));
+        let limit = self.limit.load(Ordering::Relaxed);
+        if open.get(&user).is_some_and(|own| own.operations >= limit) {
+            return Err(faults::too_many_operations(limit));
         }
         let cost = match kind {
             Kind::Shell => SHELL,

@@ -1,4 +1,4 @@
-//! The audit log: one line for each login, command and refusal, and no secret in any.
+//! The audit log: one line for each login, command, change of a resource and refusal, and no secret in any.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -7,8 +7,10 @@ use tracing_subscriber::filter::dynamic_filter_fn;
 use tracing_subscriber::fmt::{MakeWriter, layer};
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::registry;
+use wsman::ns::{action, config};
 use wsman::shell::ShellDescription;
 
+use crate::configuration::Asker;
 use crate::support::{PASSWORD, Service, Session, settings};
 
 #[derive(Clone, Default)]
@@ -34,7 +36,7 @@ impl MakeWriter<'_> for Lines {
 }
 
 #[tokio::test]
-async fn each_login_and_command_is_one_line_and_no_secret_is_in_any() {
+async fn each_login_command_and_change_is_one_line_and_no_secret_is_in_any() {
     let lines = Lines::default();
     // The other tests log too, on threads of their own; each test's service runs on its thread.
     let own = std::thread::current().id();
@@ -48,6 +50,8 @@ async fn each_login_and_command_is_one_line_and_no_secret_is_in_any() {
     let shell = session.open_shell().await;
     let id = session.start(&shell, "echo hello; exit 7").await.unwrap();
     session.finish(&shell, &id).await;
+    let mut asker = Asker::login(&service, "alice").await;
+    asker.set("Service/RootSDDL", "O:NSG:BAD:P(A;;GA;;;BA)S:P(AU;FA;GA;;;WD)").await.unwrap();
     let mut carol = Session::login(service.address, "carol").await;
     carol.open_shell_as(ShellDescription::default()).await.unwrap_err();
     for (user, password) in
@@ -78,10 +82,15 @@ async fn each_login_and_command_is_one_line_and_no_secret_is_in_any() {
     let accepted = [&command[..], &["accepted", "echo hello; exit 7"]].concat();
     assert_eq!(found(&accepted), 1, "{text}");
     assert_eq!(found(&[&command[..], &["ended", "\"exit_code\":7"]].concat()), 1, "{text}");
+    let peer = format!("\"peer\":\"{}\"", asker.0.http.address());
+    let changed = ["\"event\":\"resource\"", "changed", "\"user\":\"alice\"", &peer];
+    let changed = [&changed[..], &[action::PUT, config::SERVICE]].concat();
+    assert_eq!(found(&changed), 1, "{text}");
+    assert_eq!(found(&["\"event\":\"resource\""]), 1, "what is read is no change: {text}");
     let peer = format!("\"peer\":\"{}\"", carol.http.address());
-    let denied = ["operation", "refused", "carol", "the account is in no group", &peer];
+    let denied = ["operation", "refused", "carol", "the account has no right to do this", &peer];
     assert_eq!(found(&denied), 1, "{text}");
-    for secret in [PASSWORD, "Wr0ng-Secret", "NTLMSSP", "TlRMTVNTUA", "rsp:", "Envelope"] {
+    for secret in [PASSWORD, "Wr0ng-Secret", "NTLMSSP", "TlRMTVNTUA", "rsp:", "Envelope", "D:P("] {
         assert!(!text.contains(secret), "{secret} is in the log: {text}");
     }
 }

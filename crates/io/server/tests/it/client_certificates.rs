@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use auth::Secret;
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, OtherNameValue, RevokedCertParams,
@@ -13,16 +14,21 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use server::Settings;
+use server::accounts::Accounts;
 use server::clients::{Clients, Store};
 use session::mapping::Entry;
 use time::{Duration, OffsetDateTime};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use transport::tls::Facts;
-use wsman::fault::Fault;
+use wsman::SelectorSet;
+use wsman::fault::{ErrorCode, Fault};
 use wsman::identify::{Identify, IdentifyResponse};
-use wsman::ns::resource;
+use wsman::ns::{self, resource};
+use wsman::transfer::{Locator, Operation};
+use wsman::xml::Element;
 
+use crate::configuration::Asker;
 use crate::support::{Http, PASSWORD, Service, Session, envelope_of, https, settings};
 
 const SOAP: (&str, &str) = ("Content-Type", "application/soap+xml;charset=UTF-8");
@@ -399,7 +405,7 @@ async fn mapping_of_one_resource_reaches_no_other() {
     let answer = http.ask(&[SOAP, MUTUAL], &create()).await;
     assert_eq!(answer.status, 500);
     let fault = Fault::from_envelope(&envelope_of(&answer.body)).unwrap().unwrap();
-    assert_eq!(fault.error_code(), Some(wsman::fault::ErrorCode::ACCESS_DENIED));
+    assert_eq!(fault.error_code(), Some(ErrorCode::ACCESS_DENIED));
 }
 
 #[tokio::test]
@@ -429,4 +435,79 @@ async fn certificate_is_not_asked_for_while_the_setting_is_false() {
     let service = Service::start_with(settings("[Service.Auth]\nCertificate = true\n")).await;
     let mut http = Http::connect(service.address).await;
     assert_eq!(http.ask(&[SOAP, MUTUAL], &identify()).await.status, 401);
+}
+
+/// The resource of a mapping by its keys.
+fn mapping(issuer: &str, subject: &str) -> Locator {
+    let selectors = SelectorSet::default().with("Issuer", issuer).with("Subject", subject);
+    let selectors = selectors.with("URI", "*");
+    Locator { selectors, ..Locator::new(ns::config::CERT_MAPPING) }
+}
+
+/// The representation that a client sends.
+fn wanted(values: &[(&'static str, &str)]) -> Element {
+    let mut element = Element::new(ns::config::CERT_MAPPING, "CertMapping");
+    for (name, value) in values {
+        element.push(Element::new(ns::config::CERT_MAPPING, name).with_text(*value));
+    }
+    element
+}
+
+#[tokio::test]
+async fn mapping_by_the_wire_needs_the_password_and_lasts_as_long_as_it() {
+    let place = Place::new().await;
+    let issuer = place.authority.thumbprint();
+    let robert = place.authority.issue(&client_params("robert@localhost", 9));
+    let http = connect(place.service.address, None).await;
+    let login = crate::support::negotiate("alice", PASSWORD, false);
+    let mut alice = Asker(Session::over(http, login).await.unwrap_or_else(|_| panic!("refused")));
+    let at = mapping(&issuer, "robert@localhost");
+    let make = |password: &str| {
+        let values = [("UserName", "bob"), ("Password", password), ("Enabled", "true")];
+        Operation::Create(wanted(&values))
+    };
+    for (operation, code) in [
+        (make("wrong"), ErrorCode::CERTMAPPING_INVALIDUSERCREDENTIALS),
+        (make(""), ErrorCode::CERTMAPPING_PASSWORDBLANK),
+        (Operation::Get, ErrorCode::RESOURCE_NOT_FOUND),
+    ] {
+        let fault = alice.ask(&at, operation).await.unwrap_err();
+        assert_eq!(fault.error_code(), Some(code));
+    }
+    assert_eq!(place.status(&robert).await, 401);
+    alice.ask(&at, make(PASSWORD)).await.unwrap();
+    assert_eq!(place.status(&robert).await, 200);
+    let again = alice.ask(&at, make(PASSWORD)).await.unwrap_err();
+    assert_eq!(again.error_code(), Some(ErrorCode::ALREADY_EXISTS));
+    let shown = alice.ask(&at, Operation::Get).await.unwrap().body.remove(0);
+    let value = |name: &str| shown.child(ns::config::CERT_MAPPING, name).unwrap().trimmed_text();
+    assert_eq!((value("UserName"), value("Password")), ("bob".to_owned(), String::new()));
+    assert_eq!((value("Issuer"), value("Enabled")), (issuer.clone(), "true".to_owned()));
+    // Closed and open again without the password; another account only with its own.
+    for (enabled, status) in [("false", 401), ("true", 200)] {
+        alice.ask(&at, Operation::Put(wanted(&[("Enabled", enabled)]))).await.unwrap();
+        assert_eq!(place.status(&robert).await, status, "{enabled}");
+    }
+    let stolen = wanted(&[("UserName", "carol"), ("Password", "guessed")]);
+    let fault = alice.ask(&at, Operation::Put(stolen)).await.unwrap_err();
+    assert_eq!(fault.error_code(), Some(ErrorCode::CERTMAPPING_INVALIDUSERCREDENTIALS));
+    let moved = alice.ask(&at, Operation::Put(wanted(&[("Subject", "*")]))).await.unwrap_err();
+    assert!(moved.error_code().is_some());
+    // Root's own is shown, and stays.
+    let policy = mapping(&issuer, "alice@localhost");
+    let shown = alice.ask(&policy, Operation::Get).await.unwrap().body.remove(0);
+    let user = shown.child(ns::config::CERT_MAPPING, "UserName").unwrap();
+    assert_eq!((user.attribute("Source"), &*user.trimmed_text()), (Some("GPO"), "alice"));
+    let fault = alice.ask(&policy, Operation::Delete).await.unwrap_err();
+    let code = ErrorCode::CONFIG_CANNOT_CHANGE_GPO_CONTROLLED_SETTING;
+    assert_eq!(fault.error_code(), Some(code));
+    // With another password of Bob's the mapping is over.
+    let file = place.service.file("accounts");
+    let mut accounts = Accounts::parse(&std::fs::read(&file).unwrap()).unwrap();
+    accounts.set_password("bob", &Secret::new("Another 1")).unwrap();
+    std::fs::write(&file, accounts.to_text()).unwrap();
+    assert_eq!(place.status(&robert).await, 401);
+    alice.ask(&at, Operation::Delete).await.unwrap();
+    let gone = alice.ask(&at, Operation::Get).await.unwrap_err();
+    assert_eq!(gone.error_code(), Some(ErrorCode::RESOURCE_NOT_FOUND));
 }

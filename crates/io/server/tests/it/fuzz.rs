@@ -16,6 +16,8 @@ mod replay;
 mod server_accounts;
 #[path = "../../../../../fuzz/fuzz_targets/server_clients.rs"]
 mod server_clients;
+#[path = "../../../../../fuzz/fuzz_targets/server_configuration_frames.rs"]
+mod server_configuration_frames;
 #[path = "../../../../../fuzz/fuzz_targets/server_kerberos_frames.rs"]
 mod server_kerberos_frames;
 #[path = "../../../../../fuzz/fuzz_targets/server_principals.rs"]
@@ -33,6 +35,11 @@ fn server_accounts_passes_its_saved_inputs() {
 #[test]
 fn server_clients_passes_its_saved_inputs() {
     replay("server_clients", server_clients::run);
+}
+
+#[test]
+fn server_configuration_frames_passes_its_saved_inputs() {
+    replay("server_configuration_frames", server_configuration_frames::run);
 }
 
 #[test]

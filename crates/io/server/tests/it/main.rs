@@ -8,9 +8,11 @@
     reason = "tests may panic"
 )]
 
+mod access;
 mod audit;
 mod client_certificates;
 mod clock;
+mod configuration;
 mod credssp;
 mod encodings;
 mod failed_logins;
@@ -18,12 +20,16 @@ mod fuzz;
 mod http_rules;
 mod https;
 mod kerberos;
+mod live_settings;
 mod logins;
 mod malformed;
 mod ownership;
 mod places;
+mod plugin_quotas;
+mod plugins;
 mod quotas;
 mod replayed;
+mod robust;
 mod sealing;
 mod service;
 mod shells;

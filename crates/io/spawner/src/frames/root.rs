@@ -2,20 +2,22 @@
 //!
 //! ```text
 //!  0 version   u8    1
-//!  1 verb      u8    1-8 a request, 129-134 an event
+//!  1 verb      u8    1-11 a request, 129-135 an event
 //!  2 zeros     2
 //!  4 sequence  u32   chosen by the requester, echoed by the answer; 0 in an event that nobody asked for
 //!  8 shell     u64   chosen by the spawner, never reused
-//! 16 account   16    Open, Opened; in Bind the IPv6 address (IPv4 mapped)
+//! 16 account   16    Open, Opened, Members; in Bind the IPv6 address (IPv4 mapped)
 //! 32 login     16    Open: reserved for the process that will register logins; not judged yet
-//! 48 argument  u64   Open: 1 when a ticket will come; KillSession: session id; Bind: port; Refused: code, and errno in the
-//!                    upper half
-//! 56 zeros     8
+//! 48 argument  u64   Open: 1 when a ticket will come; KillSession: session id; Bind: port; MemberOf: a bit for each group, the
+//!                    first one's the lowest; Refused: code, and errno in the upper half
+//! 56 memory    u64  Open: most memory of the shell in bytes, from [`LEAST_MEMORY`] to [`MOST_MEMORY`]; 0: the network process sets
+//!                    no limit
 //! ```
 //!
 //! Each field that a verb does not use is zero. Anything else is malformed, and a malformed frame ends the service.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::num::NonZeroU64;
 
 use crate::AccountId;
 
@@ -23,6 +25,10 @@ use crate::AccountId;
 pub const LENGTH: usize = 64;
 /// The version in the first byte.
 pub const VERSION: u8 = 1;
+/// The smallest limit of a shell's memory in bytes: one unit of `MaxMemoryPerShellMB`.
+pub const LEAST_MEMORY: u64 = 1024 * 1024;
+/// The largest one, which every value of that setting fits below.
+pub const MOST_MEMORY: u64 = LEAST_MEMORY << 31;
 
 /// What the network process asks of the spawner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +45,16 @@ pub enum Request {
     Clients,
     /// A read-only descriptor of `principals`. Answer: File or Refused.
     Principals,
+    /// The private socket, which listens. Answer: File, or Refused from the second time on.
+    Local,
+    /// A read-only descriptor of `users`. Answer: File or Refused.
+    Users,
+    /// Which of the groups that root's configuration names an account belongs to by its local user. Answer: MemberOf or
+    /// Refused.
+    Members {
+        /// Whose groups.
+        account: AccountId,
+    },
     /// A shell for an account. Answer: Opened or Refused.
     Open {
         /// Whose shell.
@@ -47,6 +63,8 @@ pub enum Request {
         login: [u8; 16],
         /// Whether its keeper will be given a Kerberos ticket, which needs a place in memory.
         ticket: bool,
+        /// Most memory of the shell in bytes, as the network process wants it.
+        memory: Option<NonZeroU64>,
     },
     /// Ends a shell with every process of it. Answer: Ended, or Refused for an unknown shell.
     Close {
@@ -95,6 +113,11 @@ pub enum Event {
     },
     /// The descriptor asked for comes with the frame.
     File,
+    /// The groups that were asked for.
+    MemberOf {
+        /// A bit for each group in the order of root's configuration; the first one's is the lowest.
+        groups: u64,
+    },
     /// The service is to drain and to exit.
     Stop,
     /// The log goes on in the file whose descriptor comes with the frame.
@@ -168,6 +191,8 @@ reasons! {
     ClientsFile = 15, "the file of client certificates cannot be used";
     /// `principals` is absent, or cannot be trusted or read.
     PrincipalsFile = 16, "the file of Kerberos principals cannot be used";
+    /// There is no private socket, or it was handed out before.
+    NoSocket = 17, "there is no private socket";
     /// The local user does not exist (any longer).
     NoSuchUser = 20, "the local user does not exist";
     /// The local user has another uid than when the account was mapped.
@@ -182,8 +207,10 @@ reasons! {
     NoLogin = 25, "logins are disabled on this system (/etc/nologin)";
     /// The keeper could not become the user.
     Identity = 26, "the change to the local user failed";
-    /// The keeper died before its report.
+    /// The keeper, or who looked a user up, died before its report.
     KeeperDied = 27, "the local user's process died";
+    /// The system cannot say which groups the local user is in.
+    Groups = 28, "the groups of the local user cannot be looked up";
 }
 
 /// Why bytes are no frame.
@@ -218,6 +245,7 @@ struct Fields {
     account: [u8; 16],
     login: [u8; 16],
     argument: u64,
+    memory: u64,
 }
 
 fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
@@ -228,7 +256,7 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> [u8; N] {
 }
 
 impl Fields {
-    fn decode(bytes: &[u8]) -> Result<(Self, u16, u64), FrameError> {
+    fn decode(bytes: &[u8]) -> Result<(Self, u16), FrameError> {
         if bytes.len() != LENGTH {
             return Err(FrameError::Length(bytes.len()));
         }
@@ -245,8 +273,9 @@ impl Fields {
             account: take(&mut rest),
             login: take(&mut rest),
             argument: u64::from_le_bytes(take(&mut rest)),
+            memory: u64::from_le_bytes(take(&mut rest)),
         };
-        Ok((fields, gap, u64::from_le_bytes(take(&mut rest))))
+        Ok((fields, gap))
     }
 
     fn encode(&self) -> [u8; LENGTH] {
@@ -258,7 +287,7 @@ impl Fields {
             &self.account,
             &self.login,
             &self.argument.to_le_bytes(),
-            &[0; 8],
+            &self.memory.to_le_bytes(),
         ];
         for (to, from) in frame.iter_mut().zip(parts.into_iter().flatten()) {
             *to = *from;
@@ -273,6 +302,7 @@ impl Fields {
             ("account", self.account == [0; 16]),
             ("login", self.login == [0; 16]),
             ("argument", self.argument == 0),
+            ("memory", self.memory == 0),
         ];
         for (field, zero) in fields {
             if !zero && !used.contains(&field) {
@@ -292,8 +322,8 @@ impl Fields {
 }
 
 fn fields(bytes: &[u8]) -> Result<Fields, FrameError> {
-    let (fields, gap, end) = Fields::decode(bytes)?;
-    if gap == 0 && end == 0 { Ok(fields) } else { Err(fields.impossible("zeros")) }
+    let (fields, gap) = Fields::decode(bytes)?;
+    if gap == 0 { Ok(fields) } else { Err(fields.impossible("zeros")) }
 }
 
 impl Request {
@@ -312,8 +342,14 @@ impl Request {
                     1 => true,
                     _ => return Err(fields.impossible("argument")),
                 };
+                let memory = NonZeroU64::new(fields.memory);
+                if memory.is_some_and(|bytes| !(LEAST_MEMORY..=MOST_MEMORY).contains(&bytes.get()))
+                {
+                    return Err(fields.impossible("memory"));
+                }
                 let (account, login) = (fields.account, fields.login);
-                (Self::Open { account, login, ticket }, &["account", "login", "argument"])
+                let used = &["account", "login", "argument", "memory"];
+                (Self::Open { account, login, ticket, memory }, used)
             }
             4 => (Self::Close { shell: fields.shell()? }, &["shell"]),
             5 => {
@@ -330,6 +366,9 @@ impl Request {
             }
             7 => (Self::Clients, &[]),
             8 => (Self::Principals, &[]),
+            9 => (Self::Local, &[]),
+            10 => (Self::Users, &[]),
+            11 => (Self::Members { account: fields.account }, &["account"]),
             other => return Err(FrameError::Verb(other)),
         };
         fields.only(used)?;
@@ -345,8 +384,12 @@ impl Request {
             Self::Accounts => Fields { verb: 2, ..none },
             Self::Clients => Fields { verb: 7, ..none },
             Self::Principals => Fields { verb: 8, ..none },
-            Self::Open { account, login, ticket } => {
-                Fields { verb: 3, account, login, argument: ticket.into(), ..none }
+            Self::Local => Fields { verb: 9, ..none },
+            Self::Users => Fields { verb: 10, ..none },
+            Self::Members { account } => Fields { verb: 11, account, ..none },
+            Self::Open { account, login, ticket, memory } => {
+                let memory = memory.map_or(0, NonZeroU64::get);
+                Fields { verb: 3, account, login, argument: ticket.into(), memory, ..none }
             }
             Self::Close { shell } => Fields { verb: 4, shell, ..none },
             Self::KillSession { shell, session } => {
@@ -386,6 +429,7 @@ impl Event {
             132 => (Self::File, &[]),
             133 => (Self::Stop, &[]),
             134 => (Self::Log, &[]),
+            135 => (Self::MemberOf { groups: fields.argument }, &["argument"]),
             other => return Err(FrameError::Verb(other)),
         };
         fields.only(used)?;
@@ -406,6 +450,7 @@ impl Event {
             Self::File => Fields { verb: 132, ..none },
             Self::Stop => Fields { verb: 133, ..none },
             Self::Log => Fields { verb: 134, ..none },
+            Self::MemberOf { groups } => Fields { verb: 135, argument: groups, ..none },
         }
         .encode()
     }
@@ -421,6 +466,24 @@ mod tests {
         assert_eq!(Request::decode(&frame), Ok((7, Request::Ready)));
         frame[8] = 1;
         assert_eq!(Request::decode(&frame), Err(FrameError::Field { verb: 1, field: "shell" }));
+        let mut frame = Request::Ready.encode(7);
+        frame[63] = 1;
+        assert_eq!(Request::decode(&frame), Err(FrameError::Field { verb: 1, field: "memory" }));
+    }
+
+    #[test]
+    fn a_limit_of_memory_is_none_or_within_its_bounds() {
+        let open = |bytes| {
+            let memory = NonZeroU64::new(bytes);
+            Request::Open { account: [1; 16], login: [2; 16], ticket: true, memory }
+        };
+        for bytes in [0, LEAST_MEMORY, LEAST_MEMORY + 1, 157_286_400, MOST_MEMORY] {
+            assert_eq!(Request::decode(&open(bytes).encode(5)), Ok((5, open(bytes))), "{bytes}");
+        }
+        for bytes in [1, LEAST_MEMORY - 1, MOST_MEMORY + 1, u64::MAX] {
+            let refused = Err(FrameError::Field { verb: 3, field: "memory" });
+            assert_eq!(Request::decode(&open(bytes).encode(5)), refused, "{bytes}");
+        }
     }
 
     #[test]

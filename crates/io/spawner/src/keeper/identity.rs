@@ -59,7 +59,7 @@ pub(super) fn assume(
     Ok(user)
 }
 
-fn look_up(mapping: &Mapping, house: &House) -> Result<User, Report> {
+pub(super) fn look_up(mapping: &Mapping, house: &House) -> Result<User, Report> {
     let user = User::from_name(&mapping.local_user)
         .map_err(|error| Report::failed(Stage::Lookup, &error.into()))?;
     let user = user.ok_or_else(|| Report::refused(Stage::NoSuchUser, 0))?;

@@ -9,12 +9,13 @@
 mod command;
 mod expand;
 mod identity;
+pub(crate) mod members;
 mod report;
 mod serve;
 mod spawn;
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::sys::signal::{SigSet, SigmaskHow, sigprocmask};
@@ -63,7 +64,7 @@ pub(crate) struct House {
 /// A keeper's whole life; the number is its exit code.
 pub(crate) fn run(birth: Birth) -> u8 {
     let Birth { socket, report, mapping, house, cgroup, tickets } = birth;
-    let prepared = drop_inherited(&socket, &report);
+    let prepared = drop_inherited(&[socket.as_fd(), report.as_fd()]);
     let user = prepared.and_then(|()| identity::assume(&mapping, &house, cgroup.as_deref()));
     let (said, user) = match user {
         Ok(user) => (Report::ready(), Some(user)),
@@ -81,12 +82,12 @@ pub(crate) fn run(birth: Birth) -> u8 {
 }
 
 /// One surviving copy of another shell's socket would hide that one's end, and root's own descriptors are nobody's business.
-fn drop_inherited(socket: &OwnedFd, report: &OwnedFd) -> Result<(), Report> {
+fn drop_inherited(keep: &[BorrowedFd<'_>]) -> Result<(), Report> {
     let failed = |error: std::io::Error| Report::failed(report::Stage::Inherited, &error);
     sys::default_dispositions();
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
         .map_err(|error| failed(error.into()))?;
-    sys::close_except(&[socket.as_fd(), report.as_fd()]).map_err(failed)?;
+    sys::close_except(keep).map_err(failed)?;
     let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
         .map_err(|error| failed(error.into()))?;
     rustix::stdio::dup2_stdin(&null)

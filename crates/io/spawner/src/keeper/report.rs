@@ -1,11 +1,11 @@
-//! The 16 bytes that a keeper tells root, the only thing that root ever reads from it.
+//! The 16 bytes that a keeper, or who looks groups up, tells root, the only thing that root ever reads from it.
 //!
 //! ```text
 //! 0 version u8   1
 //! 1 stage   u8   0 ready, else what failed
 //! 2 zeros   2
 //! 4 errno   i32
-//! 8 detail  u64  Uid: the uid that the user has now
+//! 8 detail  u64  Uid: the uid that the user has now; ready, of who looks groups up: a bit for each
 //! ```
 
 use std::io;
@@ -60,6 +60,7 @@ stages! {
     Verify = 13, Identity, "verifying the new identity";
     Process = 14, Identity, "setting the process's attributes";
     OtherUser = 15, OtherUser, "not root, and the local user is another one";
+    Members = 16, Groups, "looking the groups up";
 }
 
 /// What a keeper reports.
@@ -73,6 +74,10 @@ pub(crate) struct Report {
 impl Report {
     pub(super) fn ready() -> Self {
         Self { failure: None, errno: 0, detail: 0 }
+    }
+
+    pub(super) fn found(groups: u64) -> Self {
+        Self { detail: groups, ..Self::ready() }
     }
 
     pub(super) fn refused(stage: Stage, detail: u64) -> Self {

@@ -13,7 +13,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -23,11 +23,13 @@ use landlock::{
     RulesetCreatedAttr as _, RulesetError, RulesetStatus, Scope,
 };
 use rustix::fs::{Mode, OFlags};
-use rustix::net::{AddressFamily, SendFlags, SocketFlags, SocketType, send, socketpair, sockopt};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, send, socketpair, sockopt,
+};
 use rustix::process::Signal;
 
-use super::protect;
-use crate::sys;
+use super::{protect, socket};
+use crate::{passing, sys};
 
 /// How long the supervisor waits before it starts the next worker, at first and at most. A worker that lived for a minute
 /// was a good one.
@@ -125,15 +127,50 @@ fn begin<S: AsRef<OsStr>>(
         .spawn()
 }
 
+/// Sends one message with a descriptor.
+///
+/// # Errors
+/// The system's.
+pub fn send_with(socket: impl AsFd, message: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(passing::send_with(socket, message, &[descriptor], SendFlags::NOSIGNAL)?)
+}
+
+/// Receives one message and the descriptor that came along; 0 is the other side's end.
+///
+/// # Errors
+/// The system's, and `InvalidData` for a message longer than the buffer.
+pub fn receive_with(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let (length, descriptors) = socket::receive(socket, buffer, RecvFlags::empty())?;
+    Ok((length, descriptors.into_iter().next()))
+}
+
+/// What an assistant has to do with the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "who confines a process must say which")]
+pub enum Network {
+    /// It connects to others by TCP, and listens on nothing.
+    Connects,
+    /// It opens TCP ports to listen on, and connects to nobody.
+    Listens,
+}
+
 /// Confines this thread and every thread that it will start: files can be read below `readable`, read and written below
-/// `writable`, nothing can be executed, and no TCP port opened to listen on; connections can be made. Paths that do not
-/// exist are left out.
+/// `writable`, nothing can be executed, and of TCP only that can be done which `network` says. Paths that do not exist
+/// are left out.
 ///
 /// Says what is missing on this machine, `None` where nothing is.
 ///
 /// # Errors
 /// When a rule cannot be made.
-pub fn confine(readable: &[&Path], writable: &[&Path]) -> Result<Option<String>, RulesetError> {
+pub fn confine(
+    readable: &[&Path],
+    writable: &[&Path],
+    network: Network,
+) -> Result<Option<String>, RulesetError> {
+    let refused = match network {
+        Network::Connects => AccessNet::BindTcp,
+        Network::Listens => AccessNet::ConnectTcp,
+    };
     let looking = AccessFs::ReadFile | AccessFs::ReadDir;
     let changing = looking
         | AccessFs::WriteFile
@@ -145,7 +182,7 @@ pub fn confine(readable: &[&Path], writable: &[&Path]) -> Result<Option<String>,
         | AccessFs::Truncate;
     let mut rules = Ruleset::default()
         .handle_access(AccessFs::from_all(LANDLOCK))?
-        .handle_access(AccessNet::BindTcp)?
+        .handle_access(refused)?
         .scope(Scope::from_all(LANDLOCK))?
         .create()?;
     for (paths, access) in [(readable, looking), (writable, changing)] {
@@ -183,7 +220,7 @@ mod tests {
             let inside = scope.spawn(|| {
                 let readable = [path("readable"), single.clone(), path("absent"), "/usr".into()];
                 let readable: Vec<&Path> = readable.iter().map(AsRef::as_ref).collect();
-                let missing = confine(&readable, &[&path("writable")]).unwrap();
+                let missing = confine(&readable, &[&path("writable")], Network::Connects).unwrap();
                 if missing.is_some() {
                     return missing;
                 }
@@ -206,5 +243,39 @@ mod tests {
         if let Some(missing) = missing {
             println!("SKIPPED assistant::confined_thread: {missing}");
         }
+    }
+
+    #[test]
+    #[expect(clippy::print_stdout, reason = "the run counts what was skipped")]
+    fn confined_listener_listens_and_connects_to_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let missing = std::thread::scope(|scope| {
+            let inside = scope.spawn(|| {
+                let missing = confine(&[], &[folder.path()], Network::Listens).unwrap();
+                if missing.is_none() {
+                    TcpListener::bind("127.0.0.1:0").unwrap();
+                    assert!(TcpStream::connect(address).is_err());
+                }
+                missing
+            });
+            inside.join().unwrap()
+        });
+        if let Some(missing) = missing {
+            println!("SKIPPED assistant::confined_listener: {missing}");
+        }
+    }
+
+    #[test]
+    fn descriptor_comes_with_its_message() {
+        let (ours, theirs) = pair().unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        send_with(&ours, b"here", listener.as_fd()).unwrap();
+        let mut buffer = [0; 8];
+        let (length, descriptor) = receive_with(&theirs, &mut buffer).unwrap();
+        assert_eq!(buffer.get(..length), Some(b"here".as_slice()));
+        let received = TcpListener::from(descriptor.unwrap());
+        assert_eq!(received.local_addr().unwrap(), listener.local_addr().unwrap());
     }
 }

@@ -6,9 +6,11 @@
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::net::{SendFlags, send};
+use nix::unistd::User;
+use rustix::net::{SendFlags, send, sockopt};
 use tokio::runtime::Handle;
 
 use super::socket::receive_waiting;
@@ -22,6 +24,18 @@ pub struct Inherited {
     socket: OwnedFd,
     sequence: u32,
     stop: bool,
+}
+
+/// The private socket.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Local {
+    /// It listens, and does not block.
+    pub socket: UnixListener,
+    /// The uid of the process that started this one: root, or the only user of the service.
+    pub administrator: u32,
+    /// The name of that user.
+    pub name: String,
 }
 
 impl Inherited {
@@ -51,8 +65,27 @@ impl Inherited {
     /// [`Reason::NotListed`](crate::frames::root::Reason::NotListed) for any other address,
     /// [`Reason::BindFailed`](crate::frames::root::Reason::BindFailed) with the system's error number.
     pub fn bind(&mut self, address: SocketAddr) -> Result<TcpListener, RequestError> {
+        self.ask(Request::Bind { address }).map(TcpListener::from)
+    }
+
+    /// The private socket, and who administers the service by it: once. Waits for the answer.
+    ///
+    /// # Errors
+    /// [`Reason::NoSocket`](crate::frames::root::Reason::NoSocket) where it could not be made.
+    pub fn local(&mut self) -> Result<Local, RequestError> {
+        let socket = self.ask(Request::Local)?;
+        let credentials = sockopt::socket_peercred(&self.socket)
+            .map_err(|error| RequestError::Descriptor(error.into()))?;
+        let administrator = credentials.uid.as_raw();
+        let name = User::from_uid(administrator.into()).ok().flatten().map(|user| user.name);
+        let name = name.unwrap_or_else(|| format!("uid {administrator}"));
+        Ok(Local { socket: socket.into(), administrator, name })
+    }
+
+    /// Asks for a descriptor.
+    fn ask(&mut self, request: Request) -> Result<OwnedFd, RequestError> {
         self.sequence += 1;
-        let frame = Request::Bind { address }.encode(self.sequence);
+        let frame = request.encode(self.sequence);
         send(&self.socket, &frame, SendFlags::NOSIGNAL).map_err(|_| RequestError::Lost)?;
         loop {
             let mut buffer = [0; LENGTH + 1];
@@ -69,7 +102,7 @@ impl Inherited {
                     let _replaced = rustix::stdio::dup2_stderr(&file);
                     continue;
                 }
-                (Event::File, Some(socket)) if sequence == self.sequence => Ok(socket.into()),
+                (Event::File, Some(socket)) if sequence == self.sequence => Ok(socket),
                 (Event::Refused { reason, errno }, _) if sequence == self.sequence => {
                     Err(RequestError::Refused { reason, errno })
                 }

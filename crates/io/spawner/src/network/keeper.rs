@@ -103,7 +103,7 @@ impl Keeper {
     }
 
     /// Stores a Kerberos ticket, the content of a credential cache's file, for the commands that start from now on: they
-    /// find it by `KRB5CCNAME`. To be called once, for a shell of [`Spawner::open_for_ticket`](super::Spawner::open_for_ticket).
+    /// find it by `KRB5CCNAME`. To be called once, for a shell that was opened with [`Wishes::ticket`](super::Wishes::ticket).
     ///
     /// # Errors
     /// [`StartError::Failed`] at [`Stage::Ticket`]: with `EOPNOTSUPP` where there is no place in memory, which the spawner

@@ -24,6 +24,8 @@ mod socket;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::num::NonZeroU64;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,16 +35,19 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 
 use crate::AccountId;
-use crate::frames::root::{Event, FrameError, LENGTH, Reason, Request};
+use crate::frames::root::{Event, FrameError, LEAST_MEMORY, LENGTH, MOST_MEMORY, Reason, Request};
 use crate::sys;
 
 pub use crate::frames::keeper::{Outcome, Signal, Stage, Start, Usage};
-pub use inherited::Inherited;
+pub use inherited::{Inherited, Local};
 pub use keeper::{Keeper, StartError};
 pub use process::{Exit, Process, widen};
 
 /// The most Opens that are under way at a time; further ones wait here instead of being refused by the spawner.
 const PENDING_OPENS: usize = 64;
+
+/// The most look-ups of groups that are under way at a time; further ones wait here.
+const PENDING_LOOK_UPS: usize = 64;
 
 /// Makes this process unreadable for others of its user: no core dump, no `ptrace`. The network process's first statement.
 ///
@@ -86,6 +91,20 @@ fn errno_text(errno: i32) -> String {
     if errno == 0 { String::new() } else { format!(": {}", io::Error::from_raw_os_error(errno)) }
 }
 
+/// What is wanted of a shell beside its account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "made by whoever opens a shell, with each of them in mind"
+)]
+pub struct Wishes {
+    /// Its keeper will be given a ticket ([`Keeper::store_ticket`]): root makes a place in memory for it.
+    pub ticket: bool,
+    /// The most memory that it may have, in bytes, counted as at least 1 MiB; root allows less where its own settings say
+    /// less.
+    pub memory: Option<u64>,
+}
+
 /// The spawner, as the network process sees it. Clones share one connection.
 #[derive(Debug, Clone)]
 pub struct Spawner(Arc<Shared>);
@@ -96,6 +115,7 @@ struct Shared {
     runtime: Handle,
     state: Mutex<State>,
     opens: Semaphore,
+    look_ups: Semaphore,
     /// How often each of [`Reason::ALL`] was given.
     refusals: Vec<AtomicU64>,
     stop: watch::Sender<bool>,
@@ -127,6 +147,7 @@ impl Spawner {
             runtime: runtime.clone(),
             state: Mutex::default(),
             opens: Semaphore::new(PENDING_OPENS),
+            look_ups: Semaphore::new(PENDING_LOOK_UPS),
             refusals: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             stop: watch::Sender::new(stop),
             lost: watch::Sender::new(false),
@@ -168,6 +189,38 @@ impl Spawner {
         Ok(File::from(self.file(&Request::Principals).await?))
     }
 
+    /// A read-only descriptor of the file `users` as it is now, likewise: which local user is which account.
+    ///
+    /// # Errors
+    /// [`Reason::UsersFile`] with `ENOENT` while no account is mapped.
+    pub async fn users(&self) -> Result<File, RequestError> {
+        Ok(File::from(self.file(&Request::Users).await?))
+    }
+
+    /// A listening socket on a port below 1024 that root's configuration lists.
+    ///
+    /// # Errors
+    /// [`Reason::NotListed`] for any other address, [`Reason::BindFailed`] with the system's error number.
+    pub async fn bind(&self, address: SocketAddr) -> Result<TcpListener, RequestError> {
+        Ok(TcpListener::from(self.file(&Request::Bind { address }).await?))
+    }
+
+    /// Which of the groups that root's configuration names an account belongs to by its local user, as it is now: a bit for
+    /// each in their order, the first one's the lowest.
+    ///
+    /// # Errors
+    /// [`Reason::NotMapped`], [`Reason::NoSuchUser`] and their like where there is no local user, [`Reason::Groups`] and
+    /// [`Reason::TimedOut`] where the system cannot say. Who asks must take it for no member of any then.
+    pub async fn members(&self, account: AccountId) -> Result<u64, RequestError> {
+        let permit = self.0.look_ups.acquire().await.map_err(|_| RequestError::Lost)?;
+        let answer = self.0.ask(&Request::Members { account }).await?;
+        drop(permit);
+        match answer {
+            Answer { event: Event::MemberOf { groups }, .. } => Ok(groups),
+            Answer { .. } => Err(RequestError::Unexpected),
+        }
+    }
+
     async fn file(&self, request: &Request) -> Result<OwnedFd, RequestError> {
         match self.0.ask(request).await? {
             Answer { event: Event::File, descriptor: Some(descriptor), .. } => Ok(descriptor),
@@ -182,31 +235,25 @@ impl Spawner {
     /// # Errors
     /// The reasons of [`Reason`].
     pub async fn open(&self, account: AccountId, login: [u8; 16]) -> Result<Keeper, RequestError> {
-        self.ask_for_shell(account, login, false).await
+        self.open_with(account, login, Wishes::default()).await
     }
 
-    /// The same for a shell whose keeper will be given a ticket ([`Keeper::store_ticket`]): root makes a place in memory
-    /// for it.
+    /// The same for a shell of which something more is wanted.
     ///
     /// # Errors
-    /// The reasons of [`Reason`]. Without such a place the shell opens all the same, the log says why, and the keeper
-    /// refuses the ticket.
-    pub async fn open_for_ticket(
+    /// The reasons of [`Reason`]. Where a place for a ticket cannot be made, or a limit cannot be put in force, the shell
+    /// opens all the same and the spawner's log says why; the keeper refuses the ticket then.
+    pub async fn open_with(
         &self,
         account: AccountId,
         login: [u8; 16],
+        wishes: Wishes,
     ) -> Result<Keeper, RequestError> {
-        self.ask_for_shell(account, login, true).await
-    }
-
-    async fn ask_for_shell(
-        &self,
-        account: AccountId,
-        login: [u8; 16],
-        ticket: bool,
-    ) -> Result<Keeper, RequestError> {
+        let Wishes { ticket, memory } = wishes;
+        let memory = memory.map(|bytes| bytes.clamp(LEAST_MEMORY, MOST_MEMORY));
+        let memory = memory.and_then(NonZeroU64::new);
         let permit = self.0.opens.acquire().await.map_err(|_| RequestError::Lost)?;
-        let answer = self.0.ask(&Request::Open { account, login, ticket }).await?;
+        let answer = self.0.ask(&Request::Open { account, login, ticket, memory }).await?;
         drop(permit);
         match answer {
             Answer { event: Event::Opened { .. }, keeper: Some(keeper), .. } => {
@@ -260,9 +307,12 @@ impl Shared {
         let answer = receiver.await.map_err(|_| RequestError::Lost)?;
         match answer.event {
             Event::Refused { reason, errno } => Err(RequestError::Refused { reason, errno }),
-            Event::Opened { .. } | Event::Ended { .. } | Event::File | Event::Stop | Event::Log => {
-                Ok(answer)
-            }
+            Event::Opened { .. }
+            | Event::Ended { .. }
+            | Event::File
+            | Event::MemberOf { .. }
+            | Event::Stop
+            | Event::Log => Ok(answer),
         }
     }
 
@@ -330,7 +380,7 @@ impl Shared {
                     let _replaced = rustix::stdio::dup2_stderr(&file);
                 }
             }
-            Event::Refused { .. } | Event::File => {
+            Event::Refused { .. } | Event::File | Event::MemberOf { .. } => {
                 if let Event::Refused { reason, .. } = event {
                     self.count(reason);
                 }

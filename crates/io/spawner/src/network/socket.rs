@@ -73,7 +73,7 @@ pub(super) fn receive_waiting(
     }
 }
 
-fn receive(
+pub(super) fn receive(
     socket: impl AsFd,
     buffer: &mut [u8],
     flags: RecvFlags,

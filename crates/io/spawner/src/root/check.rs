@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use nix::unistd::{Gid, Uid, User};
+use nix::unistd::{Gid, Group, Uid, User};
 use rustix::fs::{AtFlags, FileType, statat};
 use rustix::io::Errno;
 
@@ -82,6 +82,9 @@ pub fn check(options: &Options) -> Report {
     report.add("rights", rights(privileged));
     report.findings.push(sandbox());
     report.findings.push(control_groups(options));
+    for name in options.groups.iter().flatten() {
+        report.findings.push(local_group(name));
+    }
     if let Some(path) = &options.log_file {
         let checked = super::log_file::check(path).map(|()| path.display().to_string());
         report.add("log file", checked);
@@ -212,6 +215,19 @@ fn service_folder(store: &Store, service: Service) -> Finding {
         }
     };
     Finding::new("service folder", verdict, text)
+}
+
+/// Whether anybody can be in a local group that stands for one of the service's.
+fn local_group(name: &str) -> Finding {
+    let what = format!("local group {name}");
+    match Group::from_name(name) {
+        Ok(Some(group)) => Finding::new(what, Verdict::Ok, format!("gid {}", group.gid)),
+        Ok(None) => Finding::new(what, Verdict::Warning, "does not exist: it has no members"),
+        Err(error) => {
+            let text = format!("cannot be looked up: {error}; nobody counts as its member");
+            Finding::new(what, Verdict::Warning, text)
+        }
+    }
 }
 
 /// The same questions that a keeper asks when a shell opens.

@@ -10,14 +10,17 @@
 //!                                               SIGTERM
 //! ```
 //!
-//! The loop waits in one place only, in `poll`. Frames that the network process does not fetch are queued, and while there
-//! are any, no further request is read: who does not listen is not listened to, and the queue stays short.
+//! The loop waits in `poll` only. Frames that the network process does not fetch are queued, and as long as there are any no
+//! request is read: the queue stays short.
 
 mod check;
 mod ending;
 mod launch;
+mod local;
 mod log;
 mod log_file;
+mod members;
+mod memory;
 mod notify;
 mod requests;
 mod service;
@@ -42,7 +45,7 @@ use rustix::net::{
 };
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 
-use crate::cgroup::{Cgroups, Limits};
+use crate::cgroup::Cgroups;
 use crate::frames::root::{Event, LENGTH};
 use crate::keeper::House;
 use crate::registry::Family;
@@ -52,6 +55,8 @@ use crate::{Options, sys, tree};
 
 pub use check::{Finding, Report, Verdict, check};
 use log::Log;
+use members::LookUp;
+use memory::Memory;
 use notify::ServiceManager;
 use shells::{Helper, Shell};
 use start::{StartError, system};
@@ -98,14 +103,18 @@ struct Root {
     manager: ServiceManager,
     signals: SignalFd,
     cgroups: Option<Cgroups>,
+    memory: Memory,
     tickets: Folders,
     family: Family,
     network: NetworkProcess,
+    /// The private socket, until the network process has it.
+    local: Option<OwnedFd>,
     life: Life,
     next_shell: u64,
     shells: BTreeMap<u64, Shell>,
     keepers: BTreeMap<i32, u64>,
     helpers: BTreeMap<i32, Helper>,
+    look_ups: BTreeMap<i32, LookUp>,
     doomed: VecDeque<u64>,
     sessions: BTreeMap<u64, BTreeSet<i32>>,
     retry_at: Option<Instant>,
@@ -149,8 +158,7 @@ pub(crate) fn run(options: Options) -> ExitCode {
     }
 }
 
-/// The locale of commands: the service's own where that writes UTF-8, from which a shell's code page
-/// is converted.
+/// The locale of commands: the service's own where that writes UTF-8, from which a shell's code page is converted.
 fn language(own: Option<OsString>) -> OsString {
     let writes_utf8 = |locale: &OsString| {
         let (_, charset) =
@@ -175,7 +183,8 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
     let family = Family::new(foreign).map_err(system("make the list of children"))?;
     let signals = watch_signals().map_err(|error| system("watch signals")(error.into()))?;
     let (state, own) = start::identity(&store)?;
-    let cgroups = prepare_cgroups(&options, &state, &own, log);
+    let mut memory = Memory::new(options.memory_per_shell);
+    let cgroups = start::cgroups(&options, &state, &own, &mut memory, log);
     let tickets = Folders::new(before.privileged, state, own);
     let house = House {
         privileged: before.privileged,
@@ -186,6 +195,7 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
         language: language(std::env::var_os("LANG")),
         zone: std::env::var_os("TZ").unwrap_or_else(|| ":/etc/localtime".into()),
     };
+    let local = local::open(&store, before.privileged, log);
     let mut family = family;
     let network = launch(&options, &mut family, service, before.privileged)?;
     log.info(
@@ -207,13 +217,16 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
         manager: ServiceManager::from_environment(),
         signals,
         cgroups,
+        memory,
         family,
         network,
+        local,
         life: Life::Serving,
         next_shell: 1,
         shells: BTreeMap::new(),
         keepers: BTreeMap::new(),
         helpers: BTreeMap::new(),
+        look_ups: BTreeMap::new(),
         doomed: VecDeque::new(),
         sessions: BTreeMap::new(),
         retry_at: None,
@@ -242,22 +255,6 @@ fn watch_signals() -> nix::Result<SignalFd> {
         mask.add(signal);
     }
     SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-}
-
-fn prepare_cgroups(options: &Options, state: &str, own: &str, log: &mut Log) -> Option<Cgroups> {
-    let limits =
-        Limits { processes: options.processes_per_shell, memory: options.memory_per_shell };
-    let groups = if options.cgroups { Cgroups::prepare(state, own, limits) } else { None };
-    if let Some(memory) = options
-        .memory_per_shell
-        .filter(|_| !groups.as_ref().is_some_and(|groups| groups.counts_memory))
-    {
-        log.warn(
-            "the memory limit of shells is not in force: no cgroup v2 with the memory controller",
-            &[("bytes", &memory)],
-        );
-    }
-    groups
 }
 
 fn launch(
@@ -305,6 +302,7 @@ impl Root {
             self.reap()?;
             self.handle_requests();
             self.handle_reports();
+            self.handle_look_ups();
             self.handle_time();
             self.start_helpers();
             self.settle();
@@ -326,6 +324,7 @@ impl Root {
             groups.remove();
         }
         self.tickets.end();
+        local::remove(&self.state);
         self.log.info(
             "the service has ended",
             &[("shells_left", &self.shells.len()), ("success", &success)],
@@ -346,8 +345,8 @@ impl Root {
             let interest = if self.is_behind() { PollFlags::OUT } else { PollFlags::IN };
             descriptors.push(PollFd::new(socket, interest));
         }
-        descriptors
-            .extend(self.reports().map(|report| PollFd::from_borrowed_fd(report, PollFlags::IN)));
+        let reports = self.reports().chain(self.look_up_reports());
+        descriptors.extend(reports.map(|report| PollFd::from_borrowed_fd(report, PollFlags::IN)));
         match poll(&mut descriptors, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(error.into()),
@@ -360,10 +359,8 @@ impl Root {
             Life::Falling { until, .. } => Some(until),
             Life::Serving | Life::Draining => None,
         };
-        [falling, self.network.kill_at, self.retry_at, self.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let opening = [self.next_deadline(), self.next_late_look_up()];
+        [falling, self.network.kill_at, self.retry_at].into_iter().chain(opening).flatten().min()
     }
 
     fn handle_time(&mut self) {
@@ -375,6 +372,7 @@ impl Root {
             self.retry_at = None;
         }
         self.expire(now);
+        self.expire_look_ups(now);
     }
 
     fn handle_signals(&mut self) -> io::Result<()> {
@@ -450,6 +448,7 @@ impl Root {
         if self.network.alive && self.network.kill_at.is_none() {
             self.network.kill_at = Some(Instant::now() + NETWORK_EXIT);
         }
+        self.end_look_ups();
         self.doom_all();
     }
 
@@ -505,6 +504,9 @@ impl Root {
             self.keeper_dead(shell, status);
         } else if let Some(helper) = self.helpers.remove(&number) {
             self.helper_done(helper, status);
+        } else {
+            // Of a look-up that was given up nobody wants to know more.
+            self.look_up_dead(number, status);
         }
     }
 

@@ -8,8 +8,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 
 use super::shells::Refusal;
 use super::{Life, Root};
+use crate::Options;
 use crate::frames::root::{Event, Reason, Request};
 use crate::store::{ACCOUNTS, CLIENTS, PRINCIPALS, Store};
+use crate::users::FILE as USERS;
 
 /// Ports that only root may bind.
 const PRIVILEGED_PORTS: u16 = 1024;
@@ -35,6 +37,9 @@ impl Root {
             Request::Accounts => self.file(sequence, ACCOUNTS, Reason::AccountsFile),
             Request::Clients => self.file(sequence, CLIENTS, Reason::ClientsFile),
             Request::Principals => self.file(sequence, PRINCIPALS, Reason::PrincipalsFile),
+            Request::Local => self.local(sequence),
+            Request::Users => self.file(sequence, USERS, Reason::UsersFile),
+            Request::Members { account } => self.members(sequence, account),
             Request::Open { account, .. } => self.open(sequence, request, account),
             Request::Close { shell } => self.close(shell),
             Request::KillSession { shell, session } => self.kill_session(shell, session),
@@ -53,6 +58,11 @@ impl Root {
                 Request::Accounts => "Accounts".to_owned(),
                 Request::Clients => "Clients".to_owned(),
                 Request::Principals => "Principals".to_owned(),
+                Request::Local => "Local".to_owned(),
+                Request::Users => "Users".to_owned(),
+                Request::Members { account } => {
+                    format!("Members {}", super::shells::hex(account))
+                }
                 Request::Open { account, .. } => format!("Open {}", super::shells::hex(account)),
                 Request::Close { shell } => format!("Close {shell}"),
                 Request::KillSession { shell, session } => format!("KillSession {shell} {session}"),
@@ -85,10 +95,18 @@ impl Root {
             .map_err(|error| Refusal::errno(Reason::Resources, error))
     }
 
+    /// Hands the private socket over.
+    fn local(&mut self, sequence: u32) -> Result<(), Refusal> {
+        let socket = self.local.take().ok_or_else(|| Refusal::plain(Reason::NoSocket))?;
+        self.send_with(sequence, Event::File, &socket)
+            .map_err(|error| Refusal::errno(Reason::Resources, error))
+    }
+
     fn bind(&mut self, sequence: u32, address: SocketAddr) -> Result<(), Refusal> {
-        if address.port() >= PRIVILEGED_PORTS
-            || !self.options.privileged_listeners.contains(&address)
-        {
+        let Options { privileged_listeners, privileged_ports, .. } = &self.options;
+        let is_listed =
+            privileged_listeners.contains(&address) || privileged_ports.contains(&address.port());
+        if address.port() >= PRIVILEGED_PORTS || !is_listed {
             return Err(Refusal::plain(Reason::NotListed));
         }
         let socket = listen(address).map_err(|error| Refusal::errno(Reason::BindFailed, error))?;

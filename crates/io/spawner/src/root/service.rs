@@ -20,7 +20,7 @@ const UNUSED: std::ops::RangeInclusive<u32> = 61_184..=65_519;
 /// `nobody` is everyone's, so it is nobody's secret keeper.
 const NOBODY: u32 = 65_534;
 /// How often a dying predecessor of the same uid is waited for, a tenth of a second each.
-const PATIENCE: u32 = 20;
+const PATIENCE: u32 = 100;
 
 /// The network process's identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,10 +116,14 @@ fn free(number: u32, running: &BTreeSet<u32>) -> Result<bool, StartError> {
     Ok(user.is_none() && group.is_none())
 }
 
-/// Every uid and gid that a running process has.
+/// Every uid and gid that a running process has. One that has ended does nothing with them any more, however long nobody asks for
+/// its exit status: in a container whose first process never does, a predecessor's numbers would else be taken for ever.
 fn running() -> Result<BTreeSet<u32>, StartError> {
     let mut used = BTreeSet::new();
     for pid in tree::numbers().map_err(system("look at /proc"))? {
+        if tree::look(pid).is_none_or(|seen| seen.dead) {
+            continue;
+        }
         let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { continue };
         let ids =
             status.lines().filter(|line| line.starts_with("Uid:") || line.starts_with("Gid:"));
@@ -179,4 +183,33 @@ pub(super) fn enter(store: &Store) -> Result<OwnedFd, StartError> {
         super::launch::drop_privileges(service).map_err(system("become the service user"))?;
     }
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    #[expect(clippy::print_stdout, reason = "the run counts what was skipped")]
+    fn numbers_of_a_process_that_has_ended_are_free() {
+        if !Uid::effective().is_root() {
+            println!("SKIPPED root::service::numbers_of_a_process_that_has_ended: not root");
+            return;
+        }
+        let number = *UNUSED.end();
+        let mut sleeper = Command::new("cat");
+        let mut child = sleeper.uid(number).gid(number).stdin(Stdio::piped()).spawn().unwrap();
+        assert!(running().unwrap().contains(&number));
+        drop(child.stdin.take());
+        let pid = child.id().try_into().unwrap();
+        while !tree::look(pid).unwrap().dead {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(!running().unwrap().contains(&number));
+        child.wait().unwrap();
+    }
 }

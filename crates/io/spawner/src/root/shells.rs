@@ -9,7 +9,7 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::mem;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
@@ -32,8 +32,8 @@ use crate::{AccountId, sys};
 
 /// Shells that may be opening at a time.
 const PENDING: usize = 64;
-/// How long an Open may take.
-const OPEN_WITHIN: Duration = Duration::from_secs(10);
+/// How long an Open may take, and a look-up of groups.
+pub(super) const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// Helpers that may run at a time, the one for orphans not counted.
 const HELPERS: usize = 8;
 /// Shells that one helper ends, so that one user's bomb delays few others; without limit when everything ends.
@@ -90,8 +90,26 @@ pub(super) struct Shell {
     reaped: bool,
     announced: bool,
     cgroup: Option<PathBuf>,
+    memory: Limit,
     phase: Phase,
     attempts: u32,
+}
+
+/// How much memory a shell may have.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    bytes: Option<u64>,
+    in_force: bool,
+}
+
+impl Display for Limit {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.bytes, self.in_force) {
+            (None, _) => formatter.write_str("unlimited"),
+            (Some(bytes), true) => bytes.fmt(formatter),
+            (Some(bytes), false) => write!(formatter, "{bytes} (not in force)"),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -140,8 +158,7 @@ impl Root {
             pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(resources)?;
         let shell = self.next_shell;
         self.next_shell = self.next_shell.saturating_add(1);
-        // Without a group of its own a shell is ended by what descends from its keeper.
-        let cgroup = self.cgroups.as_ref().and_then(|groups| groups.create(shell).ok());
+        let (cgroup, memory) = self.make_group(shell, &request);
         let (local_user, uid) = (mapping.local_user.clone(), mapping.uid);
         let tickets = self.make_tickets(shell, &request, uid);
         let birth = Birth {
@@ -178,11 +195,24 @@ impl Root {
             reaped,
             announced,
             cgroup,
+            memory,
             phase,
             attempts,
         };
         self.shells.insert(shell, shell_state);
         Ok(())
+    }
+
+    /// A control group with the limits of a shell; without one it is ended by what descends from its keeper.
+    fn make_group(&mut self, shell: u64, request: &Request) -> (Option<PathBuf>, Limit) {
+        let asked = if let Request::Open { memory, .. } = request { *memory } else { None };
+        let bytes = self.memory.of(asked);
+        let group = self.cgroups.as_mut().and_then(|groups| groups.create(shell, bytes).ok());
+        let in_force = group.as_ref().is_some_and(|group| group.limits_memory);
+        if let Some(bytes) = bytes.filter(|_| !in_force) {
+            self.memory.not_in_force(bytes, &mut self.log);
+        }
+        (group.map(|group| group.path), Limit { bytes, in_force })
     }
 
     /// Everything that can be judged before a process exists.
@@ -274,6 +304,7 @@ impl Root {
     fn opened(&mut self, number: u64) {
         let Some(shell) = self.shells.get_mut(&number) else { return };
         let (account, keeper, local_user) = (shell.account, shell.keeper, shell.local_user.clone());
+        let memory = shell.memory;
         let opening = match mem::replace(&mut shell.phase, Phase::Open) {
             Phase::Opening(opening) => opening,
             other @ (Phase::Open | Phase::Doomed | Phase::Helped) => {
@@ -298,6 +329,7 @@ impl Root {
                         ("account", &account),
                         ("local_user", &local_user),
                         ("keeper", &keeper),
+                        ("memory", &memory),
                     ],
                 );
             }

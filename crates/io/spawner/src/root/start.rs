@@ -8,8 +8,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::CapabilitySet;
 
+use super::log::Log;
+use super::memory::Memory;
+use crate::cgroup::{Cgroups, Limits};
 use crate::store::{Store, StoreError};
-use crate::tree;
+use crate::{Options, tree};
 
 /// The oldest kernel: 5.9 brought close_range, 5.10 is the oldest with long-term support that has it.
 const OLDEST: (u32, u32) = (5, 10);
@@ -198,6 +201,25 @@ fn fill_standard_descriptors() -> io::Result<()> {
         }
         let _kept = std::os::fd::IntoRawFd::into_raw_fd(null);
     }
+}
+
+/// The service's control group, where it can have one; the log says when a limit of root's is not in force.
+pub(super) fn cgroups(
+    options: &Options,
+    state: &str,
+    own: &str,
+    memory: &mut Memory,
+    log: &mut Log,
+) -> Option<Cgroups> {
+    let limits =
+        Limits { processes: options.processes_per_shell, memory: options.memory_per_shell };
+    let mut groups = if options.cgroups { Cgroups::prepare(state, own, limits) } else { None };
+    if let Some(bytes) =
+        options.memory_per_shell.filter(|_| !groups.as_mut().is_some_and(Cgroups::counts_memory))
+    {
+        memory.not_in_force(bytes, log);
+    }
+    groups
 }
 
 #[cfg(test)]

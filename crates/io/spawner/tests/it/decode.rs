@@ -37,8 +37,12 @@ fn changed() {
         expand: true,
         directory: Some("/d".into()),
     };
+    let memory = std::num::NonZeroU64::new(64 * 1024 * 1024);
+    let open = root::Request::Open { account: [7; 16], login: [8; 16], ticket: false, memory };
     let good: Vec<Vec<u8>> = vec![
-        root::Request::Open { account: [7; 16], login: [8; 16], ticket: false }.encode(3).into(),
+        open.encode(3).into(),
+        root::Request::Members { account: [7; 16] }.encode(3).into(),
+        root::Event::MemberOf { groups: 5 }.encode(3).into(),
         root::Request::KillSession { shell: 4, session: 500 }.encode(3).into(),
         root::Request::Bind { address: "192.0.2.1:443".parse().unwrap() }.encode(3).into(),
         root::Event::Refused { reason: root::Reason::Resources, errno: 24 }.encode(3).into(),

@@ -111,7 +111,11 @@ fn hear(socket: &OwnedFd, seconds: i64) -> Result<(u32, Event, Option<OwnedFd>),
 /// Opens a shell, then sends what no network process sends; nobody should come back from that.
 fn nonsense(_: &Context, frame: &[u8]) -> Outcomes {
     let socket = socket();
-    say(&socket, &Request::Open { account: ALICE, login: [0; 16], ticket: false }, 5)?;
+    say(
+        &socket,
+        &Request::Open { account: ALICE, login: [0; 16], ticket: false, memory: None },
+        5,
+    )?;
     let (5, Event::Opened { .. }, Some(_keeper)) = hear(&socket, 10)? else {
         return Err("not opened".into());
     };
@@ -165,11 +169,15 @@ fn pending(context: &Context) -> Outcomes {
     let socket = socket();
     ask(context, 1, "hang");
     for sequence in 1..=64 {
-        say(&socket, &Request::Open { account: ALICE, login: [0; 16], ticket: false }, sequence)?;
+        say(
+            &socket,
+            &Request::Open { account: ALICE, login: [0; 16], ticket: false, memory: None },
+            sequence,
+        )?;
     }
     expect(
         &socket,
-        &Request::Open { account: ALICE, login: [0; 16], ticket: false },
+        &Request::Open { account: ALICE, login: [0; 16], ticket: false, memory: None },
         65,
         Reason::PendingLimit,
     )?;
@@ -212,19 +220,23 @@ fn requests(context: &Context) -> Outcomes {
     )?;
     expect(
         &socket,
-        &Request::Open { account: [0xff; 16], login: [9; 16], ticket: false },
+        &Request::Open { account: [0xff; 16], login: [9; 16], ticket: false, memory: None },
         11,
         Reason::NotMapped,
     )?;
     if context.root {
         expect(
             &socket,
-            &Request::Open { account: [5; 16], login: [0; 16], ticket: false },
+            &Request::Open { account: [5; 16], login: [0; 16], ticket: false, memory: None },
             12,
             Reason::RootNotAllowed,
         )?;
     }
-    say(&socket, &Request::Open { account: ALICE, login: [0; 16], ticket: false }, 13)?;
+    say(
+        &socket,
+        &Request::Open { account: ALICE, login: [0; 16], ticket: false, memory: None },
+        13,
+    )?;
     let (13, Event::Opened { shell, .. }, Some(keeper)) = hear(&socket, 10)? else {
         return Err("not opened".into());
     };
@@ -291,7 +303,7 @@ fn flood(context: &Context) -> Outcomes {
     let socket = socket();
     for request in [
         Request::Close { shell: 5 },
-        Request::Open { account: [0xee; 16], login: [0; 16], ticket: false },
+        Request::Open { account: [0xee; 16], login: [0; 16], ticket: false, memory: None },
     ] {
         let sent = fill(&socket, &request)?;
         for wanted in 1..=sent {
@@ -308,7 +320,10 @@ fn flood(context: &Context) -> Outcomes {
 
 fn opens(context: &Context) -> Outcomes {
     let socket = socket();
-    let sent = fill(&socket, &Request::Open { account: ALICE, login: [0; 16], ticket: false })?;
+    let sent = fill(
+        &socket,
+        &Request::Open { account: ALICE, login: [0; 16], ticket: false, memory: None },
+    )?;
     // Only read, until everything is answered: the spawner listens to nobody who does not.
     let (mut opened, mut refused) = (Vec::new(), 0);
     while opened.len() + refused < sent as usize {
@@ -336,7 +351,11 @@ fn opens(context: &Context) -> Outcomes {
     let mut kept = Vec::new();
     let mut shells = Vec::new();
     while kept.len() < 10 {
-        say(&socket, &Request::Open { account: ALICE, login: [0; 16], ticket: false }, 1)?;
+        say(
+            &socket,
+            &Request::Open { account: ALICE, login: [0; 16], ticket: false, memory: None },
+            1,
+        )?;
         match hear(&socket, 20)? {
             (_, Event::Opened { shell, .. }, Some(keeper)) => {
                 kept.push(keeper);

@@ -13,6 +13,8 @@
 mod cases;
 mod decode;
 mod hostile;
+mod members;
+mod memory;
 mod network;
 mod runner;
 mod sandbox;
@@ -34,7 +36,10 @@ fn main() -> ExitCode {
         Some("network") => network::role(arguments),
         Some("role-sandbox") => sandbox::role(arguments),
         Some("role-as") => as_user(arguments),
-        filter => runner::run(filter.filter(|filter| !filter.starts_with('-'))),
+        word => {
+            let words: Vec<String> = word.map(str::to_owned).into_iter().chain(arguments).collect();
+            runner::run(&runner::Chosen::new(&words))
+        }
     }
 }
 

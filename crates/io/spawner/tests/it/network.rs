@@ -93,7 +93,9 @@ pub(crate) fn role(mut arguments: impl Iterator<Item = String>) -> ExitCode {
     runtime.block_on(async {
         let spawner = inherited.start().unwrap();
         spawner.ready().await.unwrap();
-        let mut scenarios = SCENARIOS.iter().chain(crate::tickets::SCENARIOS);
+        let scenarios = SCENARIOS.iter().chain(crate::tickets::SCENARIOS);
+        let mut scenarios =
+            scenarios.chain(crate::members::SCENARIOS).chain(crate::memory::SCENARIOS);
         let scenario = scenarios.find(|(known, _)| *known == name);
         let code = say(match (done, scenario) {
             (Some(done), _) => done,

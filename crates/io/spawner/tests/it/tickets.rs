@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use spawner::network::{Keeper, Spawner, Stage, Start, StartError};
+use spawner::network::{Keeper, Spawner, Stage, Start, StartError, Wishes};
 use tempfile::TempDir;
 
 use crate::network::{ALICE, Context, NONE, Outcomes, Scenario, ensure, open, scenarios, text};
 use crate::runner::{Needs, Test};
 use crate::service::{Mode, Place, Service};
+
+/// What a shell needs that gets a ticket.
+const FOR_TICKET: Wishes = Wishes { ticket: true, memory: None };
 
 pub(crate) const TESTS: &[Test] = &[
     Test {
@@ -146,7 +149,8 @@ fn no_memory(mode: Mode) {
 }
 
 async fn open_with_ticket(spawner: &Spawner) -> Result<(Keeper, PathBuf), String> {
-    let keeper = spawner.open_for_ticket(ALICE, NONE).await.map_err(|error| error.to_string())?;
+    let keeper =
+        spawner.open_with(ALICE, NONE, FOR_TICKET).await.map_err(|error| error.to_string())?;
     keeper.store_ticket(TICKET).await.map_err(|error| error.to_string())?;
     let name = text(&keeper, "echo $KRB5CCNAME").await?;
     let path = name.strip_prefix("FILE:").ok_or_else(|| format!("KRB5CCNAME is {name:?}"))?;
@@ -234,7 +238,8 @@ async fn ticket_keeper_killed(spawner: Spawner, _: Context) -> Outcomes {
 
 async fn ticket_forestalled(spawner: Spawner, context: Context) -> Outcomes {
     let (first, path) = open_with_ticket(&spawner).await?;
-    let second = spawner.open_for_ticket(ALICE, NONE).await.map_err(|error| error.to_string())?;
+    let second =
+        spawner.open_with(ALICE, NONE, FOR_TICKET).await.map_err(|error| error.to_string())?;
     let target = context.base.join("home").join("target");
     let folder = path.parent().unwrap().to_string_lossy().into_owned();
     let (name, _) = folder.rsplit_once('-').unwrap();
@@ -270,7 +275,8 @@ async fn ticket_memory_filled(spawner: Spawner, _: Context) -> Outcomes {
     let script = format!("head -c 500m /dev/zero > {folder}/big; stat -c %s {folder}/big");
     let shown = text(&keeper, &script).await?;
     ensure!(shown.contains("No space left"), "{shown}");
-    let other = spawner.open_for_ticket(ALICE, NONE).await.map_err(|error| error.to_string())?;
+    let other =
+        spawner.open_with(ALICE, NONE, FOR_TICKET).await.map_err(|error| error.to_string())?;
     not_stored(&other, nix::libc::ENOSPC).await?;
     keeper.close().await;
     let (again, _) = open_with_ticket(&spawner).await?;
@@ -286,7 +292,8 @@ async fn ticket_kept(spawner: Spawner, _: Context) -> Outcomes {
 }
 
 async fn ticket_refused(spawner: Spawner, _: Context) -> Outcomes {
-    let keeper = spawner.open_for_ticket(ALICE, NONE).await.map_err(|error| error.to_string())?;
+    let keeper =
+        spawner.open_with(ALICE, NONE, FOR_TICKET).await.map_err(|error| error.to_string())?;
     not_stored(&keeper, nix::libc::EOPNOTSUPP).await?;
     let shown = text(&keeper, "echo \"[$KRB5CCNAME]\"").await?;
     ensure!(shown == "[]", "a shell without a ticket has {shown}");

@@ -96,12 +96,12 @@ pub(super) fn run(args: DoctorArgs) -> ExitCode {
 
 async fn examine(args: DoctorArgs) -> Result<bool, CommandError> {
     let mut signals = Signals::listen()?;
-    let endpoint = Endpoint::parse(&args.endpoint, false).map_err(|error| {
-        CommandError::usage(error.to_string()).hint("write HOST or http://HOST:PORT")
-    })?;
     let format = if args.json { Format::Json } else { Format::Text };
     let mut settings = Settings::load()
         .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
+    let endpoint = settings.endpoint(&args.endpoint, false).map_err(|error| {
+        CommandError::usage(error.to_string()).hint("write HOST or http://HOST:PORT")
+    })?;
     settings.timing.operation = OPERATION;
     settings.level = args.tls.unwrap_or(settings.level);
     let config = config(&args, endpoint.clone(), &settings, &mut signals).await?;

@@ -20,6 +20,7 @@ use wsman::ns::resource;
 pub(crate) struct Pipes {
     opened: AtomicUsize,
     tickets: Mutex<Vec<Option<Arc<Ticket>>>>,
+    memory: Mutex<Vec<Option<u64>>>,
     counts: Arc<Counts>,
 }
 
@@ -40,6 +41,11 @@ impl Pipes {
     /// The tickets of the shells that were opened.
     pub(crate) fn tickets(&self) -> Vec<Option<Arc<Ticket>>> {
         self.tickets.lock().unwrap().clone()
+    }
+
+    /// The memory that the shells may have that were opened.
+    pub(crate) fn memory(&self) -> Vec<Option<u64>> {
+        self.memory.lock().unwrap().clone()
     }
 
     /// Commands that were started.
@@ -66,6 +72,7 @@ impl ShellPlugin for Pipes {
     fn open(&self, open: OpenShell) -> BoxFuture<'_, Result<Arc<dyn ShellInstance>, Box<Fault>>> {
         self.opened.fetch_add(1, Ordering::SeqCst);
         self.tickets.lock().unwrap().push(open.ticket.clone());
+        self.memory.lock().unwrap().push(open.memory);
         let counts = Arc::clone(&self.counts);
         let shell = PipeShell { open, counts, groups: Mutex::default() };
         Box::pin(async move { Ok(Arc::new(shell) as Arc<dyn ShellInstance>) })

@@ -67,6 +67,11 @@ impl Service {
         settings: Settings,
         kerberos: Option<kerberos::Options>,
     ) -> Self {
+        Self::start_as(settings, |config| config.kerberos = kerberos.map(kerberos_process)).await
+    }
+
+    /// The same with whatever is made of its configuration.
+    pub(crate) async fn start_as(settings: Settings, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut accounts = Accounts::default();
         let administrators = || vec!["Administrators".to_owned()];
@@ -85,14 +90,21 @@ impl Service {
         let (ready, listening) = oneshot::channel();
         let listeners = Listeners::open(&settings, Some(folder.path()), None, None).unwrap();
         let mut config = Config::new(settings, listeners, source);
-        config.kerberos = kerberos.map(kerberos_process);
         config.names = MachineNames::new("box.example.test");
         config.plugins = vec![Arc::<Pipes>::clone(&plugin)];
         config.stop = Box::pin(async move { drop(stopped.await) });
         config.ready = Box::new(|addresses| ready.send(addresses[0]).unwrap());
+        change(&mut config);
         let task = tokio::spawn(run(config));
         let address = listening.await.unwrap();
         Self { address, plugin, stop, task, folder }
+    }
+
+    /// The certificate of its folder.
+    pub(crate) fn thumbprint(&self) -> String {
+        let found = Certificates::open(self.folder.path()).unwrap().unwrap();
+        let identity = found.choose(None).unwrap();
+        identity.facts().unwrap().thumbprint.to_string()
     }
 
     /// A file beside the accounts.
