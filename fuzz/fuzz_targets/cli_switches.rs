@@ -18,7 +18,8 @@ mod switches;
 mod winrs;
 
 use crate::command_error::Program;
-use crate::winrs::args::{Parsed, PasswordSource, Request, wants_json};
+use crate::winrs::args::{Parsed, Request, wants_json};
+use crate::winrs::connection::PasswordSource;
 
 #[cfg(not(test))]
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| run(bytes));
@@ -39,14 +40,14 @@ pub(crate) fn run(bytes: &[u8]) {
     });
     match parsed.request() {
         Ok(Request::Help) => {}
-        Ok(Request::Run(invocation)) => {
+        Ok(Request::Run(connection, invocation)) => {
             assert!(!invocation.command_line.trim_end_matches(' ').is_empty() || words.len() > 1);
             let joined = words.join(std::ffi::OsStr::new(" "));
             assert!(joined.as_bytes().ends_with(invocation.command_line.as_bytes()));
             assert!(invocation.environment.iter().all(|(name, _)| !name.is_empty()));
-            if let PasswordSource::Given(password) = &invocation.password {
+            if let PasswordSource::Given(password) = &connection.password {
                 assert_eq!(Some(password.expose().as_bytes()), secret.as_deref());
-                let shown = format!("{invocation:?}");
+                let shown = format!("{connection:?}{invocation:?}");
                 assert!(password.expose().len() < 8 || !shown.contains(password.expose()));
             }
         }

@@ -5,6 +5,8 @@
 pub(crate) mod args;
 #[path = "../../crates/app/cli/src/winrs/certificate.rs"]
 pub(crate) mod certificate;
+#[path = "../../crates/app/cli/src/winrs/connection.rs"]
+pub(crate) mod connection;
 #[path = "../../crates/app/cli/src/winrs/escape.rs"]
 pub(crate) mod escape;
 #[path = "../../crates/app/cli/src/winrs/kerberos.rs"]
@@ -15,3 +17,7 @@ pub(crate) mod network;
 pub(crate) mod records;
 #[path = "../../crates/app/cli/src/winrs/stdio.rs"]
 pub(crate) mod stdio;
+
+pub(crate) use args::wrapped;
+pub(crate) use kerberos::KerberosSwitches;
+pub(crate) use network::NetworkSwitches;

@@ -29,6 +29,8 @@ pub(crate) enum Kind {
 pub(crate) enum Program {
     /// `transom`: `error: …`; 2 for a wrong command line, 1 for everything else.
     Transom,
+    /// `winrm`: `Error: …` as on Windows; always 1.
+    Winrm,
     /// `winrs`: `Winrs error:…` as on Windows; always 255, since all other codes are the remote command's.
     Winrs,
     /// `pssession` and the cmdlets: who it was and what happened, as PowerShell writes errors; always 1.
@@ -186,6 +188,7 @@ impl CommandError {
     pub(crate) fn text(&self, program: Program) -> String {
         let mut text = match program {
             Program::Transom => format!("error: {}\n", self.error),
+            Program::Winrm => format!("Error: {}\n", capitalised(&self.error)),
             Program::Winrs => format!("Winrs error:{}\n", capitalised(&self.error)),
             Program::Pssession => format!("{}\n", self.error),
         };
@@ -202,7 +205,7 @@ impl CommandError {
         match (program, self.kind) {
             (Program::Winrs, _) => 255,
             (Program::Transom, Kind::Usage) => 2,
-            (Program::Pssession, _) => 1,
+            (Program::Pssession | Program::Winrm, _) => 1,
             (Program::Transom, Kind::Failed | Kind::Interrupted | Kind::ReaderGone) => 1,
         }
     }

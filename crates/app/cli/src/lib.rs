@@ -1,10 +1,11 @@
-//! The programs `transom`, `winrs` and `pssession`, and the cmdlets as programs.
+//! The programs `transom`, `winrm`, `winrs` and `pssession`, and the cmdlets as programs.
 //!
 //! Each program is a function that returns its exit code; `transom winrs …` and a link named `winrs` are `winrs` too. So it
-//! is with `pssession` and with each cmdlet: `transom Test-WSMan …`, or a link named `Test-WSMan`.
+//! is with `winrm`, `pssession` and with each cmdlet: `transom Test-WSMan …`, or a link named `Test-WSMan`.
 //! What the programs can do is in the crates below: `client` for `winrs`, `server`, `spawner` and `plugins` for the
 //! service. Here are command lines, terminals, and words for people.
 
+mod client_settings;
 mod command_error;
 mod memory;
 mod powershell;
@@ -12,6 +13,7 @@ mod signals;
 mod switches;
 mod terminal;
 mod transom;
+mod winrm;
 mod winrs;
 
 use std::ffi::{OsStr, OsString};
@@ -23,6 +25,13 @@ use std::process::ExitCode;
 pub fn winrs() -> ExitCode {
     let words: Vec<OsString> = std::env::args_os().collect();
     winrs::run(&words, 1)
+}
+
+/// The program `winrm`: operations on resources of this computer and of hosts.
+#[must_use]
+pub fn winrm() -> ExitCode {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    winrm::run(&words, 1)
 }
 
 /// The program `pssession`: PowerShell's remoting cmdlets.
@@ -52,6 +61,7 @@ pub fn transom() -> ExitCode {
 /// Runs the program or cmdlet that a name means, if it is not `transom` itself; its words begin at `first`.
 fn by_name(name: &str, words: &[OsString], first: usize) -> Option<ExitCode> {
     match name {
+        "winrm" => Some(winrm::run(words, first)),
         "winrs" => Some(winrs::run(words, first)),
         "pssession" => Some(powershell::run(words.get(first - 1..).unwrap_or_default())),
         name => powershell::called(name, words, first),

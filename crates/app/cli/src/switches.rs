@@ -232,7 +232,8 @@ fn bracketed(long: &str, short: &str) -> String {
     if open {
         text.push(']');
     }
-    text
+    // An alias with other letters is no short form.
+    if wanted.next().is_some() { long.to_owned() } else { text }
 }
 
 /// Joins the words of a command line with one space each, as the shell that took them apart would show them.
@@ -258,5 +259,6 @@ mod tests {
         assert_eq!(bracketed("timeout", "t"), "t[imeout]");
         assert_eq!(bracketed("usessl", "ssl"), "[use]ssl");
         assert_eq!(bracketed("allowdelegate", "ad"), "a[llow]d[elegate]");
+        assert_eq!(bracketed("skipcacheck", "skip-ca-check"), "skipcacheck");
     }
 }

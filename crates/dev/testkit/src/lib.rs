@@ -1,5 +1,5 @@
 //! For tests: where the recorded messages and the real peers are, what a run reports, a relay that
-//! cuts connections, a PowerShell engine, fixed randomness.
+//! cuts connections, a host that answers as recorded, a PowerShell engine, fixed randomness.
 //!
 //! Used as a dev-dependency only.
 
@@ -7,6 +7,7 @@ pub mod engine;
 pub mod entropy;
 pub mod outside;
 pub mod realm;
+pub mod recorded;
 pub mod relay;
 pub mod stub;
 
@@ -14,5 +15,6 @@ pub use engine::Engine;
 pub use entropy::Seeded;
 pub use outside::{corpora, files, peers_python, read, report, root};
 pub use realm::Realm;
+pub use recorded::Recorded;
 pub use relay::{Cut, Relay};
 pub use stub::Stub;

@@ -11,6 +11,7 @@ use super::sessions::{Sessions, preferences};
 use super::show::Shown;
 use super::value::Value;
 use super::waiter::Waiter;
+use super::wsman::hosts::Hosts;
 use crate::command_error::CommandError;
 
 /// What cmdlets work with, and what outlives each of them.
@@ -20,6 +21,8 @@ pub(super) struct Context {
     /// What was assigned, by names in lower case.
     pub(super) variables: HashMap<String, Value>,
     pub(super) sessions: Sessions,
+    /// The computers on the drive `WSMan:`.
+    pub(super) hosts: Hosts,
     /// The session that somebody is in from the end of the line on.
     pub(super) entered: Option<Entered>,
     /// Where lines are typed, once one was.
@@ -44,6 +47,7 @@ impl Context {
             waiter: Waiter::default(),
             variables: HashMap::new(),
             sessions: Sessions::default(),
+            hosts: Hosts::default(),
             entered: None,
             editor: None,
             for_all: None,

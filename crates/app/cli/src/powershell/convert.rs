@@ -17,13 +17,15 @@ pub(super) fn is_natural(parameter: &Parameter, value: &Value) -> bool {
         (_, Value::List(values)) if parameter.is_list => {
             values.iter().all(|value| is_natural(parameter, value))
         }
-        (Kind::Switch, Value::Bool(_))
-        | (Kind::Text, Value::Text(_))
-        | (Kind::Integer(..), Value::Integer(_)) => true,
-        (Kind::Table, Value::Object(object)) => object.is_hashtable(),
-        (Kind::SessionOption | Kind::Session, Value::Object(object)) => {
-            object.type_name == parameter.kind.type_name()
-        }
+        (Kind::Switch | Kind::Boolean, Value::Bool(_))
+        | (Kind::Text | Kind::AnyText, Value::Text(_))
+        | (Kind::Integer(..) | Kind::Number, Value::Integer(_))
+        | (Kind::Number, Value::Real(_)) => true,
+        (Kind::Table | Kind::Hashtable, Value::Object(object)) => object.is_hashtable(),
+        (
+            Kind::SessionOption | Kind::ConnectionOption | Kind::TransportOption | Kind::Session,
+            Value::Object(object),
+        ) => object.type_name == parameter.kind.type_name(),
         (Kind::ScriptBlock, Value::ScriptBlock(_)) => true,
         (Kind::Credential, Value::Object(object)) => object.type_name == CREDENTIAL,
         _ => false,
@@ -71,7 +73,14 @@ fn one(parameter: &Parameter, word: Word) -> Result<Value, BindError> {
         (_, Value::Null) => Err(BindError::new(format!(
             "Cannot bind argument to parameter '{name}' because it is null."
         ))),
-        (Kind::Text, _) => text(parameter, &word).map(Value::Text),
+        (Kind::AnyText, Value::Text(_))
+            if word.literal.as_deref().unwrap_or_default().is_empty() =>
+        {
+            Ok(word.value)
+        }
+        (Kind::Text | Kind::AnyText, _) => text(parameter, &word).map(Value::Text),
+        (Kind::Boolean, value) => boolean(parameter, value),
+        (Kind::Number, _) => number(parameter, &word),
         (Kind::Integer(first, last), _) => {
             integer(parameter, &word, i64::from(first), i64::from(last))
         }
@@ -84,19 +93,33 @@ fn one(parameter: &Parameter, word: Word) -> Result<Value, BindError> {
             _ => Err(no_type(parameter, &word.value)),
         },
         (Kind::Credential, _) => text(parameter, &word).map(Value::Text),
-        (Kind::Table, Value::Object(object)) => Ok(Value::hashtable(object.properties.clone())),
-        (Kind::Table, Value::Text(text)) => table(text).ok_or_else(|| {
-            no_type(parameter, &word.value).hint("write @{key=value} or key=value;key=value")
-        }),
-        (Kind::SessionOption, Value::Object(object))
-            if object.is_hashtable() || object.type_name == parameter.kind.type_name() =>
-        {
+        (Kind::Table | Kind::Hashtable, Value::Object(object)) => {
+            Ok(Value::hashtable(object.properties.clone()))
+        }
+        (
+            Kind::SessionOption | Kind::ConnectionOption | Kind::TransportOption,
+            Value::Object(object),
+        ) if object.is_hashtable() || object.type_name == parameter.kind.type_name() => {
             Ok(word.value)
         }
-        (Kind::SessionOption, Value::Text(text)) => table(text).ok_or_else(|| {
+        (
+            Kind::Table
+            | Kind::Hashtable
+            | Kind::SessionOption
+            | Kind::ConnectionOption
+            | Kind::TransportOption,
+            Value::Text(text),
+        ) => table(text).ok_or_else(|| {
             no_type(parameter, &word.value).hint("write @{key=value} or key=value;key=value")
         }),
-        (Kind::Table | Kind::SessionOption, _) => Err(no_type(parameter, &word.value)),
+        (
+            Kind::Table
+            | Kind::Hashtable
+            | Kind::SessionOption
+            | Kind::ConnectionOption
+            | Kind::TransportOption,
+            _,
+        ) => Err(no_type(parameter, &word.value)),
         (Kind::Guid, _) => guid(parameter, &text(parameter, &word)?),
         (Kind::ScriptBlock, Value::ScriptBlock(_)) => Ok(word.value),
         (Kind::ScriptBlock, value) if word.is_from_shell => {
@@ -146,6 +169,41 @@ fn switch(parameter: &Parameter, value: &Value) -> Result<Value, BindError> {
         parameter.name,
         value.text(),
         parameter.kind.type_name()
+    )))
+}
+
+/// `$true`, `$false` and numbers as PowerShell takes them; from a shell the words too.
+fn boolean(parameter: &Parameter, value: &Value) -> Result<Value, BindError> {
+    if let Value::Text(text) = value
+        && let Some(is) = [("true", true), ("false", false)]
+            .into_iter()
+            .find_map(|(word, is)| text.eq_ignore_ascii_case(word).then_some(is))
+    {
+        return Ok(Value::Bool(is));
+    }
+    switch(parameter, value)
+}
+
+/// A number with or without a fraction.
+fn number(parameter: &Parameter, word: &Word) -> Result<Value, BindError> {
+    let found = if let Value::Text(text) = &word.value {
+        match literals::number(text.trim()) {
+            Some(Expression::Integer { value, .. }) => Value::Integer(value),
+            Some(Expression::Real { value, .. }) => Value::Real(value),
+            _ => word.value.clone(),
+        }
+    } else {
+        word.value.clone()
+    };
+    let is_one = matches!(&found, Value::Integer(number) if *number >= 0)
+        || matches!(&found, Value::Real(number) if number.is_finite() && *number >= 0.0);
+    if is_one {
+        return Ok(found);
+    }
+    Err(BindError::new(format!(
+        "Cannot bind parameter '{}'. Cannot convert value \"{}\" to type \"System.Double\".",
+        parameter.name,
+        word.value.text()
     )))
 }
 

@@ -130,17 +130,19 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Whether the text ends on a line that a backtick continues.
+    /// Whether the text ends on a line that a backtick continues; an empty line behind it ends the statement, as lists of
+    /// parameters in documentation do.
     ///
     /// # Errors
     /// It does: more lines are needed.
     pub(super) fn check_continued(&self) -> Result<(), ParseError> {
-        match self.continued {
-            Some(at) if self.since(at).trim_start_matches('`').trim().is_empty() => {
-                Err(self.unfinished(at, "Nothing follows the line that ends with a backtick."))
-            }
-            Some(_) | None => Ok(()),
+        let Some(at) = self.continued else { return Ok(()) };
+        let rest = self.since(at);
+        let is_last = rest.trim_start_matches('`').trim().is_empty();
+        if is_last && rest.matches('\n').count() < 2 {
+            return Err(self.unfinished(at, "Nothing follows the line that ends with a backtick."));
         }
+        Ok(())
     }
 
     /// Skips blanks and comments that end on the same line.

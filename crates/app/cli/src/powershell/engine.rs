@@ -17,7 +17,7 @@ use super::syntax::{
 use super::table::Cmdlet;
 use super::value::Value;
 use super::waiter::Lines;
-use super::{cmdlets, help, interactive};
+use super::{cmdlets, help, interactive, programs};
 use crate::command_error::CommandError;
 
 /// What comes after a statement.
@@ -210,7 +210,9 @@ impl Engine {
         input: Option<Vec<Value>>,
         sink: &mut Sink<'_>,
     ) -> Result<(), Failure> {
-        let cmdlet = cmdlets::find(&command.name).ok_or_else(|| unknown(&command.name))?;
+        let Some(cmdlet) = cmdlets::find(&command.name) else {
+            return self.program(command, input.as_deref(), sink);
+        };
         let mut given = Vec::new();
         for argument in &command.arguments {
             given.push(match argument {
@@ -238,6 +240,41 @@ impl Engine {
             }
             Some(values) => values.iter().try_for_each(|value| self.act_on(&line, value, sink)),
         }
+    }
+
+    /// Runs a program that is no cmdlet.
+    fn program(
+        &mut self,
+        command: &Command,
+        input: Option<&[Value]>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), Failure> {
+        let name = programs::find(&command.name).ok_or_else(|| unknown(&command.name))?;
+        if input.is_some() {
+            return Err(CommandError::usage(format!(
+                "{name}: nothing can be piped into a program"
+            ))
+            .into());
+        }
+        let mut words = Vec::new();
+        for argument in &command.arguments {
+            words.push(match argument {
+                Argument::Parameter { name, value: None } => format!("-{name}"),
+                Argument::Parameter { name, value: Some(value) } => {
+                    format!("-{name}:{}", programs::word(&self.typed_value(value)?))
+                }
+                Argument::Value(value) => programs::word(&self.typed_value(value)?),
+                Argument::EndOfParameters => "--".to_owned(),
+            });
+        }
+        programs::run(name, &words, &mut self.context, sink)?;
+        Ok(())
+    }
+
+    /// A value for a program: numbers as they are typed.
+    fn typed_value(&mut self, expression: &Expression) -> Result<Value, Failure> {
+        let word = self.word(expression)?;
+        Ok(word.literal.map_or(word.value, Value::Text))
     }
 
     /// Runs a cmdlet by itself.
@@ -410,12 +447,11 @@ pub(super) fn refused(cmdlet: &Cmdlet, error: BindError) -> CommandError {
 }
 
 fn unknown(name: &str) -> CommandError {
-    let known: Vec<&str> = cmdlets::CMDLETS.iter().map(|cmdlet| cmdlet.name).collect();
     CommandError::usage(format!(
         "{name}: The term '{name}' is not recognized as a name of a cmdlet, function, script file, or executable program.\n\
          Check the spelling of the name, or if a path was included, verify that the path is correct and try again."
     ))
-    .hint(format!("the cmdlets of this version are {}", known.join(", ")))
+    .hint("`transom --help` shows the cmdlets of this version")
 }
 
 #[cfg(test)]

@@ -95,6 +95,12 @@ fn placeholder(parameter: &Parameter) -> String {
         Kind::Switch => String::new(),
         Kind::Choice(_, choices) => format!(" {{{}}}", choices.join(" | ")),
         kind @ (Kind::Text
+        | Kind::AnyText
+        | Kind::Boolean
+        | Kind::Number
+        | Kind::Hashtable
+        | Kind::ConnectionOption
+        | Kind::TransportOption
         | Kind::Integer(..)
         | Kind::Culture
         | Kind::Credential
@@ -134,12 +140,17 @@ fn arg(parameter: &'static Parameter) -> Arg {
     match parameter.kind {
         Kind::Switch => arg.action(ArgAction::SetTrue),
         Kind::Choice(_, choices) => arg.value_parser(choices.to_vec()).value_name("NAME"),
-        Kind::Integer(..) => arg.value_name("NUMBER"),
+        Kind::Integer(..) | Kind::Number => arg.value_name("NUMBER"),
+        Kind::Boolean => arg.value_name("TRUE|FALSE"),
         Kind::Credential => arg.value_name("USER"),
-        Kind::Table | Kind::SessionOption => arg.value_name("KEY=VALUE"),
+        Kind::Table
+        | Kind::Hashtable
+        | Kind::SessionOption
+        | Kind::ConnectionOption
+        | Kind::TransportOption => arg.value_name("KEY=VALUE"),
         Kind::Guid => arg.value_name("GUID"),
         Kind::ScriptBlock => arg.value_name("SCRIPT"),
         Kind::Session => arg.value_name("SESSION"),
-        Kind::Text | Kind::Culture | Kind::Object => arg.value_name("TEXT"),
+        Kind::Text | Kind::AnyText | Kind::Culture | Kind::Object => arg.value_name("TEXT"),
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  line ──► parser ──► engine ──► binder ──► actions ──► remote, interactive ──► show, host (the terminal)
-//!                         ▲         ▲ ▲          └──────────► sessions ──► client
-//!  words of a shell ──► argv ───────┘ │
+//!                         ▲         ▲ ▲          └──► sessions, wsman ──► client
+//!  words of a shell ──► argv ───────┘ │          (programs: winrm, winrs)
 //!                                     └── cmdlets (one table each) ──► help, completions, manual
 //! ```
 //!
@@ -24,6 +24,7 @@ mod host;
 mod interactive;
 mod literals;
 mod parser;
+mod programs;
 mod remote;
 mod sessions;
 mod show;
@@ -33,6 +34,7 @@ mod table;
 mod tests;
 mod value;
 mod waiter;
+mod wsman;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _};

@@ -2,7 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use super::value::{Object, SESSION, Value};
+use super::value::{CONFIGURATION, Object, SESSION, Value};
+use super::wsman::object as item;
 use crate::command_error::{CommandError, Program, printable};
 use crate::winrs;
 
@@ -96,12 +97,14 @@ impl Shown {
 }
 
 /// What stands on the page and is not closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Open {
     Nothing,
     List,
     Table,
     Sessions,
+    /// Items of the drive `WSMan:`.
+    Items(item::Sheet),
 }
 
 /// The output of one pipeline.
@@ -152,6 +155,7 @@ impl Sheet {
         let form = match value {
             Value::Object(object) if object.is_hashtable() => Open::Table,
             Value::Object(object) if object.type_name == SESSION => Open::Sessions,
+            Value::Object(object) if item::is_item(object) => Open::Items(item::Sheet::of(object)),
             Value::Object(_) => Open::List,
             Value::Null
             | Value::Bool(_)
@@ -168,9 +172,11 @@ impl Sheet {
         let mut text = if begins { self.end() } else { Vec::new() };
         self.open = form;
         if let Value::Object(object) = value {
-            let lines = match form {
+            let lines = match &self.open {
                 Open::Table => table(object, begins),
                 Open::Sessions => session(object, begins),
+                Open::Items(sheet) if begins => sheet.head() + &sheet.line(object),
+                Open::Items(sheet) => sheet.line(object),
                 Open::List | Open::Nothing => list(object),
             };
             text.extend(lines.bytes());
@@ -243,11 +249,17 @@ fn row(cells: [String; COLUMNS.len()]) -> String {
     fitted.collect::<Vec<_>>().join(" ").trim_end().to_owned()
 }
 
+/// How many properties of a session configuration PowerShell shows; they are the first.
+const SHOWN_OF_CONFIGURATION: usize = 5;
+
 /// `Name : value`, a line each, a blank one before them.
 fn list(object: &Object) -> String {
-    let width = object.properties.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let is_configuration = object.type_name == CONFIGURATION;
+    let most = if is_configuration { SHOWN_OF_CONFIGURATION } else { usize::MAX };
+    let properties = object.properties.get(..most).unwrap_or(&object.properties);
+    let width = properties.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut text = "\n".to_owned();
-    for (name, value) in &object.properties {
+    for (name, value) in properties {
         // Lines of a value stay below its first one, and look like no property.
         let value = cell(value).replace('\n', &format!("\n{:width$}", "", width = width + 3));
         let line = format!("{:width$} : {value}", printable(name));

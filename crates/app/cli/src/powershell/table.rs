@@ -30,6 +30,34 @@ pub(crate) enum Action {
     ReceiveSession,
     RemoveSession,
     TestWsman,
+    GetItem,
+    GetChildItem,
+    SetItem,
+    NewItem,
+    RemoveItem,
+    GetInstance,
+    SetInstance,
+    NewInstance,
+    RemoveInstance,
+    InvokeMethod,
+    ConnectWsman,
+    DisconnectWsman,
+    NewConnectionOption,
+    QuickConfig,
+    EnableCredSsp,
+    DisableCredSsp,
+    GetCredSsp,
+    EnableRemoting,
+    DisableRemoting,
+    GetConfiguration,
+    RegisterConfiguration,
+    SetConfiguration,
+    UnregisterConfiguration,
+    EnableConfiguration,
+    DisableConfiguration,
+    NewTransportOption,
+    ToSecureString,
+    NewObject,
 }
 
 impl Action {
@@ -60,8 +88,14 @@ pub(crate) enum Kind {
     Switch,
     /// A text that is not empty.
     Text,
+    /// A text that may be empty.
+    AnyText,
+    /// `$true` or `$false`, or such a word.
+    Boolean,
     /// A number of 32 bits from the first to the last.
     Integer(i32, i32),
+    /// A number that is not negative, with or without a fraction.
+    Number,
     /// One of these, of this type.
     Choice(&'static str, &'static [&'static str]),
     /// The name of a culture: `de-DE`.
@@ -70,8 +104,14 @@ pub(crate) enum Kind {
     Credential,
     /// `@{…}`, or a text `key=value;key=value`.
     Table,
+    /// The same, of any values.
+    Hashtable,
     /// The options of sessions: their object, `@{…}`, or a text `key=value;key=value`.
     SessionOption,
+    /// The options of connections without a session, likewise.
+    ConnectionOption,
+    /// The quotas of session configurations, likewise.
+    TransportOption,
     /// A GUID, as text in lower case with hyphens.
     Guid,
     /// `{ … }`; from a shell any text.
@@ -87,13 +127,18 @@ impl Kind {
     pub(crate) const fn type_name(self) -> &'static str {
         match self {
             Self::Switch => "System.Management.Automation.SwitchParameter",
-            Self::Text => "System.String",
+            Self::Text | Self::AnyText => "System.String",
+            Self::Boolean => "System.Boolean",
             Self::Integer(..) => "System.Int32",
+            Self::Number => "System.Double",
             Self::Choice(name, _) => name,
             Self::Culture => "System.Globalization.CultureInfo",
             Self::Credential => "System.Management.Automation.PSCredential",
             Self::Table => "System.Management.Automation.PSPrimitiveDictionary",
+            Self::Hashtable => "System.Collections.Hashtable",
             Self::SessionOption => "System.Management.Automation.Remoting.PSSessionOption",
+            Self::ConnectionOption => "Microsoft.WSMan.Management.SessionOption",
+            Self::TransportOption => "System.Management.Automation.PSTransportOption",
             Self::Guid => "System.Guid",
             Self::ScriptBlock => "System.Management.Automation.ScriptBlock",
             Self::Session => "System.Management.Automation.Runspaces.PSSession",

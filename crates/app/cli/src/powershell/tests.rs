@@ -60,6 +60,9 @@ fn spelling_means_what_it_means_in_powershell() {
         ("a User@Domain.com http://h:80/wsman #c", "a 'User@Domain.com' 'http://h:80/wsman'"),
         ("a b#c <# d #> e # f", "a 'b#c' 'e'"),
         ("a `\n  -b `\r\n  c", "a -b 'c'"),
+        // An empty line ends what a backtick continues.
+        ("a `\n  -b `\n\n", "a -b"),
+        ("a `\r\n \r\na", "a\na"),
         ("a `#b `'c", "a '#b' '''c'"),
         ("a $s.Id, $s", "a $s.Id, $s"),
         ("a $f/x.txt", "a \"$f/x.txt\""),

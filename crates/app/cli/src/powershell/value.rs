@@ -18,6 +18,9 @@ pub(crate) const HASHTABLE: &str = "System.Collections.Hashtable";
 pub(crate) const SESSION: &str = "System.Management.Automation.Runspaces.PSSession";
 /// The type of an account with its password.
 pub(crate) const CREDENTIAL: &str = "System.Management.Automation.PSCredential";
+/// The type of a session configuration.
+pub(crate) const CONFIGURATION: &str =
+    "Microsoft.PowerShell.Commands.PSSessionConfigurationCommands#PSSessionConfiguration";
 /// The property that is the type in JSON.
 pub(crate) const TYPE: &str = "PSTypeName";
 
@@ -73,7 +76,12 @@ impl Value {
         let is_size = ["Count", "Length"].iter().any(|size| name.eq_ignore_ascii_case(size));
         let size = |size: usize| Self::Integer(i64::try_from(size).unwrap_or(i64::MAX));
         if let Self::Object(object) = self {
-            return object.property(name).cloned().unwrap_or(Self::Null);
+            let of_itself = || match (is_size, object.is_hashtable()) {
+                (true, true) => size(object.properties.len()),
+                (true, false) => size(1),
+                (false, _) => Self::Null,
+            };
+            return object.property(name).cloned().unwrap_or_else(of_itself);
         }
         if let Self::Remote(remote) = self {
             let counted = || remote.count().filter(|_| is_size).map(size);
@@ -92,7 +100,12 @@ impl Value {
         {
             return size(text.encode_utf16().count());
         }
-        Self::Null
+        // One value is as many as it is, and nothing is none.
+        match (is_size, self) {
+            (true, Self::Null) => size(0),
+            (true, _) => size(1),
+            (false, _) => Self::Null,
+        }
     }
 
     /// What a pipeline with this output is as a value: nothing, the only one, or a list.
@@ -321,5 +334,22 @@ mod tests {
         assert_eq!(list.member("id").text(), "1 2");
         assert_eq!(list.member("count").text(), "4");
         assert_eq!(list.member("none").text(), "");
+    }
+
+    #[test]
+    fn one_value_counts_as_one_and_nothing_as_none() {
+        for (json, count, length) in [
+            ("null", "0", "0"),
+            ("7", "1", "1"),
+            ("\"ab\"", "1", "2"),
+            ("{\"Id\":1,\"Name\":\"x\"}", "2", "2"),
+            ("{\"Count\":\"many\"}", "many", "1"),
+        ] {
+            let value: Value = serde_json::from_str(json).unwrap();
+            assert_eq!(value.member("count").text(), count, "{json}");
+            assert_eq!(value.member("Length").text(), length, "{json}");
+        }
+        let one = Object { type_name: "System.Object".to_owned(), properties: Vec::new() };
+        assert_eq!(Value::Object(one).member("Count").text(), "1");
     }
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use clap_mangen::roff::{Roff, bold, roman};
 
-use super::{KERBEROS, NETWORK};
+use super::{CONFIGURATION, KERBEROS, NETWORK};
 use crate::command_error::CommandError;
 use crate::powershell;
+use crate::winrm;
 use crate::winrs;
 
 #[derive(Args, Debug)]
@@ -33,6 +34,7 @@ enum Shell {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Program {
     Transom,
+    Winrm,
     Winrs,
     Pssession,
 }
@@ -48,6 +50,7 @@ pub(super) struct ManArgs {
 pub(super) fn completions(args: &CompletionsArgs) -> Result<(), CommandError> {
     let (mut command, name) = match args.program {
         Program::Transom => (public(), "transom"),
+        Program::Winrm => (winrm::command(), "winrm"),
         Program::Winrs => (winrs::command(), "winrs"),
         Program::Pssession => (powershell::command(), "pssession"),
     };
@@ -70,6 +73,7 @@ pub(super) fn man(args: &ManArgs) -> Result<(), CommandError> {
     let mut pages = Vec::new();
     pages_of(public(), &mut pages).map_err(failed)?;
     pages_of(powershell::command(), &mut pages).map_err(failed)?;
+    pages.push(("winrm.1".to_owned(), winrm_page().into_bytes()));
     pages.push(("winrs.1".to_owned(), winrs_page().into_bytes()));
     for (name, page) in pages {
         let path = args.folder.join(name);
@@ -88,7 +92,7 @@ fn public() -> clap::Command {
     let whole = super::whole();
     let shown: Vec<clap::Command> = whole
         .get_subcommands()
-        .filter(|sub| ![NETWORK, KERBEROS].contains(&sub.get_name()))
+        .filter(|sub| ![NETWORK, KERBEROS, CONFIGURATION].contains(&sub.get_name()))
         .cloned()
         .collect();
     clap::Command::new("transom")
@@ -141,6 +145,30 @@ fn winrs_page() -> String {
     page.control("SH", ["EXAMPLES"]);
     for example in manual.examples {
         page.control("PP", []).text([bold(example)]);
+    }
+    page.control("SH", ["SEE ALSO"]).text([bold("transom"), roman("(1)")]);
+    page.to_roff()
+}
+
+/// `winrm` is read as Windows's is, and its page is made from its help.
+fn winrm_page() -> String {
+    let manual = winrm::manual();
+    let mut page = Roff::new();
+    let source = concat!("transom ", env!("CARGO_PKG_VERSION"));
+    page.control("TH", ["winrm", "1", "", source]);
+    page.control("SH", ["NAME"]).text([roman(format!("winrm - {}", manual.name))]);
+    page.control("SH", ["SYNOPSIS"]);
+    page.text([
+        bold("winrm"),
+        roman(" OPERATION [ACTION] [RESOURCE_URI] [-SWITCH:VALUE]... [@{KEY=VALUE;...}]"),
+    ]);
+    for (name, text) in &manual.topics {
+        page.control("SH", [name.to_uppercase().as_str()]).control("nf", []);
+        page.text([roman(text.trim_end())]).control("fi", []);
+    }
+    page.control("SH", ["SWITCHES"]);
+    for (spelling, meaning) in &manual.switches {
+        page.control("TP", []).text([bold(spelling)]).text([roman(one_line(meaning))]);
     }
     page.control("SH", ["SEE ALSO"]).text([bold("transom"), roman("(1)")]);
     page.to_roff()

@@ -5,10 +5,11 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use auth::Secret;
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, ValueEnum};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use client::Pin;
 
 use super::certificate::{CertificateSwitches, TrustSwitches};
+use super::connection::{Connection, PasswordSource, Scheme};
 use super::kerberos::KerberosSwitches;
 use super::network::NetworkSwitches;
 use crate::command_error::CommandError;
@@ -143,44 +144,9 @@ struct Switches {
 
 pub(super) const EXTENSIONS: &str = "Not in Windows's winrs:";
 
-/// How to log in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Scheme {
-    /// The password itself, readable by whoever sees the messages.
-    Basic,
-    /// Hashes of the password; the messages stay readable by whoever sees them.
-    Digest,
-    /// NTLM without negotiation.
-    Ntlm,
-    /// SPNEGO: both sides agree on a mechanism.
-    Negotiate,
-    /// Kerberos without negotiation.
-    Kerberos,
-    /// The host gets the password.
-    #[value(name = "credssp")]
-    CredSsp,
-    /// The certificate that TLS shows.
-    Certificate,
-}
-
-/// Where the password comes from, when the command line says so.
-#[derive(Debug)]
-pub(crate) enum PasswordSource {
-    /// It is on the command line.
-    Given(Secret),
-    /// It is the first line of this file.
-    File(PathBuf),
-    /// From the environment, else asked for.
-    Unsaid,
-}
-
 /// What the command line asks for.
 #[derive(Debug)]
 pub(crate) struct Invocation {
-    pub(crate) endpoint: String,
-    pub(crate) user: Option<String>,
-    pub(crate) password: PasswordSource,
-    pub(crate) scheme: Option<Scheme>,
     pub(crate) directory: Option<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) echo: bool,
@@ -189,14 +155,6 @@ pub(crate) struct Invocation {
     pub(crate) verbose: bool,
     pub(crate) json: bool,
     pub(crate) command_line: String,
-    pub(crate) use_ssl: bool,
-    pub(crate) unencrypted: bool,
-    pub(crate) trust: TrustSwitches,
-    pub(crate) certificate: CertificateSwitches,
-    pub(crate) network: NetworkSwitches,
-    pub(crate) kerberos: KerberosSwitches,
-    /// Whether the host may act in the user's name.
-    pub(crate) delegate: bool,
 }
 
 /// What `winrs` is to do.
@@ -205,7 +163,7 @@ pub(crate) enum Request {
     /// Show the help.
     Help,
     /// Run a command.
-    Run(Box<Invocation>),
+    Run(Box<Connection>, Box<Invocation>),
 }
 
 /// The words taken apart; the places of passwords are known before anything is judged.
@@ -258,11 +216,7 @@ impl Switches {
         if self.command.iter().all(|word| word.is_empty()) {
             return Err(CommandError::usage("no command line to run"));
         }
-        Ok(Request::Run(Box::new(Invocation {
-            endpoint: self.remote,
-            user: self.username,
-            password,
-            scheme,
+        let invocation = Invocation {
             directory: self.directory,
             environment: self.environment,
             echo: !self.noecho,
@@ -271,6 +225,12 @@ impl Switches {
             verbose: self.verbose,
             json: self.json,
             command_line: switches::join(self.command)?,
+        };
+        let connection = Connection {
+            endpoint: self.remote,
+            user: self.username,
+            password,
+            scheme,
             use_ssl: self.usessl,
             unencrypted: self.unencrypted,
             network: self.network,
@@ -281,10 +241,12 @@ impl Switches {
                 pins: self.pin,
                 skip_ca_check: self.skip_ca_check,
                 skip_cn_check: self.skip_cn_check,
+                skip_revocation_check: false,
                 server_name: self.server_name,
             },
             certificate: self.certificate,
-        })))
+        };
+        Ok(Request::Run(Box::new(connection), Box::new(invocation)))
     }
 
     /// A certificate is the login unless another one is named.
@@ -445,7 +407,14 @@ mod tests {
 
     fn run(words: &[&str]) -> Invocation {
         match request(words) {
-            Ok(Request::Run(invocation)) => *invocation,
+            Ok(Request::Run(_, invocation)) => *invocation,
+            other => panic!("{words:?} is {other:?}"),
+        }
+    }
+
+    fn to(words: &[&str]) -> Connection {
+        match request(words) {
+            Ok(Request::Run(connection, _)) => *connection,
             other => panic!("{words:?} is {other:?}"),
         }
     }
@@ -459,9 +428,9 @@ mod tests {
 
     #[test]
     fn examples_of_the_reference_mean_what_they_say() {
-        assert_eq!(run(&["/r:myserver", "command"]).endpoint, "myserver");
-        assert_eq!(run(&["/r:http://127.0.0.1", "command"]).endpoint, "http://127.0.0.1");
-        let ipv6 = run(&["/r:http://[1080:0:0:0:8:800:200C:417A]:80", "command"]);
+        assert_eq!(to(&["/r:myserver", "command"]).endpoint, "myserver");
+        assert_eq!(to(&["/r:http://127.0.0.1", "command"]).endpoint, "http://127.0.0.1");
+        let ipv6 = to(&["/r:http://[1080:0:0:0:8:800:200C:417A]:80", "command"]);
         assert_eq!(ipv6.endpoint, "http://[1080:0:0:0:8:800:200C:417A]:80");
 
         let environment = run(&[
@@ -490,17 +459,17 @@ mod tests {
             verbatim.command_line,
             "netdom join myserver /domain:testdomain /userd:johns /passwordd:$%fgh789"
         );
-        assert!(matches!(verbatim.password, PasswordSource::Unsaid));
+        assert!(matches!(to(&["/r:myserver", "x"]).password, PasswordSource::Unsaid));
     }
 
     #[test]
     fn examples_by_https_are_understood() {
-        assert_eq!(run(&["/r:https://contoso.com", "command"]).endpoint, "https://contoso.com");
-        assert!(run(&["/r:contoso.com", "/usessl", "command"]).use_ssl);
+        assert_eq!(to(&["/r:https://contoso.com", "command"]).endpoint, "https://contoso.com");
+        assert!(to(&["/r:contoso.com", "/usessl", "command"]).use_ssl);
         let address = "https://[::FFFF:129.144.52.38]";
-        assert_eq!(run(&[&format!("/r:{address}"), "command"]).endpoint, address);
+        assert_eq!(to(&[&format!("/r:{address}"), "command"]).endpoint, address);
         let old = ["/r:https://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"];
-        assert_eq!(run(&old).user.as_deref(), Some("administrator"));
+        assert_eq!(to(&old).user.as_deref(), Some("administrator"));
     }
 
     #[test]
@@ -509,7 +478,7 @@ mod tests {
         let words =
             ["--ca", "/ca", &format!("-pin:{pin}"), "-skip-ca-check", "--server-name=n", "x"];
         let mut trust = Trust { skip_cn_check: true, ..Trust::default() };
-        run(&words).trust.apply(&mut trust);
+        to(&words).trust.apply(&mut trust);
         let expected = Trust {
             authorities: Authorities::Path("/ca".into()),
             pins: vec![pin.parse().unwrap()],
@@ -520,28 +489,29 @@ mod tests {
         };
         assert_eq!(trust, expected);
         let mut kept = expected.clone();
-        run(&["x"]).trust.apply(&mut kept);
+        to(&["x"]).trust.apply(&mut kept);
         assert_eq!(kept, expected);
         assert!(refusal(&["-pin:12", "x"]).contains("SHA-256"));
     }
 
     #[test]
     fn example_with_user_and_password_is_understood_on_http() {
-        let got =
-            run(&["/r:http://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"]);
+        let words =
+            ["/r:http://contoso.com", "/t:600", "/u:administrator", "/p:$%fgh7", "ipconfig"];
+        let got = to(&words);
         assert_eq!(got.user.as_deref(), Some("administrator"));
         assert!(
             matches!(got.password, PasswordSource::Given(secret) if secret.expose() == "$%fgh7")
         );
-        assert_eq!(got.command_line, "ipconfig");
+        assert_eq!(run(&words).command_line, "ipconfig");
     }
 
     #[test]
     fn switches_come_in_any_case_and_spelling() {
         for spelling in ["/R:h", "-remote:h", "-REM:h", "--remote=h", "/r=h"] {
-            assert_eq!(run(&[spelling, "x"]).endpoint, "h", "{spelling}");
+            assert_eq!(to(&[spelling, "x"]).endpoint, "h", "{spelling}");
         }
-        assert_eq!(run(&["--remote", "h", "x"]).endpoint, "h");
+        assert_eq!(to(&["--remote", "h", "x"]).endpoint, "h");
         assert!(!run(&["-NoE", "x"]).echo);
         assert!(!run(&["/noprofile", "x"]).load_profile);
         assert!(!run(&["/nop", "x"]).load_profile);
@@ -549,37 +519,37 @@ mod tests {
         assert!(run(&["-compression", "x"]).compression);
         assert!(!run(&["x"]).compression);
         assert_eq!(run(&["-D:/tmp", "x"]).directory.as_deref(), Some("/tmp"));
-        assert_eq!(run(&["-auth:NTLM", "x"]).scheme, Some(Scheme::Ntlm));
-        assert_eq!(run(&["-auth:Digest", "x"]).scheme, Some(Scheme::Digest));
-        assert_eq!(run(&["x"]).scheme, None);
-        assert!(matches!(run(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));
+        assert_eq!(to(&["-auth:NTLM", "x"]).scheme, Some(Scheme::Ntlm));
+        assert_eq!(to(&["-auth:Digest", "x"]).scheme, Some(Scheme::Digest));
+        assert_eq!(to(&["x"]).scheme, None);
+        assert!(matches!(to(&["-u:a", "-pass:b", "x"]).password, PasswordSource::Given(_)));
         assert!(matches!(request(&["/?"]), Ok(Request::Help)));
         assert!(matches!(request(&["--help", "x"]), Ok(Request::Help)));
     }
 
     #[test]
     fn domain_logins_and_delegation_are_asked_for_by_name() {
-        assert_eq!(run(&["-auth:Kerberos", "x"]).scheme, Some(Scheme::Kerberos));
-        assert_eq!(run(&["-auth:CredSSP", "x"]).scheme, Some(Scheme::CredSsp));
-        assert!(run(&["/ad", "x"]).delegate && !run(&["x"]).delegate);
+        assert_eq!(to(&["-auth:Kerberos", "x"]).scheme, Some(Scheme::Kerberos));
+        assert_eq!(to(&["-auth:CredSSP", "x"]).scheme, Some(Scheme::CredSsp));
+        assert!(to(&["/ad", "x"]).delegate && !to(&["x"]).delegate);
     }
 
     #[test]
     fn certificate_is_the_login_unless_another_one_is_named() {
-        let alone = run(&["-certificate:c.pem", "--key", "k.pem", "-tls:Compat", "x"]);
+        let alone = to(&["-certificate:c.pem", "--key", "k.pem", "-tls:Compat", "x"]);
         assert_eq!(alone.scheme, Some(Scheme::Certificate));
         assert_eq!(alone.certificate.certificate.as_deref(), Some("c.pem"));
         assert_eq!(alone.certificate.tls, Some(client::Level::Compat));
-        let beside = run(&["-certificate:c.pem", "-auth:basic", "-u:a", "x"]);
+        let beside = to(&["-certificate:c.pem", "-auth:basic", "-u:a", "x"]);
         assert_eq!(beside.scheme, Some(Scheme::Basic));
     }
 
     #[test]
     fn messages_are_left_unencrypted_only_on_demand() {
         for spelling in ["/un", "-unencrypted", "-UNENC"] {
-            assert!(run(&[spelling, "x"]).unencrypted, "{spelling}");
+            assert!(to(&[spelling, "x"]).unencrypted, "{spelling}");
         }
-        assert!(!run(&["x"]).unencrypted);
+        assert!(!to(&["x"]).unencrypted);
     }
 
     #[test]

@@ -47,11 +47,12 @@ impl CertificateSwitches {
 /// What the command line says about the host's certificate; the settings say the rest.
 #[derive(Debug, Default)]
 pub(crate) struct TrustSwitches {
-    pub(super) ca: Option<PathBuf>,
-    pub(super) pins: Vec<Pin>,
-    pub(super) skip_ca_check: bool,
-    pub(super) skip_cn_check: bool,
-    pub(super) server_name: Option<String>,
+    pub(crate) ca: Option<PathBuf>,
+    pub(crate) pins: Vec<Pin>,
+    pub(crate) skip_ca_check: bool,
+    pub(crate) skip_cn_check: bool,
+    pub(crate) skip_revocation_check: bool,
+    pub(crate) server_name: Option<String>,
 }
 
 impl TrustSwitches {
@@ -65,6 +66,7 @@ impl TrustSwitches {
         }
         trust.skip_ca_check |= self.skip_ca_check;
         trust.skip_cn_check |= self.skip_cn_check;
+        trust.revocation.skip |= self.skip_revocation_check;
         if self.server_name.is_some() {
             trust.server_name.clone_from(&self.server_name);
         }

@@ -51,9 +51,9 @@ pub(crate) struct NetworkSwitches {
     #[arg(long, value_name = "FILE", help_heading = EXTENSIONS)]
     pub(super) proxy_password_file: Option<PathBuf>,
 
-    /// What became of the two above.
+    /// What became of the two above, or the password itself where a program takes it.
     #[arg(skip)]
-    pub(super) proxy_password: Option<Secret>,
+    pub(crate) proxy_password: Option<Secret>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -77,11 +77,44 @@ enum ProxyScheme {
 }
 
 impl NetworkSwitches {
+    /// Whether a proxy, or none, is asked for.
+    pub(crate) const fn names_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// Takes the proxy as Windows's `winrm` names it: the word for it, how to log in there, and who does.
+    ///
+    /// # Errors
+    /// There is no such way to log in, or it is said twice.
+    pub(crate) fn take(
+        &mut self,
+        proxy: Option<&str>,
+        scheme: Option<&str>,
+        user: Option<String>,
+    ) -> Result<(), CommandError> {
+        if proxy.is_some() && self.proxy.is_some() {
+            return Err(CommandError::usage("-proxyaccess and --proxy want different things"));
+        }
+        if let Some(proxy) = proxy {
+            self.proxy = Some(proxy.to_owned());
+        }
+        if let Some(scheme) = scheme {
+            let known = ProxyScheme::from_str(scheme, true);
+            let wrong = |_| {
+                CommandError::usage(format!("{scheme:?} is no way to log in to a proxy"))
+                    .hint("it is one of basic, digest and negotiate")
+            };
+            self.proxy_auth = Some(known.map_err(wrong)?);
+        }
+        self.proxy_user = user.or_else(|| self.proxy_user.take());
+        Ok(())
+    }
+
     /// Refuses what contradicts itself, before anything is asked.
     ///
     /// # Errors
     /// Two switches that do not go together.
-    pub(super) fn check(&self, unencrypted: bool) -> Result<(), CommandError> {
+    pub(crate) fn check(&self, unencrypted: bool) -> Result<(), CommandError> {
         if unencrypted && self.message_encryption.is_some_and(|wanted| wanted != Sealing::Never) {
             return Err(CommandError::usage(
                 "-unencrypted and -message-encryption want different things",

@@ -14,14 +14,13 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use client::{
-    Authentication, Client, Command, CommandOptions, Config, Endpoint, ErrorKind, Event, Input,
-    Protection, Settings, Shell, ShellOptions, Signal, Ticket,
+    Client, Command, CommandOptions, Config, Endpoint, ErrorKind, Event, Input, Protection, Shell,
+    ShellOptions, Signal, Ticket,
 };
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::Login;
-use super::args::{Invocation, Scheme};
+use super::args::Invocation;
 use super::records::{self, Done, Records};
 use super::stdio::{self, Handle, Output};
 use crate::command_error::{CommandError, Origin};
@@ -52,11 +51,12 @@ pub(crate) struct Security {
 
 impl Security {
     const START: &str = "winrs: logged in by ";
-    const MESSAGES: [(Protection, &str); 4] = [
+    const MESSAGES: [(Protection, &str); 5] = [
         (Protection::Seal, ", messages are sealed"),
         (Protection::Tls, ", messages are inside TLS"),
         (Protection::SealInTls, ", messages are sealed inside TLS"),
         (Protection::Nothing, ", messages are readable by others"),
+        (Protection::Local, ", messages stay on this machine"),
     ];
 
     /// The line for people.
@@ -89,14 +89,13 @@ enum End {
 /// Runs the command and hands out the exit code for our own process.
 pub(super) async fn run(
     invocation: Invocation,
-    login: Login,
+    config: Config,
     signals: &mut Signals,
 ) -> Result<u8, CommandError> {
     let started = Instant::now();
     memory::keep_freed();
     let output = Output::new();
     let mut records = invocation.json.then(Records::default);
-    let config = config(&invocation, login)?;
     let asked = config.endpoint.clone();
     let client = Client::new(config)?;
     let stdin = io::stdin();
@@ -188,34 +187,6 @@ async fn tell(client: &Client, asked: &Endpoint, output: &Output) -> io::Result<
         line.insert_str(0, &format!("winrs: redirected to {endpoint}\n"));
     }
     output.write(Handle::Stderr, line.into_bytes()).await
-}
-
-/// What the command line means, with the settings behind it.
-pub(super) fn config(invocation: &Invocation, login: Login) -> Result<Config, CommandError> {
-    let endpoint = Endpoint::parse(&invocation.endpoint, invocation.use_ssl).map_err(|error| {
-        CommandError::usage(error.to_string()).hint("write -r:HOST or -r:http://HOST:PORT")
-    })?;
-    let mut config = Config::new(endpoint, login.credentials);
-    config.identity = login.identity;
-    config.authentication = match invocation.scheme {
-        Some(Scheme::Basic) => Authentication::Basic,
-        Some(Scheme::Digest) => Authentication::Digest,
-        Some(Scheme::Ntlm) => Authentication::Ntlm,
-        Some(Scheme::Negotiate) => Authentication::Negotiate,
-        Some(Scheme::Kerberos) => Authentication::Kerberos,
-        Some(Scheme::CredSsp) => Authentication::CredSsp,
-        Some(Scheme::Certificate) => Authentication::Certificate,
-        None => Authentication::Default,
-    };
-    config.settings = Settings::load()
-        .map_err(|error| CommandError::caused("reading the client's settings", &error))?;
-    invocation.trust.apply(&mut config.settings.trust);
-    if let Some(level) = invocation.certificate.tls {
-        config.settings.level = level;
-    }
-    invocation.kerberos.apply(invocation.delegate, &mut config.settings.kerberos);
-    invocation.network.apply(invocation.unencrypted, &mut config)?;
-    Ok(config)
 }
 
 /// Opens shell and command, unless the user leaves meanwhile.

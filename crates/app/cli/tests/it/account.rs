@@ -44,6 +44,7 @@ fn added_account_is_listed_changed_and_removed() {
     let listed = account(&folder, &["list"]).ended(0).stdout;
     assert!(listed.lines().nth(1).unwrap().starts_with("alice"), "{listed}");
     assert!(listed.contains(&local) && listed.contains("Administrators"), "{listed}");
+    assert!(listed.contains("  S-1-5-21-"), "{listed}");
 
     let before = fs::read(folder.path().join("state/accounts")).unwrap();
     let mut passwd = tool::transom();

@@ -71,6 +71,8 @@ fn table_of_settings_names_each_with_its_range_and_default() {
     let told: BTreeSet<String> = rows.iter().map(|row| quoted(&row[0])[0].to_owned()).collect();
     let mut known = BTreeSet::new();
     settings_of("", &mut known);
+    // Sealed by accounts' passwords: no file has them but the one that the service writes itself.
+    known.retain(|name| !name.starts_with("CertMapping."));
     assert!(known.len() > 20, "{known:?}");
     assert_eq!(told, known);
     for row in rows {
@@ -138,6 +140,11 @@ fn packaged_settings_are_the_defaults_in_comments() {
         .collect();
     assert_eq!(parse(&uncommented), Ok(Settings::default()), "{uncommented}");
     for name in table("| Setting |").iter().map(|row| quoted(&row[0])[0].to_owned()) {
+        // A table of tables has no value of its own.
+        if matches!(&*name, "Plugin" | "Service.Groups") {
+            assert!(text.contains(&format!("[{name}")), "{name}");
+            continue;
+        }
         let key = name.rsplit('.').next().unwrap();
         assert!(text.contains(&format!("{key} = ")), "{name}");
     }

@@ -42,7 +42,7 @@ fn service_that_runs_well_passes_and_stays_as_it_is() {
         assert_eq!(line(&ran, "accounts"), "ok       accounts: 1");
         // What it says is what the service has that runs.
         let sandbox = line(&ran, "sandbox").split_once(": ").unwrap().1;
-        assert!(service.log().contains(&format!("Sandbox: {sandbox}\n")), "{ran:#?}");
+        service.has_said(&format!("Sandbox: {sandbox}\n"));
         assert!(line(&ran, "local user").starts_with("ok "), "{ran:#?}");
         assert!(line(&ran, "control groups").contains("control groups: "), "{ran:#?}");
         assert_eq!(state_of(&service), before);

@@ -87,7 +87,7 @@ fn credssp_is_offered_only_where_the_settings_say_so() {
     let service = Service::start(flavours()[0]);
     let ran = by_winrs(&service, ALLOWED, PASSWORD, LINE).ended(255);
     assert!(ran.stderr.contains("does not offer CredSSP"), "{}", ran.stderr);
-    assert!(service.log().contains("the setting CredSSP of Service.Auth"), "{}", service.log());
+    service.has_said("the setting CredSSP of Service.Auth");
     let said = by_peer("pypsrp", &service, PASSWORD, "auto");
     assert!(said.starts_with("refused: "), "{said}");
 }

@@ -61,23 +61,37 @@ fn every_row_of_the_guides_names_a_test_that_exists() {
     let mut known = BTreeSet::new();
     tests_below(&tool::repository().join("crates"), &mut known);
     assert!(known.contains("every_row_of_the_guides_names_a_test_that_exists"));
-    let [winrs, pssession, certificates, domain] =
-        ["winrs.md", "pssession.md", "certificates.md", "kerberos.md"]
-            .map(|name| rows(&page(name)));
-    assert!(certificates.len() > 15, "{} rows", certificates.len());
-    assert!(domain.len() > 25, "{} rows", domain.len());
-    assert!(
-        winrs.len() > 30 && pssession.len() > 30,
-        "{} and {} rows",
-        winrs.len(),
-        pssession.len()
-    );
-    for row in winrs.into_iter().chain(pssession).chain(certificates).chain(domain) {
-        let named = quoted(row.last().unwrap());
-        assert!(!named.is_empty(), "no test: {row:?}");
-        for name in named {
-            assert!(known.contains(name), "{name} in {row:?}");
+    for (name, least) in [
+        ("winrs.md", 30),
+        ("pssession.md", 30),
+        ("certificates.md", 15),
+        ("kerberos.md", 25),
+        ("winrm.md", 35),
+        ("access.md", 20),
+        ("wsman-cmdlets.md", 20),
+        ("configuration.md", 50),
+    ] {
+        let found = rows(&page(name));
+        assert!(found.len() > least, "{name}: {} rows", found.len());
+        for row in found {
+            let named = quoted(row.last().unwrap());
+            assert!(!named.is_empty(), "no test: {row:?}");
+            for name in named {
+                assert!(known.contains(name), "{name} in {row:?}");
+            }
         }
+    }
+}
+
+#[test]
+fn table_of_the_tree_names_each_setting_with_its_default() {
+    let rows = rows(&page("configuration.md"));
+    let settings = wsman::config::Node::Config.settings();
+    for setting in settings {
+        let name = format!("`{}`", setting.path);
+        let row = rows.iter().find(|row| row[0] == name).unwrap_or_else(|| panic!("{name}"));
+        let told = row[1].trim_matches('`');
+        assert_eq!(if told == "nothing" { "" } else { told }, setting.default, "{name}");
     }
 }
 
@@ -87,6 +101,19 @@ fn guide_explains_every_switch() {
     let shown: BTreeSet<&str> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
     let help = tool::run(tool::winrs().arg("-?")).ended(0).stdout;
     for spelling in help.lines().filter_map(|line| line.strip_prefix("  -")) {
+        let spelling = format!("-{spelling}");
+        assert!(shown.contains(spelling.as_str()), "{spelling} of {shown:?}");
+    }
+}
+
+#[test]
+fn guide_explains_every_switch_of_winrm() {
+    let rows = rows(&page("winrm.md"));
+    let shown: BTreeSet<&str> = rows.iter().flat_map(|row| quoted(&row[0])).collect();
+    let help = tool::run(tool::winrm().args(["help", "switches"])).ended(0).stdout;
+    let spellings: Vec<&str> = help.lines().filter_map(|line| line.strip_prefix("  -")).collect();
+    assert!(spellings.len() > 50, "{spellings:?}");
+    for spelling in spellings {
         let spelling = format!("-{spelling}");
         assert!(shown.contains(spelling.as_str()), "{spelling} of {shown:?}");
     }

@@ -44,7 +44,7 @@ impl Drop for Front {
             tool::wait(judge);
         }
         if std::thread::panicking() {
-            eprintln!("--- log of what stands in front\n{}", self.log());
+            eprintln!("--- log of what stands in front\n{}", self.logged());
         }
     }
 }
@@ -86,14 +86,30 @@ impl Front {
 
     /// What it logged about requests, and what it said.
     pub(crate) fn log(&self) -> String {
+        tool::settled(|| self.logged())
+    }
+
+    fn logged(&self) -> String {
         let read = |name: &str| fs::read_to_string(self.folder.path().join(name));
         ["access", "error", "said"].map(|name| read(name).unwrap_or_default()).concat()
+    }
+
+    /// Waits until this is in what it says, which may come later than the answer that it is about.
+    #[track_caller]
+    pub(crate) fn has_said(&self, what: &str) {
+        tool::until(&format!("{what:?} in its log"), || self.logged().contains(what));
     }
 
     /// How many tunnels it was asked for.
     pub(crate) fn connects(&self) -> usize {
         let access = fs::read_to_string(self.folder.path().join("access")).unwrap_or_default();
         access.matches("CONNECT ").count()
+    }
+
+    /// Waits until it was asked for so many tunnels at least, which it writes down when they end; how many it says then.
+    pub(crate) fn has_been_asked(&self, count: usize) -> usize {
+        tool::until("a tunnel in the proxy's log", || self.connects() >= count);
+        self.connects()
     }
 
     /// Its address as a proxy.

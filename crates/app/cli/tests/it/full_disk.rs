@@ -60,9 +60,10 @@ fn owner(flavour: Flavour) -> User {
 fn content(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap().flatten() {
-        if entry.file_type().unwrap().is_dir() {
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
             found.extend(content(&entry.path()));
-        } else if entry.file_name() != "filler" {
+        } else if kind.is_file() && entry.file_name() != "filler" {
             found.push((entry.path(), fs::read(entry.path()).unwrap()));
         }
     }

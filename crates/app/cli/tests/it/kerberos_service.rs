@@ -130,7 +130,7 @@ fn password_that_comes_by_credssp_buys_a_ticket_and_is_written_nowhere() {
     let mut command = domain.client_of(&local, "pypsrp", "credssp", "alice");
     let ran = tool::run(command.env("TRANSOM_TEST_PASSWORD", crate::service::PASSWORD)).ended(0);
     assert_eq!(ran.stdout, "pass\n");
-    assert!(local.log().contains("event=\"ticket\" outcome=\"none\""), "{}", local.log());
+    local.has_said("event=\"ticket\" outcome=\"none\"");
     assert_eq!(processes(&local, "--worker").len(), 1);
 }
 
@@ -146,11 +146,11 @@ fn curl_is_identified_by_https_and_must_seal_by_http() {
         domain.service("https", flavour, "[Service.Auth]\nCbtHardeningLevel = \"Strict\"\n");
     let ran = domain.curl(&strict, &["-w", "%{http_code}"]).ended(0);
     assert_eq!(ran.stdout, "401");
-    assert!(strict.log().contains("binding"), "{}", strict.log());
+    strict.has_said("binding");
     let service = domain.service("http", flavour, "");
     let ran = domain.curl(&service, &["-w", "%{http_code}"]).ended(0);
     assert_eq!(ran.stdout, "500");
-    assert!(service.log().contains("unsealed message"), "{}", service.log());
+    service.has_said("unsealed message");
 }
 
 #[test]
@@ -170,16 +170,16 @@ fn what_is_offered_follows_keytab_and_settings() {
     assert_eq!(offered(&service), ["Negotiate"]);
     // As on Windows, Negotiate has Kerberos all the same.
     domain.client(&service, "pypsrp", "negotiate", false).ended(0);
-    assert!(service.log().contains("mechanism=\"Kerberos\""), "{}", service.log());
+    service.has_said("mechanism=\"Kerberos\"");
     let service = Service::in_realm("http", flavour, "", &domain.realm);
     assert_eq!(offered(&service), ["Negotiate"]);
-    assert!(service.log().contains("there is no keytab"), "{}", service.log());
+    service.has_said("there is no keytab");
     assert!(processes(&service, "kerberos").is_empty());
     // A keytab that is nobody's business is no reason not to serve others.
     fs::write(domain.keytab(), "nothing").unwrap();
     let service = domain.service("http", flavour, "");
     assert_eq!(offered(&service), ["Negotiate"]);
-    assert!(service.log().contains("Kerberos is not offered"), "{}", service.log());
+    service.has_said("Kerberos is not offered");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn keytab_in_the_services_folder_is_taken_without_a_word() {
     let owner = local_user(Flavour::Unprivileged).uid.as_raw();
     std::os::unix::fs::chown(&keytab, Some(owner), None).unwrap();
     service.stop_and_start_again();
-    assert!(service.log().contains("Kerberos is offered"), "{}", service.log());
+    service.has_said("Kerberos is offered");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn key_of_the_host_is_refused_unless_it_is_allowed() {
     domain.write_keytab(&domain.keytab(), &["HTTP/localhost", "host/localhost"]);
     let flavour = flavours()[0];
     let allowed = domain.service("http", flavour, "AllowHostKey = true\n");
-    assert!(allowed.log().contains("host/localhost@TRANSOM.TEST"), "{}", allowed.log());
+    allowed.has_said("host/localhost@TRANSOM.TEST");
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), Permissions::from_mode(0o711)).unwrap();
     let program = tool::copy_of_transom(folder.path());
@@ -259,7 +259,7 @@ fn principal_that_nobody_mapped_is_refused_with_the_reason() {
     for _ in 0..8 {
         domain.client(&service, "pywinrm", "kerberos", false).ended(0);
     }
-    assert!(service.log().contains("no account has the principal's name"), "{}", service.log());
+    service.has_said("no account has the principal's name");
     assert!(!service.log().contains("event=\"lockout\""), "{}", service.log());
     let map = ["principal", "add", PRINCIPAL, "--account", "alice"];
     tool::run(&mut service.transom(&map)).ended(0);
@@ -283,7 +283,7 @@ fn worker_that_is_killed_is_started_again_and_goes_with_the_service() {
         let ran = domain.client(&service, "pywinrm", "kerberos", false).ended(0);
         assert_eq!(ran.stdout, "pass\n");
     }
-    assert!(service.log().contains("The Kerberos process has died"), "{}", service.log());
+    service.has_said("The Kerberos process has died");
     let all = processes(&service, "kerberos");
     assert_eq!(all.len(), 2, "{all:?}");
     service.stop();
@@ -301,7 +301,7 @@ fn another_keytab_counts_from_the_next_token_on() {
     domain.realm.administer("cpw -randkey HTTP/localhost");
     let ran = domain.client(&service, "pywinrm", "kerberos", false).ended(0);
     assert!(ran.stdout.starts_with("refused: "), "{ran:?}");
-    assert!(service.log().contains("key version"), "{}", service.log());
+    service.has_said("key version");
     domain.write_keytab(&domain.keytab(), &["HTTP/localhost"]);
     let ran = domain.client(&service, "pywinrm", "kerberos", false).ended(0);
     assert_eq!(ran.stdout, "pass\n");
@@ -311,7 +311,7 @@ fn another_keytab_counts_from_the_next_token_on() {
     domain.write_keytab(&domain.keytab(), &["HTTP/localhost", "host/localhost"]);
     let ran = domain.client(&service, "pywinrm", "kerberos", false).ended(0);
     assert!(ran.stdout.starts_with("refused: "), "{ran:?}");
-    assert!(service.log().contains("AllowHostKey"), "{}", service.log());
+    service.has_said("AllowHostKey");
 }
 
 #[test]

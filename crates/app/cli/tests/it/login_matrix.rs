@@ -18,13 +18,13 @@ const AUTH: &str = "[Service.Auth]\nBasic = true\nCertificate = true\n";
 const LISTENER: &str = "[[Listener]]\nAddress = \"127.0.0.1\"\nPort = 0\nTransport = \"HTTPS\"\n";
 
 /// A service that lets in a certificate by name of [`USER`], and the client's files.
-struct Place {
-    service: Service,
+pub(crate) struct Place {
+    pub(crate) service: Service,
     folder: TempDir,
 }
 
 impl Place {
-    fn new(service: Service) -> Self {
+    pub(crate) fn new(service: Service) -> Self {
         let folder = tempfile::Builder::new().prefix("transom-clients-").tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let place = Self { service, folder };
@@ -49,12 +49,12 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// `pass`, or what our client says.
-    fn by_winrs(&self, login: &str, url: &str) -> String {
+    pub(crate) fn by_winrs(&self, login: &str, url: &str) -> String {
         let mut command = tool::winrs();
         command.arg(format!("-r:{url}")).args(["--auth", login]);
         if login == "certificate" {
@@ -90,7 +90,7 @@ impl Place {
         tool::run(&mut command).ended(0).stdout.trim().to_owned()
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         // The certificate of the service has this name.
         self.service.url.replace("127.0.0.1", "localhost")
     }

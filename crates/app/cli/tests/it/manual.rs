@@ -57,12 +57,12 @@ fn completions_mention_every_switch_and_subcommand() {
 #[test]
 fn bash_takes_the_completions_and_completes_a_switch() {
     let folder = tempfile::tempdir().unwrap();
-    for program in ["transom", "winrs", "pssession"] {
+    for program in ["transom", "winrm", "winrs", "pssession"] {
         let text = printed(&["completions", "bash", program]);
         fs::write(folder.path().join(program), text).unwrap();
     }
     let script = r#"
-        . ./transom; . ./winrs; . ./pssession
+        . ./transom; . ./winrm; . ./winrs; . ./pssession
         COMP_WORDS=(winrs --rem); COMP_CWORD=1; COMPREPLY=()
         _winrs winrs --rem winrs; echo "${COMPREPLY[@]}"
         COMP_WORDS=(transom acc); COMP_CWORD=1; COMPREPLY=()
@@ -119,6 +119,10 @@ fn manual_has_a_page_for_each_command_with_every_switch() {
     }
     assert!(page("transom.1").contains("account"));
     assert!(page("pssession.1").contains("--command"));
+    let winrm = page("winrm.1");
+    for part in ["SH ENUMERATE", "SH QUICKCONFIG", "-r[emote]:ENDPOINT", "wmicimv2"] {
+        assert!(winrm.contains(part), "{part}: {winrm}");
+    }
     assert!(!folder.path().join("transom-network.1").exists());
 }
 

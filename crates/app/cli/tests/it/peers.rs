@@ -86,11 +86,16 @@ fn pypsrp_winrs_runs_commands_by_negotiate() {
     peer("pypsrp_winrs.py", "negotiate");
 }
 
+#[test]
+fn pypsrp_enumerates_in_every_mode() {
+    peer("pypsrp_lists.py", "ntlm");
+}
+
 /// What the scripts about quotas expect.
 const QUOTAS: &str = "MaxEnvelopeSizekb = 32\n[Service]\nMaxConcurrentOperationsPerUser = 4\n\
                       [Winrs]\nMaxShellsPerUser = 2\nMaxProcessesPerShell = 1\n";
 /// Their checks that need nothing else.
-const OF_ONE_USER: [&str; 4] =
+pub(crate) const OF_ONE_USER: [&str; 4] =
     ["shells_of_a_user", "processes_of_a_shell", "operations_of_a_user", "envelope_of_the_service"];
 
 #[test]

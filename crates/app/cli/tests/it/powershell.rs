@@ -500,5 +500,5 @@ fn pool_that_is_left_behind_goes_with_its_engine_when_its_idle_time_is_over() {
     assert!(runs());
     // A minute is the shortest idle time that there is.
     tool::until("the engine is gone", || !runs());
-    assert!(service.log().contains("reason=\"idle\""), "{}", service.log());
+    service.has_said("reason=\"idle\"");
 }

@@ -243,9 +243,6 @@ impl Service {
         let service = &mut self;
         kill(pid(service.child.id()), Signal::SIGTERM).unwrap();
         tool::wait(&mut service.child);
-        if flavour == Flavour::Root {
-            chown(service.state().join("service"), Some(0), Some(0)).unwrap();
-        }
         let mut command = serve(Some("http"), flavour, &service.program, service.folder.path());
         command.args(["--log", "json", "--log-file"]).arg(file).args(options);
         service.child = command.stderr(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
@@ -274,11 +271,6 @@ impl Service {
     #[track_caller]
     pub(crate) fn start_again(&mut self) {
         tool::wait(&mut self.child);
-        if self.flavour == Flavour::Root {
-            // Another test's service may have taken the unused uid that this one had; a service that
-            // is installed has a user of its own.
-            chown(self.state().join("service"), Some(0), Some(0)).unwrap();
-        }
         let scheme = self.url.split(':').next().unwrap();
         let again = serve(Some(scheme), self.flavour, &self.program, self.folder.path());
         let (child, log, url) = listen(again);
@@ -296,9 +288,19 @@ impl Service {
         self.folder.path().join("ca.pem")
     }
 
-    /// Everything logged so far.
+    /// Everything logged so far, and what is still on its way.
     pub(crate) fn log(&self) -> String {
+        tool::settled(|| self.logged())
+    }
+
+    fn logged(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Waits until this is in the log, which may come later than the answer that it is about.
+    #[track_caller]
+    pub(crate) fn has_said(&self, what: &str) {
+        tool::until(&format!("{what:?} in the log"), || self.logged().contains(what));
     }
 
     /// The process that was started, the spawner.
@@ -369,7 +371,7 @@ impl Drop for Service {
             tool::wait(&mut self.child);
         }
         if thread::panicking() {
-            eprintln!("--- log of the service\n{}", self.log());
+            eprintln!("--- log of the service\n{}", self.logged());
         }
     }
 }

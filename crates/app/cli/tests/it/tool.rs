@@ -20,6 +20,11 @@ pub(crate) fn winrs() -> Command {
     program(env!("CARGO_BIN_EXE_winrs"))
 }
 
+/// The program `winrm`.
+pub(crate) fn winrm() -> Command {
+    program(env!("CARGO_BIN_EXE_winrm"))
+}
+
 /// The program `pssession`.
 pub(crate) fn pssession() -> Command {
     program(env!("CARGO_BIN_EXE_pssession"))
@@ -178,6 +183,22 @@ pub(crate) fn until(what: &str, holds: impl Fn() -> bool) {
     while !holds() {
         assert!(Instant::now() < deadline, "{what}: not within {LIMIT:?}");
         thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// What a log says: what happened may be written down a moment after whoever it happened to has heard of it.
+pub(crate) fn settled(read: impl Fn() -> String) -> String {
+    const MOMENT: Duration = Duration::from_millis(100);
+    let deadline = Instant::now() + MOMENT * 20;
+    let mut said = read();
+    loop {
+        thread::sleep(MOMENT);
+        let now = read();
+        // Some never fall silent.
+        if now == said || Instant::now() > deadline {
+            return now;
+        }
+        said = now;
     }
 }
 

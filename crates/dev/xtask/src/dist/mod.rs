@@ -30,7 +30,7 @@ const TOOLS: [(&str, &str); 5] = [
     ("gzip", "gzip"),
     ("md5sum", "coreutils"),
 ];
-const PROGRAMS: [&str; 3] = ["transom", "winrs", "pssession"];
+const PROGRAMS: [&str; 4] = ["transom", "winrm", "winrs", "pssession"];
 /// Where each shell looks for the completions of a program.
 const COMPLETIONS: [(&str, &str, &str, &str); 3] = [
     ("bash", "usr/share/bash-completion/completions", "", ""),
@@ -206,9 +206,13 @@ impl Tree {
             ("packaging/transom.logrotate", "etc/logrotate.d/transom".to_owned()),
             ("packaging/config.toml", "etc/transom/config.toml".to_owned()),
             ("docs/guide/administrator.md", format!("{DOCS}/administrator.md")),
+            ("docs/guide/access.md", format!("{DOCS}/access.md")),
             ("docs/guide/certificates.md", format!("{DOCS}/certificates.md")),
+            ("docs/guide/configuration.md", format!("{DOCS}/configuration.md")),
             ("docs/guide/kerberos.md", format!("{DOCS}/kerberos.md")),
+            ("docs/guide/winrm.md", format!("{DOCS}/winrm.md")),
             ("docs/guide/winrs.md", format!("{DOCS}/winrs.md")),
+            ("docs/guide/wsman-cmdlets.md", format!("{DOCS}/wsman-cmdlets.md")),
             ("docs/guide/pssession.md", format!("{DOCS}/pssession.md")),
         ] {
             self.copy(&workspace.root.join(from), to)?;

@@ -58,3 +58,37 @@ pub(super) fn is_to_do(
         };
     }
 }
+
+const GO_ON: &str = "[Y] Yes  [N] No  [?] Help (default is \"Y\"): ";
+const GO_ON_HELP: &str = "Y - Continue with this operation.\nN - Skip it.\n";
+
+/// Whether what has consequences is to be done, unless `-Force` says so already.
+///
+/// # Errors
+/// There is no terminal to ask on, or a signal came.
+pub(super) fn goes_on(
+    bound: &Bound,
+    context: &mut Context,
+    caption: &str,
+    text: &str,
+) -> Result<bool, CommandError> {
+    if bound.is_set("Force") {
+        return Ok(true);
+    }
+    let mut question = format!("\n{caption}\n{text}\nDo you want to continue?\n{GO_ON}");
+    loop {
+        let missing = || {
+            CommandError::usage(
+                "this asks before it does anything, and there is no terminal to ask on",
+            )
+            .hint("add -Force")
+        };
+        let answer = context.waiter.question(&question)?.ok_or_else(missing)?;
+        question = match answer.to_lowercase().as_str() {
+            "" | "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            "?" => format!("{GO_ON_HELP}{GO_ON}"),
+            _ => GO_ON.to_owned(),
+        };
+    }
+}

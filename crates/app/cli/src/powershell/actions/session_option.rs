@@ -1,4 +1,4 @@
-//! `New-PSSessionOption`: the options of sessions as one object.
+//! `New-PSSessionOption` and `New-WSManSessionOption`: the options of sessions and connections as one object.
 
 use auth::Secret;
 
@@ -7,6 +7,7 @@ use super::super::sessions::options::object;
 use super::super::sessions::target::account;
 use super::super::value::{CREDENTIAL, Object, Value};
 use super::super::waiter::Waiter;
+use super::super::wsman;
 use crate::command_error::CommandError;
 use crate::winrs::PROXY_PASSWORD_VARIABLE;
 
@@ -23,6 +24,16 @@ pub(super) fn run(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandEr
     let proxy = bound.value("ProxyCredential");
     let proxy = proxy.map_or(Ok(Value::Null), |value| credential(value, waiter))?;
     Ok(object(bound, proxy))
+}
+
+/// `New-WSManSessionOption`.
+///
+/// # Errors
+/// There is no password for the account at the proxy.
+pub(super) fn connection(bound: &Bound, waiter: &mut Waiter) -> Result<Value, CommandError> {
+    let proxy = bound.value("ProxyCredential");
+    let proxy = proxy.map_or(Ok(Value::Null), |value| credential(value, waiter))?;
+    Ok(wsman::options::object(bound, proxy))
 }
 
 /// The account at the proxy with its password.

@@ -19,7 +19,7 @@ pub(super) mod preferences;
 mod registry;
 pub(super) mod target;
 pub(super) mod throttled;
-mod wildcard;
+pub(super) mod wildcard;
 
 use std::collections::HashMap;
 use std::sync::Arc;

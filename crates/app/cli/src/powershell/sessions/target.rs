@@ -101,7 +101,7 @@ pub(in crate::powershell) fn targets(
         None => SessionOptions::read(&context.variable(preferences::SESSION_OPTION)?)?,
     };
     options.check()?;
-    let places = places(bound, context)?;
+    let places = places(bound, context, &settings)?;
     let configuration = match bound.text("ConfigurationName") {
         Some(name) => name.to_owned(),
         None => context.variable(preferences::CONFIGURATION_NAME)?.text(),
@@ -126,6 +126,36 @@ pub(in crate::powershell) fn targets(
         None => logins(bound, &drafts, &places, &mut context.waiter)?,
     };
     places.into_iter().zip(logins).map(|(place, login)| target(place, login)).collect()
+}
+
+/// The configuration of a connection without a session: the login of a cmdlet's parameters, with these options. Asks for the
+/// password where none is known.
+///
+/// # Errors
+/// A parameter that cannot be.
+pub(in crate::powershell) fn connection(
+    bound: &Bound,
+    place: (String, Endpoint),
+    options: &SessionOptions,
+    context: &mut Context,
+) -> Result<Config, CommandError> {
+    let thumbprint = bound.text("CertificateThumbprint");
+    let authentication = match thumbprint {
+        Some(_) => by_certificate(bound)?,
+        None => authentication(bound.text("Authentication"))?,
+    };
+    let settings = preferences::settings()?;
+    let configured = |login| made(place.clone(), login, "", options, &settings);
+    let login = if let Some(thumbprint) = thumbprint {
+        Login::by_certificate(thumbprint, &mut context.waiter)?
+    } else {
+        let draft = configured(Login::by_password(Credentials::default(), authentication))?;
+        let places = std::slice::from_ref(&place);
+        let logins = logins(bound, &[draft], places, &mut context.waiter)?;
+        let login = logins.into_iter().next();
+        login.unwrap_or_else(|| Login::by_password(Credentials::default(), authentication))
+    };
+    Ok(configured(login)?.config)
 }
 
 /// Who logs in to each place: the account that is named, else the user's own tickets where they are for that place, else
@@ -327,7 +357,11 @@ pub(in crate::powershell) fn authentication(
 }
 
 /// Every computer as it was named, with the address of its service.
-fn places(bound: &Bound, context: &Context) -> Result<Vec<(String, Endpoint)>, CommandError> {
+fn places(
+    bound: &Bound,
+    context: &Context,
+    settings: &Settings,
+) -> Result<Vec<(String, Endpoint)>, CommandError> {
     if let Some(uris) = bound.value("ConnectionUri") {
         return texts(uris).into_iter().map(at_uri).collect();
     }
@@ -338,7 +372,7 @@ fn places(bound: &Bound, context: &Context) -> Result<Vec<(String, Endpoint)>, C
     let computers = bound.value("ComputerName").map_or_else(|| vec![LOCALHOST], texts);
     let use_ssl = bound.is_set("UseSSL");
     let port = bound.integer("Port");
-    let place = |computer: &str| at_computer(computer, use_ssl, port, &application);
+    let place = |computer: &str| at_computer(computer, use_ssl, port, &application, settings);
     computers.into_iter().map(place).collect()
 }
 
@@ -349,7 +383,11 @@ fn texts(value: &Value) -> Vec<&str> {
     if let Value::Text(text) = value { vec![text] } else { Vec::new() }
 }
 
-fn at_uri(uri: &str) -> Result<(String, Endpoint), CommandError> {
+/// The place that a URI names.
+///
+/// # Errors
+/// It is none.
+pub(in crate::powershell) fn at_uri(uri: &str) -> Result<(String, Endpoint), CommandError> {
     if !uri.contains("://") {
         return Err(CommandError::usage(
             "Relative URIs are not supported in the creation of remote sessions.",
@@ -361,11 +399,16 @@ fn at_uri(uri: &str) -> Result<(String, Endpoint), CommandError> {
     Ok((endpoint.host.clone(), endpoint))
 }
 
-fn at_computer(
+/// The place that a computer's name, port and application name. Where no port is named it is the user's `DefaultPorts`.
+///
+/// # Errors
+/// The name is none.
+pub(in crate::powershell) fn at_computer(
     computer: &str,
     use_ssl: bool,
     port: Option<i64>,
     application: &str,
+    settings: &Settings,
 ) -> Result<(String, Endpoint), CommandError> {
     let computer = if computer == "." { LOCALHOST } else { computer };
     let invalid = || {
@@ -379,7 +422,7 @@ fn at_computer(
     if has_port || computer.contains(['/', '?']) {
         return Err(invalid());
     }
-    let mut endpoint = Endpoint::parse(computer, use_ssl).map_err(|_| invalid())?;
+    let mut endpoint = settings.endpoint(computer, use_ssl).map_err(|_| invalid())?;
     aim(&mut endpoint, port, Some(application))?;
     // By its own name a computer is asked as by `localhost`; where certificates prove who answers, they hold the name.
     if !use_ssl && is_own_name(&endpoint.host) {
@@ -496,11 +539,12 @@ mod tests {
             ("127.0.0.1", "127.0.0.1"),
             (&own, &own),
         ] {
-            let (computer, endpoint) = at_computer(name, false, None, "wsman").unwrap();
+            let (computer, endpoint) =
+                at_computer(name, false, None, "wsman", &Settings::default()).unwrap();
             assert_eq!(computer, shown);
             assert!(endpoint.is_loopback(), "{name}: {endpoint}");
         }
-        let (_, endpoint) = at_computer(&own, true, None, "wsman").unwrap();
+        let (_, endpoint) = at_computer(&own, true, None, "wsman", &Settings::default()).unwrap();
         assert_eq!(endpoint.to_string(), format!("https://{own}:5986/wsman"));
     }
 
@@ -512,7 +556,7 @@ mod tests {
             (Some(90), "/My App", false, ""),
             (Some(90), "App/x?PSVersion=5.1", false, "http://server01:90/App/x?PSVersion=5.1"),
         ] {
-            let found = at_computer("server01", ssl, port, application);
+            let found = at_computer("server01", ssl, port, application, &Settings::default());
             let found = found.map(|(_, endpoint)| endpoint.to_string()).unwrap_or_default();
             assert_eq!(found, expected);
         }
@@ -532,14 +576,17 @@ mod tests {
     #[test]
     fn addresses_and_ports_are_no_computer_names() {
         for name in ["a b", "http://server01", "server01:80", "h/wsman", "[::1]x"] {
-            let error = at_computer(name, false, None, "wsman").unwrap_err();
+            let error = at_computer(name, false, None, "wsman", &Settings::default()).unwrap_err();
             assert!(
                 error.error().starts_with("One or more computer names are not valid."),
                 "{name}"
             );
         }
-        assert_eq!(at_computer("::1", false, None, "wsman").unwrap().1.authority(), "[::1]:5985");
-        assert!(at_computer("[::1]", false, None, "wsman").is_ok());
+        assert_eq!(
+            at_computer("::1", false, None, "wsman", &Settings::default()).unwrap().1.authority(),
+            "[::1]:5985"
+        );
+        assert!(at_computer("[::1]", false, None, "wsman", &Settings::default()).is_ok());
     }
 
     #[test]

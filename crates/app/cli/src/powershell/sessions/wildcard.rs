@@ -1,12 +1,12 @@
 //! PowerShell's wildcards in names: `*`, `?`, `[a-c]`, a backtick before what stands for itself; in any case.
 
 /// Whether a text has wildcards.
-pub(super) fn is_pattern(text: &str) -> bool {
+pub(in crate::powershell) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
 /// Whether a name fits a pattern.
-pub(super) fn fits(pattern: &str, name: &str) -> bool {
+pub(in crate::powershell) fn fits(pattern: &str, name: &str) -> bool {
     let pattern = pieces(pattern);
     let name: Vec<char> = name.to_lowercase().chars().collect();
     // Where to go on when what follows the last star does not fit.
