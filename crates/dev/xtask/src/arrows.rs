@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("transom-spawner", &["cli", "plugins", "server"]),
     ("transom-testkit", &[]),
     ("transom-transport", &["client", "server"]),
-    ("transom-wsman", &["client", "plugins", "server", "session", "testkit"]),
+    ("transom-wsman", &["cli", "client", "plugins", "server", "session", "testkit"]),
     ("transom-xtask", &[]),
 ];
 

@@ -5,15 +5,15 @@ use std::process::Command;
 use crate::workspace::{Workspace, cargo, on_path, run as run_shown, shown};
 use crate::{test, tidy};
 
-/// Runs every step, also after one that failed, and prints the counts of the tests as the last
-/// line.
+/// Runs every step, also after one that failed, and prints once more what failed, and the counts of the tests as the last line.
 pub(crate) fn run(workspace: &Workspace) -> Result<bool, String> {
-    let counts = test::run(workspace, &[]);
     let mut failed = Vec::new();
-    match &counts {
-        Ok(counts) if counts.failed == 0 => {}
-        Ok(counts) => failed.push(format!("tests: {counts}")),
-        Err(fault) => failed.push(fault.clone()),
+    let tested = test::run(workspace, &[]).unwrap_or_else(|fault| {
+        failed.push(fault);
+        test::Tested::default()
+    });
+    if tested.counts.failed > 0 {
+        failed.push(format!("tests: {}", tested.counts));
     }
     for mut step in steps(workspace) {
         println!("\n== {}", shown(&step));
@@ -26,13 +26,14 @@ pub(crate) fn run(workspace: &Workspace) -> Result<bool, String> {
         failed.push("tidy".to_owned());
     }
     println!();
+    print!("{}", tested.failures);
     for fault in &failed {
         println!("ci: failed: {fault}");
     }
     if failed.is_empty() {
         println!("ci: every step passed");
     }
-    println!("{}", counts.unwrap_or_default());
+    println!("{}", tested.counts);
     Ok(failed.is_empty())
 }
 

@@ -32,13 +32,27 @@ pub(crate) struct Report {
     peers: BTreeMap<String, BTreeSet<String>>,
     /// Rows of a matrix, in their order.
     matrix: Vec<String>,
-    /// Tests that failed, by name.
+    /// Tests that passed, by name.
+    passed: BTreeSet<String>,
+    /// Tests that failed, by name, and what failed outside tests.
     failures: BTreeSet<String>,
+    /// Tests that failed beside the others and passed alone.
+    unsteady: BTreeSet<String>,
+    /// The test whose output is being read, and what the failed ones printed: the harness shows it long before the end, and
+    /// whoever reads the end of a run wants to know why.
+    section: Option<String>,
+    printed: BTreeMap<String, Vec<String>>,
 }
+
+/// How many lines of what a failed test printed are repeated.
+const REPEATED: usize = 30;
+/// And how many characters of a line.
+const LINE: usize = 400;
 
 impl Report {
     /// Takes one line of output, or of the report file.
     pub(crate) fn line(&mut self, line: &str) {
+        self.keep(line.trim_end());
         let line = line.trim();
         if let Some(said) = line.strip_prefix("SKIPPED ") {
             let (test, reason) = said.split_once(": ").unwrap_or((said, "no reason given"));
@@ -59,10 +73,35 @@ impl Report {
         }
     }
 
+    /// Keeps what failed tests printed, which follows a line `---- NAME stdout ----`.
+    fn keep(&mut self, line: &str) {
+        if let Some(name) =
+            line.strip_prefix("---- ").and_then(|rest| rest.strip_suffix(" stdout ----"))
+        {
+            self.section = Some(name.to_owned()).filter(|name| self.failures.contains(name));
+        } else if matches!(line, "successes:" | "failures:") || line.starts_with("test ") {
+            self.section = None;
+        } else if let Some(name) = &self.section
+            && !line.is_empty()
+        {
+            // A program with a harness of its own ends with its sums.
+            if plain_summary(line).is_some() {
+                self.section = None;
+                return;
+            }
+            let printed = self.printed.entry(name.clone()).or_default();
+            if printed.len() < REPEATED {
+                printed.push(line.chars().take(LINE).collect());
+            }
+        }
+    }
+
     fn test(&mut self, line: &str) {
         let Some((name, outcome)) = line.rsplit_once(" ... ") else { return };
         if outcome == "FAILED" {
             self.failures.insert(name.to_owned());
+        } else if outcome == "ok" {
+            self.passed.insert(name.to_owned());
         } else if let Some(reason) = outcome.strip_prefix("ignored") {
             let reason = reason.trim_start_matches([',', ' ']);
             let reason = if reason.is_empty() { "ignored" } else { reason };
@@ -76,18 +115,52 @@ impl Report {
         self.failures.insert(what);
     }
 
+    /// The tests that failed.
+    pub(crate) fn failed(&self) -> &BTreeSet<String> {
+        &self.failures
+    }
+
+    /// Takes what came of the failed tests when they were run once more, alone.
+    pub(crate) fn second(&mut self, second: &Self) {
+        let passed =
+            |name: &&String| second.passed.contains(*name) && !second.failures.contains(*name);
+        self.unsteady = self.failures.iter().filter(passed).cloned().collect();
+        self.failures.retain(|name| !self.unsteady.contains(name));
+    }
+
     /// Whether a peer of this name took part, in whatever version.
     pub(crate) fn has_peer(&self, name: &str) -> bool {
         self.peers.keys().any(|peer| peer.split(' ').next() == Some(name))
+    }
+
+    /// What failed, and what it printed; nothing where nothing did.
+    pub(crate) fn failures(&self) -> String {
+        let mut text = String::new();
+        for (title, names) in [
+            ("failed beside the others, passed alone:", &self.unsteady),
+            ("failed:", &self.failures),
+        ] {
+            if !names.is_empty() {
+                text.push_str(&format!("{title}\n"));
+            }
+            for name in names {
+                text.push_str(&format!("  {name}\n"));
+                for line in self.printed.get(name).into_iter().flatten() {
+                    text.push_str(&format!("    {line}\n"));
+                }
+            }
+        }
+        text
     }
 
     /// The sums. A test that reported itself as skipped is taken off the passed ones, unless its
     /// program already did so in a summary of its own.
     pub(crate) fn counts(&self) -> Counts {
         let from_harness = self.skips.len().saturating_sub(self.plain.skipped);
+        let unsteady = self.unsteady.len();
         Counts {
-            passed: self.harness.passed.saturating_sub(from_harness) + self.plain.passed,
-            failed: self.harness.failed + self.plain.failed,
+            passed: self.harness.passed.saturating_sub(from_harness) + self.plain.passed + unsteady,
+            failed: (self.harness.failed + self.plain.failed).saturating_sub(unsteady),
             skipped: from_harness + self.plain.skipped + self.harness.skipped,
         }
     }
@@ -112,13 +185,7 @@ impl fmt::Display for Report {
         if silent > 0 {
             writeln!(f, "  {silent} more, which gave no reason")?;
         }
-        if !self.failures.is_empty() {
-            writeln!(f, "failed:")?;
-            for failure in &self.failures {
-                writeln!(f, "  {failure}")?;
-            }
-        }
-        Ok(())
+        f.write_str(&self.failures())
     }
 }
 
@@ -222,6 +289,32 @@ mod tests {
         assert!(report.has_peer("pywinrm"));
         assert!(!report.has_peer("pywin"));
         assert!(report.to_string().contains("  pywinrm 0.5.0: stdin (ntlm) ok\n"), "{report}");
+    }
+
+    #[test]
+    fn what_failed_tests_printed_is_repeated_and_what_others_did_is_not() {
+        let report = read(
+            "test a ... ok\ntest b ... FAILED\n\nsuccesses:\n\n---- a stdout ----\nall well\n\nfailures:\n\n\
+             ---- b stdout ----\nleft: 1\n\nright: 2\n\nfailures:\n    b\n\n\
+             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n",
+        )
+        .to_string();
+        assert!(report.ends_with("failed:\n  b\n    left: 1\n    right: 2\n"), "{report}");
+    }
+
+    #[test]
+    fn test_that_passes_alone_is_told_and_counted_once() {
+        let mut report = read(
+            "test a ... FAILED\ntest b ... FAILED\n---- a stdout ----\ntoo late\n\nfailures:\n\
+             test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s\n",
+        );
+        report.second(&read(
+            "test a ... ok\ntest b ... FAILED\n\
+             test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.01s\n",
+        ));
+        assert_eq!(report.counts(), Counts { passed: 2, failed: 1, skipped: 0 });
+        let expected = "failed beside the others, passed alone:\n  a\n    too late\nfailed:\n  b\n";
+        assert!(report.to_string().ends_with(expected), "{report}");
     }
 
     #[test]

@@ -8,46 +8,74 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::envelopes;
 use crate::peers;
 use crate::report::{Counts, Report};
 use crate::workspace::{Workspace, cargo, run as run_shown};
 
+/// How many failed tests are run once more: more of them are no accident.
+const FEW: usize = 5;
+
 /// How long after cargo's end its output may stay open, held by something that a test left behind.
 const LINGER: Duration = Duration::from_secs(5);
+
+/// What came of the tests.
+#[derive(Debug, Default)]
+pub(crate) struct Tested {
+    pub(crate) counts: Counts,
+    /// What failed and what it printed, for the end of a longer run.
+    pub(crate) failures: String,
+}
 
 /// Installs, builds, runs, and prints the report without its last line, the counts.
 ///
 /// With filters only the tests run whose names contain one of them, and no peer is missed.
-pub(crate) fn run(workspace: &Workspace, filters: &[String]) -> Result<Counts, String> {
+pub(crate) fn run(workspace: &Workspace, filters: &[String]) -> Result<Tested, String> {
     let python = peers::install(workspace)?;
     run_shown(cargo().args(["test", "--workspace", "--no-run"]).current_dir(&workspace.root))?;
 
     let report_file = workspace.target.join("test-report");
     fs::write(&report_file, "").map_err(|error| format!("{}: {error}", report_file.display()))?;
-    let mut tests = cargo();
-    tests.args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]).args(filters);
-    tests.current_dir(&workspace.root);
-    tests.env("TRANSOM_PEERS_PYTHON", &python).env("TRANSOM_TEST_REPORT", &report_file);
-    if let Some(corpora) = workspace.corpora() {
-        tests.env("TRANSOM_CORPORA", corpora);
-    }
-    if let Some(stub) = workspace.stub() {
-        tests.env("TRANSOM_STUB", stub);
-    }
+    let envelopes_folder = envelopes::Folder::make()?;
+    let command = |words: &[&str], names: &[String]| {
+        let mut tests = cargo();
+        tests.args(["test", "--workspace", "--no-fail-fast", "--", "--show-output"]);
+        tests.args(words).args(names).current_dir(&workspace.root);
+        tests.env(envelopes::VARIABLE, envelopes_folder.path());
+        // A backtrace of a failed assertion tells nothing, and hides what does.
+        tests.env("RUST_BACKTRACE", "0");
+        tests.env("TRANSOM_PEERS_PYTHON", &python).env("TRANSOM_TEST_REPORT", &report_file);
+        if let Some(corpora) = workspace.corpora() {
+            tests.env("TRANSOM_CORPORA", corpora);
+        }
+        if let Some(stub) = workspace.stub() {
+            tests.env("TRANSOM_STUB", stub);
+        }
+        tests
+    };
 
     let mut report = Report::default();
-    let succeeded = stream(&mut tests, LINGER, &mut report, show)?;
-    read_file(&report_file, &mut report)?;
+    let succeeded = stream(&mut command(&[], filters), LINGER, &mut report, show)?;
     if !succeeded && report.counts().failed == 0 {
         report.failure("a test program ended without saying what failed: see above".to_owned());
     }
+    let failed: Vec<String> = report.failed().iter().cloned().collect();
+    if (1..=FEW).contains(&failed.len()) {
+        println!("\nonce more, alone: {}\n", failed.join(", "));
+        let mut second = Report::default();
+        stream(&mut command(&["--exact", "--test-threads=1"], &failed), LINGER, &mut second, show)?;
+        report.second(&second);
+    }
+    read_file(&report_file, &mut report)?;
     if filters.is_empty() {
         for peer in peers::missing(workspace, &report) {
             report.failure(format!("peer {peer} did not take part"));
         }
     }
+    println!();
+    envelopes::check(workspace, envelopes_folder.path(), &mut report, filters.is_empty())?;
     println!("\n{report}");
-    Ok(report.counts())
+    Ok(Tested { counts: report.counts(), failures: report.failures() })
 }
 
 /// What the threads that read and wait have to say.
