@@ -12,8 +12,9 @@
 //!
 //! Execute is what lets somebody run commands, and methods of `winrm/config` change what it says.
 //!
-//! Two things are not in descriptors. A shell is its owner's, whatever others may do; and lists of shells, in which everybody
-//! sees their own only, are open to whoever may open any shell.
+//! Two things are not in descriptors of their own. A shell is its owner's: nobody else works in it. Who may do everything by the
+//! `RootSDDL` sees it and ends it, as administrators of Windows do; to all others there is no such shell. And lists of shells are
+//! open to whoever may open any, and show what their reader may see.
 
 use auth::Account;
 use auth::sddl::{AccessMask, Origin, SecurityDescriptor, Token};
@@ -141,9 +142,13 @@ impl Rules<'_> {
     ) -> Result<(), Denied> {
         let (uri, is_shell) = match target {
             _ if operation == Operation::Identify => return Ok(()),
-            Target::Shell(owner) if owner.id != asker.account.id => return Err(Denied::NotOwner),
-            // Of an own shell the kind has been asked for.
-            Target::Shell(_) => return Ok(()),
+            // The kind has been asked for.
+            Target::Shell(owner) if owner.id == asker.account.id => return Ok(()),
+            Target::Shell(_) => {
+                let is_managing = matches!(operation, Operation::Get | Operation::Delete);
+                let may = is_managing && self.manages_shells(asker);
+                return if may { Ok(()) } else { Err(Denied::NotOwner) };
+            }
             Target::Service => ("", false),
             Target::Resource(uri) => (uri, false),
             Target::ShellKind(uri) => (uri, true),
@@ -157,6 +162,13 @@ impl Rules<'_> {
         let is_granted = self.descriptor(uri).grants(&token, wanted)
             || is_list(uri) && wanted == AccessMask::READ && self.opens_shells(&token);
         if is_granted { Ok(()) } else { Err(Denied::NotAllowed) }
+    }
+
+    /// Whether somebody sees and ends the shells of others: who may do everything by the `RootSDDL`, and could change it.
+    #[must_use]
+    pub fn manages_shells(&self, asker: Asker<'_>) -> bool {
+        asker.is_local_administrator()
+            || self.root.grants(&Token::of(asker.account, asker.origin), AccessMask::ALL)
     }
 
     /// The descriptor that decides about a resource: that of the longest URI which is it or is above it.
@@ -211,7 +223,7 @@ fn right(operation: Operation, is_shell: bool) -> AccessMask {
     }
 }
 
-/// Whether it lists shells or their commands: what is shown of each is decided for its owner.
+/// Whether it lists shells or their commands: what is shown of each is decided for its reader.
 fn is_list(uri: &str) -> bool {
     [resource::SHELL, resource::SHELL_COMMAND].iter().any(|list| uri.eq_ignore_ascii_case(list))
 }

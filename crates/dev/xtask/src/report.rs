@@ -45,9 +45,9 @@ pub(crate) struct Report {
 }
 
 /// How many lines of what a failed test printed are repeated.
-const REPEATED: usize = 30;
+const REPEATED: usize = 12;
 /// And how many characters of a line.
-const LINE: usize = 400;
+const LINE: usize = 300;
 
 impl Report {
     /// Takes one line of output, or of the report file.

@@ -139,6 +139,19 @@ pub(crate) fn shell_opened(actor: Actor<'_>, shell: Uuid, resource: &str) {
     );
 }
 
+/// Somebody ends a shell that is not theirs; that it has ended has a line of its own.
+pub(crate) fn shell_deleted(actor: Actor<'_>, shell: Uuid, owner: &str) {
+    info!(
+        target: TARGET,
+        event = "shell",
+        outcome = "deleted",
+        peer = %actor.peer,
+        user = cut(actor.user),
+        owner = cut(owner),
+        shell = %shell,
+    );
+}
+
 pub(crate) fn shell_ended(user: &str, shell: Uuid, reason: &str) {
     info!(target: TARGET, event = "shell", outcome = "ended", user = cut(user), shell = %shell, reason);
 }

@@ -24,7 +24,7 @@ fn pools_of_another_account_are_neither_listed_nor_taken_over() {
     }
     let engine = Reachable::find();
     let service = Service::configured(Flavour::Root, &engine.settings());
-    service.add_account("bob", "daemon").ended(0);
+    service.add_member("bob", "daemon", "Remote Management Users").ended(0);
     led(async {
         let (alice, bob) = (client_at(service.port), client_of("bob", service.port));
         let pool = alice.open_pool(PoolOptions::default()).await.unwrap();

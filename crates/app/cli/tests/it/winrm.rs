@@ -251,6 +251,25 @@ fn shells_are_listed_shown_and_ended() {
 }
 
 #[test]
+fn root_on_the_machine_lists_and_ends_everybodys_shells() {
+    let service = Service::start(Flavour::Unprivileged);
+    let mut running =
+        tool::spawn(service.winrs(&["echo here; sleep 600"]).stdout(std::process::Stdio::piped()));
+    let mut first = [0; 5];
+    std::io::Read::read_exact(running.stdout.as_mut().unwrap(), &mut first).unwrap();
+    let listed = tool::run(&mut here(&service, &["enumerate", "shell"])).ended(0).stdout;
+    assert!(listed.contains("Owner = alice"), "{listed}");
+    let id = listed.lines().find_map(|line| line.trim().strip_prefix("ShellId = ")).unwrap();
+    let shell = format!("shell/cmd?ShellId={id}");
+    tool::run(&mut here(&service, &["get", &format!("shell?ShellId={id}")])).ended(0);
+    tool::run(&mut here(&service, &["delete", &shell])).ended(0);
+    assert_ne!(running.wait().unwrap().code(), Some(0));
+    service.has_said("outcome=\"deleted\"");
+    service.has_said("owner=\"alice\"");
+    assert_eq!(tool::run(&mut here(&service, &["e", "shell"])).ended(0).stdout, "");
+}
+
+#[test]
 fn configuration_of_this_computer_is_shown_changed_and_restored() {
     let service = Service::configured(Flavour::Unprivileged, "MaxTimeoutms = 50000\n");
     let whole = tool::run(&mut here(&service, &["get", "winrm/config"])).ended(0).stdout;

@@ -5,6 +5,7 @@ use wsman::fault::{ErrorCode, Fault};
 
 use super::{Caller, Refusal};
 use crate::service::Core;
+use crate::settings::Settings;
 use crate::shells::faults;
 
 impl Core {
@@ -17,9 +18,7 @@ impl Core {
     ) -> Result<(), Refusal> {
         let target = self.named(target);
         let settings = self.settings();
-        let root = settings.service.root_sddl.descriptor();
-        let rules = Rules { root, secured: settings.plugins.secured() };
-        let asker = Asker { account: caller.account, origin: caller.origin };
+        let (rules, asker) = (rules(&settings), caller.asker());
         let granted = caller.grant.map_or(Ok(()), |grant| decide_grant(grant, operation, target));
         granted.and_then(|()| rules.decide(asker, operation, target)).map_err(|denied| {
             let fault = match denied {
@@ -32,6 +31,11 @@ impl Core {
         })
     }
 
+    /// Whether the caller sees the shells of others, and ends them.
+    pub(super) fn manages_shells(&self, caller: Caller<'_>) -> bool {
+        rules(&self.settings()).manages_shells(caller.asker())
+    }
+
     /// What is no kind of shell is a resource, whether it exists or not.
     fn named<'a>(&self, target: Target<'a>) -> Target<'a> {
         if let Target::ShellKind(uri) = target
@@ -42,4 +46,15 @@ impl Core {
         }
         target
     }
+}
+
+impl<'a> Caller<'a> {
+    fn asker(self) -> Asker<'a> {
+        Asker { account: self.account, origin: self.origin }
+    }
+}
+
+fn rules(settings: &Settings) -> Rules<'_> {
+    let root = settings.service.root_sddl.descriptor();
+    Rules { root, secured: settings.plugins.secured() }
 }

@@ -1,7 +1,7 @@
 //! Enumerate, Pull and Release of what there is to list: shells, the commands of a shell, and the resources of providers
 //! ([MS-WSMV] 3.1.4.8).
 //!
-//! Everybody sees their own shells only, as with every other operation.
+//! Everybody sees their own shells; who may do everything sees those of others as well, but not their commands.
 #![expect(clippy::wildcard_enum_match_arm, reason = "only three operations come here")]
 
 use std::time::Instant;
@@ -49,9 +49,6 @@ impl Core {
         } else {
             Listed::Resources(self.provider(uri).ok_or_else(|| no_resource(uri))?)
         };
-        if !matches!(listed, Listed::Resources(_)) {
-            self.access(caller, operation, Target::Service)?;
-        }
         if envelope.header.fragment_transfer().is_some() {
             return Err(no_fragments("a list").into());
         }
@@ -125,7 +122,8 @@ impl Core {
             Listed::Shells => {
                 let to = envelope.header.to().unwrap_or(ns::ANONYMOUS).to_owned();
                 let mut items = Vec::new();
-                for found in self.shells.of(caller.account) {
+                let of = (!self.manages_shells(caller)).then_some(caller.account);
+                for found in self.shells.all(of) {
                     // One that ends at this moment is not there any more.
                     let Some(info) = found.look(|machine| machine.info(Instant::now())).await
                     else {

@@ -171,13 +171,17 @@ impl Core {
         let token = RequestToken(self.next_token());
         let incoming = Incoming::from_envelope(token, envelope, deadline, limit, command_id)?;
         let id = envelope.header.shell_id().and_then(parse_id);
-        let found = id.and_then(|id| self.shells.find(id)).ok_or_else(faults::no_such_shell)?;
+        let id = id.ok_or_else(faults::no_such_shell)?;
+        let found = self.shells.find(id).ok_or_else(faults::no_such_shell)?;
         self.access(caller, operation, Target::Shell(&found.owner))?;
         // Get names any shell, everything else the kind that the shell is of.
         let fits = found.resource.eq_ignore_ascii_case(uri)
             || operation == Operation::Get && uri.eq_ignore_ascii_case(resource::SHELL);
         if !fits {
             return Err(no_resource(uri).into());
+        }
+        if operation == Operation::Delete && found.owner.id != caller.account.id {
+            audit::shell_deleted(caller.actor(), id, &found.owner.name);
         }
         keep_for_the_reply(envelope);
         let is_receive = operation == Operation::Receive;

@@ -202,12 +202,13 @@ impl Shells {
         Some(Found { owner, resource, form: entry.form, mailbox, operations, memory })
     }
 
-    /// The open shells of a user.
-    pub(crate) fn of(&self, owner: &Account) -> Vec<Found> {
+    /// The open shells, of one user or of all.
+    pub(crate) fn all(&self, owner: Option<&Account>) -> Vec<Found> {
         let ids: Vec<Uuid> = {
             let state = self.state();
-            let own = state.shells.iter().filter(|(_, entry)| entry.owner.id == owner.id);
-            own.map(|(id, _)| *id).collect()
+            let is_wanted = |entry: &Entry| owner.is_none_or(|owner| entry.owner.id == owner.id);
+            let wanted = state.shells.iter().filter(|(_, entry)| is_wanted(entry));
+            wanted.map(|(id, _)| *id).collect()
         };
         ids.into_iter().filter_map(|id| self.find(id)).collect()
     }

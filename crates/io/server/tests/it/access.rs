@@ -4,10 +4,12 @@ use auth::sddl::Sid;
 use server::Settings;
 use uuid::Uuid;
 use wsman::ErrorCode;
-use wsman::shell::{Request, ShellDescription};
+use wsman::enumeration::Enumerate;
+use wsman::shell::{Request, RequestContext, ShellDescription};
 use wsman::transfer::{Locator, Operation};
 
 use crate::configuration::Asker;
+use crate::live_settings::list;
 use crate::support::{Service, Session, settings};
 
 /// The RootSDDL with another entry.
@@ -99,6 +101,45 @@ async fn descriptor_of_the_command_shell_counts_instead_of_the_root_descriptor()
     let mut alice = Session::login(service.address, "alice").await;
     let fault = alice.open_shell_as(ShellDescription::default()).await.unwrap_err();
     assert_eq!(fault.error_code(), Some(ErrorCode::ACCESS_DENIED));
+}
+
+/// A Get of a shell, which names any kind: the code of the fault.
+async fn described(session: &mut Session, shell: &str) -> Option<ErrorCode> {
+    let resource_uri = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell".to_owned();
+    let context = RequestContext { resource_uri, ..session.context.clone() };
+    let id = Uuid::from_u128(1);
+    let request = Request::Get.to_envelope(&context, Some(shell), id, session.timeout);
+    let answer = session.ask_envelope(&request).await;
+    answer.err().map(|fault| fault.error_code().unwrap())
+}
+
+/// As on Windows, where administrators see who is there and end what runs wild.
+#[tokio::test]
+async fn administrators_list_and_end_shells_of_others_and_do_nothing_in_them() {
+    let service = Service::start_with(with_root(&format!("(A;;GXGR;;;{})", carol()))).await;
+    let mut carol = Session::login(service.address, "carol").await;
+    let mut alice = Session::login(service.address, "alice").await;
+    let (theirs, own) = (carol.open_shell().await, alice.open_shell().await);
+    let command = carol.start(&theirs, "sleep 600").await.unwrap();
+    let all = Enumerate { optimize: true, max_elements: Some(10), ..Enumerate::default() };
+    for (session, sees) in [(&mut alice, [true, true]), (&mut carol, [true, false])] {
+        let listed = format!("{:?}", list(session, &all).await.unwrap());
+        assert_eq!([listed.contains(&theirs), listed.contains(&own)], sees, "{listed}");
+    }
+    assert_eq!(described(&mut alice, &theirs).await, None);
+    assert_eq!(described(&mut carol, &own).await, Some(ErrorCode::UNEXPECTED_SELECTORS));
+    for (session, shell) in [(&mut alice, &theirs), (&mut carol, &own)] {
+        let fault = session.start(shell, "echo in").await.unwrap_err();
+        assert_eq!(fault.error_code(), Some(ErrorCode::UNEXPECTED_SELECTORS));
+        let fault = session.receive(shell, &command).await.unwrap_err();
+        assert_eq!(fault.error_code(), Some(ErrorCode::UNEXPECTED_SELECTORS));
+    }
+    let fault = carol.request(&Request::Delete, Some(&own)).await.unwrap_err();
+    assert_eq!(fault.error_code(), Some(ErrorCode::UNEXPECTED_SELECTORS));
+    alice.request(&Request::Delete, Some(&theirs)).await.unwrap();
+    let fault = carol.receive(&theirs, &command).await.unwrap_err();
+    assert_eq!(fault.error_code(), Some(ErrorCode::UNEXPECTED_SELECTORS));
+    assert_eq!(run(&mut alice, &own).await, b"in\n");
 }
 
 /// What exists and what does not, what is known to do and what is not: the same answer, but for what tells answers apart.

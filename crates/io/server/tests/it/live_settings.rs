@@ -39,7 +39,10 @@ async fn shell_code(session: &mut Session) -> Option<u32> {
 }
 
 /// Enumerates shells; the answer and its fault's code.
-async fn list(session: &mut Session, enumerate: &Enumerate) -> Result<EnumerateResponse, Fault> {
+pub(crate) async fn list(
+    session: &mut Session,
+    enumerate: &Enumerate,
+) -> Result<EnumerateResponse, Fault> {
     let reply = ask(session, action::ENUMERATE, enumerate.to_body()).await?;
     Ok(EnumerateResponse::from_body(&reply.body).unwrap())
 }

@@ -68,6 +68,21 @@ fn check(rules: Rules<'_>, asker: Asker<'_>, target: Target<'_>, expected: &[boo
     }
 }
 
+/// Whom the tables name.
+fn asker_named(name: &str) -> (Account, Origin) {
+    match name {
+        "administrator" => (account(1, &["administrators"]), Origin::Network),
+        "remote" => (account(2, &["remote management USERS", "Users"]), Origin::Network),
+        "user" => (account(3, &["Users", "Administrators of something"]), Origin::Network),
+        "local" => (account(3, &["Users"]), Origin::Local),
+        "root" => {
+            let name = "root".to_owned();
+            (Account { id: LOCAL_ADMINISTRATOR, name, groups: Vec::new() }, Origin::Local)
+        }
+        other => panic!("{other}"),
+    }
+}
+
 #[test]
 fn defaults_answer_as_their_table_says() {
     let root: SecurityDescriptor = ROOT.parse().unwrap();
@@ -92,17 +107,7 @@ fn defaults_answer_as_their_table_says() {
             }
             other => panic!("{other}"),
         };
-        let (account, origin) = match names[1] {
-            "administrator" => (account(1, &["administrators"]), Origin::Network),
-            "remote" => (account(2, &["remote management USERS", "Users"]), Origin::Network),
-            "user" => (account(3, &["Users", "Administrators of something"]), Origin::Network),
-            "local" => (account(3, &["Users"]), Origin::Local),
-            "root" => {
-                let name = "root".to_owned();
-                (Account { id: LOCAL_ADMINISTRATOR, name, groups: Vec::new() }, Origin::Local)
-            }
-            other => panic!("{other}"),
-        };
+        let (account, origin) = asker_named(names[1]);
         check(rules, Asker { account: &account, origin }, target, &expected, &names);
     }
 }
@@ -177,19 +182,23 @@ fn descriptor_of_another_resource_says_nothing() {
 }
 
 #[test]
-fn shell_of_somebody_else_is_refused_as_unknown_even_to_administrators() {
-    let root: SecurityDescriptor = ROOT.parse().unwrap();
-    let rules = Rules { root: &root, secured: &[] };
-    let (admin, other) = (account(1, &["Administrators"]), account(2, &["Administrators"]));
-    for origin in [Origin::Network, Origin::Local] {
-        let own = Account { id: LOCAL_ADMINISTRATOR, ..admin.clone() };
-        for account in [&admin, &own] {
-            let asker = Asker { account, origin };
-            for operation in OPERATIONS.into_iter().filter(|one| *one != Operation::Identify) {
-                let theirs = rules.decide(asker, operation, Target::Shell(&other));
-                assert_eq!(theirs, Err(Denied::NotOwner), "{operation:?}");
-                assert_eq!(rules.decide(asker, operation, Target::Shell(account)), Ok(()));
-            }
+fn shells_of_others_are_seen_and_ended_as_their_table_says_and_otherwise_unknown() {
+    let other = account(9, &["Administrators"]);
+    let table = rows(include_str!("others.txt"));
+    assert_eq!(table.len(), 13);
+    for (names, expected) in table {
+        let root = if names[0] == "default" { ROOT } else { names[0] };
+        let root: SecurityDescriptor = root.parse().unwrap();
+        // What a kind of shells has of its own says nothing about those of others.
+        let own = [secured(CMD, true, "D:P(A;;GA;;;WD)"), secured(ENDPOINT, true, "D:P")];
+        let rules = Rules { root: &root, secured: &own };
+        let (account, origin) = asker_named(names[1]);
+        let asker = Asker { account: &account, origin };
+        for (operation, expected) in OPERATIONS.into_iter().zip(expected) {
+            let answer = if expected { Ok(()) } else { Err(Denied::NotOwner) };
+            let what = format!("{names:?} {operation:?}");
+            assert_eq!(rules.decide(asker, operation, Target::Shell(&other)), answer, "{what}");
+            assert_eq!(rules.decide(asker, operation, Target::Shell(&account)), Ok(()), "{what}");
         }
     }
 }
