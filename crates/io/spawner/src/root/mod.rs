@@ -24,11 +24,12 @@ mod memory;
 mod notify;
 mod requests;
 mod service;
+mod sessions;
 mod shells;
 mod start;
 mod tickets;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -58,6 +59,7 @@ use log::Log;
 use members::LookUp;
 use memory::Memory;
 use notify::ServiceManager;
+use sessions::Sessions;
 use shells::{Helper, Shell};
 use start::{StartError, system};
 
@@ -116,7 +118,7 @@ struct Root {
     helpers: BTreeMap<i32, Helper>,
     look_ups: BTreeMap<i32, LookUp>,
     doomed: VecDeque<u64>,
-    sessions: BTreeMap<u64, BTreeSet<i32>>,
+    sessions: Sessions,
     retry_at: Option<Instant>,
     outgoing: VecDeque<[u8; LENGTH]>,
     _serving: Lock,
@@ -228,7 +230,7 @@ fn start(options: Options, log: &mut Log) -> Result<Root, StartError> {
         helpers: BTreeMap::new(),
         look_ups: BTreeMap::new(),
         doomed: VecDeque::new(),
-        sessions: BTreeMap::new(),
+        sessions: Sessions::new(),
         retry_at: None,
         outgoing: VecDeque::new(),
         options,

@@ -8,7 +8,6 @@
 //!                                                          something is left
 //! ```
 
-use std::collections::BTreeSet;
 use std::fmt::{self, Display};
 use std::mem;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -21,12 +20,13 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitStatus, pidfd_open};
 
 use super::ending::{self, Doomed, Job};
+use super::sessions::Sessions;
 use super::{Life, Root, Status};
 use crate::frames::keeper::MAX_LENGTH;
 use crate::frames::root::{Event, Reason, Request};
 use crate::keeper::{self, Birth, REPORT_LENGTH, Report};
 use crate::store::{Store, StoreError};
-use crate::tree::{self, Below};
+use crate::tree;
 use crate::users::{Mapping, Users};
 use crate::{AccountId, sys};
 
@@ -38,12 +38,10 @@ pub(super) const OPEN_WITHIN: Duration = Duration::from_secs(10);
 const HELPERS: usize = 8;
 /// Shells that one helper ends, so that one user's bomb delays few others; without limit when everything ends.
 const SHELLS_PER_HELPER: usize = 8;
-/// Sessions that may wait to be killed.
-const SESSIONS: usize = 1_024;
 /// How long to wait for the system to have a process or descriptor for a helper again.
 const RETRY: Duration = Duration::from_millis(100);
-/// How often a shell whose processes do not die is tried.
-const ATTEMPTS: u32 = 3;
+/// How often a shell whose processes do not die is tried, and a session of one.
+pub(super) const ATTEMPTS: u32 = 3;
 
 /// Why a request is refused, for the network process and for the log.
 #[derive(Debug)]
@@ -84,15 +82,22 @@ pub(super) struct Shell {
     pub(super) uid: u32,
     /// The folder of its tickets, until that is removed.
     pub(super) tickets: Option<PathBuf>,
-    keeper: Pid,
+    pub(super) keeper: Pid,
     /// The keeper's start time, which with its number names it for ever.
-    start: u64,
-    reaped: bool,
+    pub(super) start: u64,
+    pub(super) reaped: bool,
     announced: bool,
     cgroup: Option<PathBuf>,
     memory: Limit,
     phase: Phase,
-    attempts: u32,
+    pub(super) attempts: u32,
+}
+
+impl Shell {
+    /// Whether it serves commands: neither about to open nor about to end.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.phase, Phase::Open)
+    }
 }
 
 /// How much memory a shell may have.
@@ -133,7 +138,8 @@ struct Opening {
 #[derive(Debug)]
 pub(super) enum Helper {
     Shells(Vec<u64>),
-    Sessions,
+    /// Sessions below the keepers of shells.
+    Sessions(Sessions),
     Orphans,
     Tickets(Vec<u64>),
     LeftOver,
@@ -376,25 +382,13 @@ impl Root {
         Ok(())
     }
 
-    pub(super) fn kill_session(&mut self, number: u64, session: u32) -> Result<(), Refusal> {
-        let open = self.shells.get(&number).is_some_and(|shell| matches!(shell.phase, Phase::Open));
-        let session = i32::try_from(session)
-            .ok()
-            .filter(|_| open)
-            .ok_or_else(|| Refusal::plain(Reason::NoSuchShell))?;
-        if self.sessions.values().map(BTreeSet::len).sum::<usize>() >= SESSIONS {
-            return Err(Refusal::plain(Reason::PendingLimit));
-        }
-        self.sessions.entry(number).or_default().insert(session);
-        Ok(())
-    }
-
     /// Begins a shell's end.
     fn doom(&mut self, number: u64) {
         if let Some(shell) = self.shells.get_mut(&number)
             && !matches!(shell.phase, Phase::Doomed | Phase::Helped)
         {
             shell.phase = Phase::Doomed;
+            shell.attempts = 0;
             self.doomed.push_back(number);
             self.sessions.remove(&number);
         }
@@ -455,22 +449,14 @@ impl Root {
         Some((Job::Shells(doomed), Helper::Shells(numbers)))
     }
 
-    fn sessions_job(&mut self) -> Option<(Job, Helper)> {
-        let mut sessions = Vec::new();
-        for (number, wanted) in mem::take(&mut self.sessions) {
-            if let Some(shell) = self.shells.get(&number).filter(|shell| !shell.reaped) {
-                sessions.push((shell.keeper.as_raw_pid(), shell.start, Below::Sessions(wanted)));
-            }
-        }
-        (!sessions.is_empty()).then_some((Job::Sessions(sessions), Helper::Sessions))
-    }
-
     pub(super) fn start_helper(&mut self, job: Job, helper: Helper) {
         match self.family.fork(move || ending::run(job)) {
             Ok(pid) => drop(self.helpers.insert(pid.as_raw_pid(), helper)),
             Err(error) => {
-                if let Helper::Shells(numbers) = helper {
-                    self.doomed.extend(numbers);
+                match helper {
+                    Helper::Shells(numbers) => self.doomed.extend(numbers),
+                    Helper::Sessions(wanted) => self.sessions_wait(wanted),
+                    Helper::Orphans | Helper::Tickets(_) | Helper::LeftOver => {}
                 }
                 self.postpone(&error);
             }
@@ -494,7 +480,10 @@ impl Root {
             Helper::Shells(numbers) => numbers,
             Helper::Tickets(numbers) => return self.remove_tickets(&numbers),
             Helper::LeftOver => return self.remove_left_over(),
-            Helper::Sessions | Helper::Orphans => return,
+            Helper::Sessions(wanted) => {
+                return self.sessions_helped(wanted, done);
+            }
+            Helper::Orphans => return,
         };
         for number in numbers {
             let Some(shell) = self.shells.get_mut(&number) else { continue };
