@@ -59,8 +59,7 @@ use log::Log;
 use members::LookUp;
 use memory::Memory;
 use notify::ServiceManager;
-use sessions::Sessions;
-use shells::{Helper, Shell};
+use shells::{Helper, Sessions, Shell};
 use start::{StartError, system};
 
 /// How many requests one turn of the loop serves.

@@ -8,20 +8,17 @@
 //!                                  or some are left (3 times)
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::mem;
 
 use super::Root;
 use super::ending::Job;
-use super::shells::{ATTEMPTS, Helper, Refusal, Shell};
+use super::shells::{ATTEMPTS, Helper, Refusal, Sessions, Shell};
 use crate::frames::root::Reason;
 use crate::tree::Below;
 
 /// Sessions that may wait to be killed.
 const MOST: usize = 1_024;
-
-/// Session ids by shell.
-pub(super) type Sessions = BTreeMap<u64, BTreeSet<i32>>;
 
 impl Root {
     /// Takes note of a session; a helper ends it.

@@ -8,6 +8,7 @@
 //!                                                          something is left
 //! ```
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Display};
 use std::mem;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -20,7 +21,6 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, WaitStatus, pidfd_open};
 
 use super::ending::{self, Doomed, Job};
-use super::sessions::Sessions;
 use super::{Life, Root, Status};
 use crate::frames::keeper::MAX_LENGTH;
 use crate::frames::root::{Event, Reason, Request};
@@ -133,6 +133,9 @@ struct Opening {
     socket: OwnedFd,
     until: Instant,
 }
+
+/// Session ids by shell.
+pub(super) type Sessions = BTreeMap<u64, BTreeSet<i32>>;
 
 /// What a running helper is for.
 #[derive(Debug)]
