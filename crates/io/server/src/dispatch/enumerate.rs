@@ -1,7 +1,8 @@
 //! Enumerate, Pull and Release of what there is to list: shells, the commands of a shell, and the resources of providers
 //! ([MS-WSMV] 3.1.4.8).
 //!
-//! Everybody sees their own shells; who may do everything sees those of others as well, but not their commands.
+//! Everybody sees their own shells; who may do everything sees those of others as well, but neither their
+//! commands nor their environments.
 #![expect(clippy::wildcard_enum_match_arm, reason = "only three operations come here")]
 
 use std::time::Instant;
@@ -125,10 +126,7 @@ impl Core {
                 let of = (!self.manages_shells(caller)).then_some(caller.account);
                 for found in self.shells.all(of) {
                     // One that ends at this moment is not there any more.
-                    let Some(info) = found.look(|machine| machine.info(Instant::now())).await
-                    else {
-                        continue;
-                    };
+                    let Some(info) = found.info(caller.account).await else { continue };
                     let id = info.shell_id.clone().unwrap_or_default();
                     let uri = info.resource_uri.clone().unwrap_or_default();
                     if filter.as_ref().is_some_and(|wanted| !is_wanted(wanted, &id, &uri)) {

@@ -180,7 +180,12 @@ impl Core {
         if !fits {
             return Err(no_resource(uri).into());
         }
-        if operation == Operation::Delete && found.owner.id != caller.account.id {
+        let is_own = found.is_of(caller.account);
+        if !is_own && operation == Operation::Get {
+            let info = found.info(caller.account).await.ok_or_else(faults::no_such_shell)?;
+            return Ok(Content::new(action::GET_RESPONSE, vec![info.to_element()]));
+        }
+        if !is_own && operation == Operation::Delete {
             audit::shell_deleted(caller.actor(), id, &found.owner.name);
         }
         keep_for_the_reply(envelope);

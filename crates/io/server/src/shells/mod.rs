@@ -10,15 +10,15 @@ mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use auth::Account;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
 use wsman::fault::Fault;
-use wsman::shell::Request;
 use wsman::shell::server::{Incoming, Reply, RequestToken, Shell};
+use wsman::shell::{Request, ShellInfo};
 
 pub(crate) use self::command::Streams;
 
@@ -318,6 +318,20 @@ impl Found {
         let look = Look(Box::new(move |machine| drop(sender.send(look(machine)))));
         self.mailbox.send(Message::Look(look)).ok()?;
         seen.await.ok()
+    }
+
+    /// What the shell tells about itself. The values of its environment are its owner's: there may be secrets in them.
+    pub(crate) async fn info(&self, reader: &Account) -> Option<ShellInfo> {
+        let mut info = self.look(|machine| machine.info(Instant::now())).await?;
+        if !self.is_of(reader) {
+            info.environment.clear();
+        }
+        Some(info)
+    }
+
+    /// Whether it is this account's.
+    pub(crate) fn is_of(&self, account: &Account) -> bool {
+        self.owner.id == account.id
     }
 
     /// Asks the shell, and waits for the answer. Dropping the future withdraws the request.

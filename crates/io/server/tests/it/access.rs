@@ -5,7 +5,7 @@ use server::Settings;
 use uuid::Uuid;
 use wsman::ErrorCode;
 use wsman::enumeration::Enumerate;
-use wsman::shell::{Request, RequestContext, ShellDescription};
+use wsman::shell::{Request, RequestContext, ShellDescription, Variable};
 use wsman::transfer::{Locator, Operation};
 
 use crate::configuration::Asker;
@@ -103,14 +103,14 @@ async fn descriptor_of_the_command_shell_counts_instead_of_the_root_descriptor()
     assert_eq!(fault.error_code(), Some(ErrorCode::ACCESS_DENIED));
 }
 
-/// A Get of a shell, which names any kind: the code of the fault.
-async fn described(session: &mut Session, shell: &str) -> Option<ErrorCode> {
+/// The answer to a Get of a shell, which names any kind, or the code of the fault.
+async fn described(session: &mut Session, shell: &str) -> Result<String, Option<ErrorCode>> {
     let resource_uri = "http://schemas.microsoft.com/wbem/wsman/1/windows/shell".to_owned();
     let context = RequestContext { resource_uri, ..session.context.clone() };
     let id = Uuid::from_u128(1);
     let request = Request::Get.to_envelope(&context, Some(shell), id, session.timeout);
-    let answer = session.ask_envelope(&request).await;
-    answer.err().map(|fault| fault.error_code().unwrap())
+    let answer = session.ask_envelope(&request).await.map_err(|fault| fault.error_code())?;
+    Ok(String::from_utf8(answer.encode()).unwrap())
 }
 
 /// As on Windows, where administrators see who is there and end what runs wild.
@@ -119,15 +119,23 @@ async fn administrators_list_and_end_shells_of_others_and_do_nothing_in_them() {
     let service = Service::start_with(with_root(&format!("(A;;GXGR;;;{})", carol()))).await;
     let mut carol = Session::login(service.address, "carol").await;
     let mut alice = Session::login(service.address, "alice").await;
-    let (theirs, own) = (carol.open_shell().await, alice.open_shell().await);
+    let secret = Variable { name: "TOKEN".to_owned(), value: "for carol alone".to_owned() };
+    let told = ShellDescription { environment: vec![secret], ..ShellDescription::default() };
+    let theirs = carol.open_shell_as(told).await.unwrap();
+    let own = alice.open_shell().await;
     let command = carol.start(&theirs, "sleep 600").await.unwrap();
     let all = Enumerate { optimize: true, max_elements: Some(10), ..Enumerate::default() };
     for (session, sees) in [(&mut alice, [true, true]), (&mut carol, [true, false])] {
         let listed = format!("{:?}", list(session, &all).await.unwrap());
         assert_eq!([listed.contains(&theirs), listed.contains(&own)], sees, "{listed}");
+        // Whoever sees both is not its owner.
+        assert_eq!(listed.contains("for carol alone"), !sees[1], "{listed}");
     }
-    assert_eq!(described(&mut alice, &theirs).await, None);
-    assert_eq!(described(&mut carol, &own).await, Some(ErrorCode::UNEXPECTED_SELECTORS));
+    let told = described(&mut alice, &theirs).await.unwrap();
+    assert!(told.contains("Owner") && !told.contains("for carol alone"), "{told}");
+    assert!(described(&mut carol, &theirs).await.unwrap().contains("for carol alone"));
+    let fault = described(&mut carol, &own).await.unwrap_err();
+    assert_eq!(fault, Some(ErrorCode::UNEXPECTED_SELECTORS));
     for (session, shell) in [(&mut alice, &theirs), (&mut carol, &own)] {
         let fault = session.start(shell, "echo in").await.unwrap_err();
         assert_eq!(fault.error_code(), Some(ErrorCode::UNEXPECTED_SELECTORS));
