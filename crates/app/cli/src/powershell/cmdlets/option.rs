@@ -2,9 +2,28 @@
 
 use super::connection::AUTHENTICATION;
 use super::{aliased, named};
-use crate::powershell::table::{Action, Cmdlet, Kind};
+use crate::powershell::table::{Action, Cmdlet, Kind, Parameter};
 
 const ANY: Kind = Kind::Integer(0, i32::MAX);
+
+/// `-ProxyCredential`.
+pub(super) const PROXY_CREDENTIAL: Parameter = named(
+    "ProxyCredential",
+    Kind::Credential,
+    "The account at the proxy. The password is asked for, or taken from the variable TRANSOM_PROXY_PASSWORD.",
+);
+/// `-SkipCACheck`.
+pub(super) const SKIP_CA_CHECK: Parameter =
+    named("SkipCACheck", Kind::Switch, "Anybody may have signed the host's certificate.");
+/// `-SkipCNCheck`.
+pub(super) const SKIP_CN_CHECK: Parameter =
+    named("SkipCNCheck", Kind::Switch, "The host's certificate may have another name.");
+/// `-SkipRevocationCheck`.
+pub(super) const SKIP_REVOCATION_CHECK: Parameter = named(
+    "SkipRevocationCheck",
+    Kind::Switch,
+    "Does not ask whether the host's certificate was revoked.",
+);
 
 pub(in crate::powershell) const NEW_SESSION_OPTION: Cmdlet = Cmdlet {
     name: "New-PSSessionOption",
@@ -80,18 +99,10 @@ pub(in crate::powershell) const NEW_SESSION_OPTION: Cmdlet = Cmdlet {
             AUTHENTICATION,
             "How to log in to the proxy: Negotiate (the default), Basic or Digest.",
         ),
-        named(
-            "ProxyCredential",
-            Kind::Credential,
-            "The account at the proxy. The password is asked for, or taken from the variable TRANSOM_PROXY_PASSWORD.",
-        ),
-        named("SkipCACheck", Kind::Switch, "Anybody may have signed the host's certificate."),
-        named("SkipCNCheck", Kind::Switch, "The host's certificate may have another name."),
-        named(
-            "SkipRevocationCheck",
-            Kind::Switch,
-            "Does not ask whether the host's certificate was revoked.",
-        ),
+        PROXY_CREDENTIAL,
+        SKIP_CA_CHECK,
+        SKIP_CN_CHECK,
+        SKIP_REVOCATION_CHECK,
         aliased(
             "OperationTimeout",
             &["OperationTimeoutMSec"],

@@ -1,5 +1,6 @@
 //! `Test-WSMan`.
 
+use super::instance::AUTHENTICATION;
 use super::{aliased, named};
 use crate::powershell::table::{Action, Cmdlet, FromPipeline, Kind, Membership, Parameter};
 
@@ -25,19 +26,7 @@ pub(super) const TEST_WSMAN: Cmdlet = Cmdlet {
         aliased(
             "Authentication",
             &["auth", "am"],
-            Kind::Choice(
-                "Microsoft.WSMan.Management.AuthenticationMechanism",
-                &[
-                    "None",
-                    "Default",
-                    "Digest",
-                    "Negotiate",
-                    "Basic",
-                    "Kerberos",
-                    "ClientCertificate",
-                    "Credssp",
-                ],
-            ),
+            AUTHENTICATION,
             "How to log in. None, the default, does not. Default and Negotiate let both sides agree: Kerberos where a \
              ticket can be had, else NTLM. Kerberos does not negotiate. Credssp gives the host the password, if client.toml \
              allows it. Basic shows the password to whoever sees the messages, Digest only the messages. \

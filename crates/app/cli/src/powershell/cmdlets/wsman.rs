@@ -6,6 +6,7 @@ use super::instance::{
     application_name, authentication, certificate_thumbprint, computer_name, connection_uri,
     credential, option_set, port, session_option, use_ssl,
 };
+use super::option::{PROXY_CREDENTIAL, SKIP_CA_CHECK, SKIP_CN_CHECK, SKIP_REVOCATION_CHECK};
 use super::{aliased, named};
 use crate::powershell::table::{
     Action, Cmdlet, FromPipeline, Kind, Membership, NAMED, Parameter, in_set,
@@ -78,18 +79,10 @@ pub(in crate::powershell) const NEW_CONNECTION_OPTION: Cmdlet = Cmdlet {
             ),
             "How to log in to the proxy; Negotiate by default.",
         ),
-        named(
-            "ProxyCredential",
-            Kind::Credential,
-            "The account at the proxy. The password is asked for, or taken from the variable TRANSOM_PROXY_PASSWORD.",
-        ),
-        named("SkipCACheck", Kind::Switch, "Anybody may have signed the host's certificate."),
-        named("SkipCNCheck", Kind::Switch, "The host's certificate may have another name."),
-        named(
-            "SkipRevocationCheck",
-            Kind::Switch,
-            "Does not ask whether the host's certificate was revoked.",
-        ),
+        PROXY_CREDENTIAL,
+        SKIP_CA_CHECK,
+        SKIP_CN_CHECK,
+        SKIP_REVOCATION_CHECK,
         named(
             "SPNPort",
             Kind::Integer(0, i32::MAX),
